@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading: the owner's side, for one thread. Nothing the shared memory says is trusted: what a
+ * record claims is checked once loaded, a ring that cannot be is quarantined (its writers are told
+ * -EUCLEAN) and the others go on.
+ *
+ * The owner iterates with ring_reader_next, keeps what it got, and only then releases it. Until the
+ * release the records stay where they are; a new owner after a crash gets them again, known by
+ * (arena id, ring, generation, begin).
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct ring_reader;
+
+struct ring_record {
+    const void *payload; /* shared memory, borrowed until the release. A hostile writer may change
+                            it meanwhile: copy before checking what is inside */
+    uint32_t payload_length;
+    uint32_t ring;
+    uint32_t owner; /* the writer's slot: process_of_owner() */
+    uint64_t user_tag;
+    uint64_t generation;
+    uint64_t begin; /* positions, in units of 32 bytes */
+    uint64_t end;
+};
+
+struct ring_reader_stats {
+    uint64_t records;      /* handed out, repeats after a rewind included */
+    uint64_t discarded;    /* claims of dead writers and abandoned ones, skipped */
+    uint64_t misaddressed; /* records with another user's tag, skipped: never delivered */
+    uint64_t quarantined;  /* rings found damaged */
+};
+
+/* A reader on an owned arena (-EPERM otherwise), the caller's until ring_reader_free. Takes every
+ * ring up where the last reader left it and marks those with news at the doorbell. */
+int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena);
+/* Takes NULL, returns NULL. */
+struct ring_reader *ring_reader_free(struct ring_reader *reader);
+
+/*
+ * The next committed record of a ring, from the reader's private cursor on.
+ *   1         a record
+ *   0         nothing more for now: empty, or a claim of a living writer is in the way (its commit
+ *             will ring), or the ring is nobody's
+ *   -EUCLEAN  damaged: quarantined just now or before
+ */
+int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring);
+
+/*
+ * Everything before `upto` (an end the reader was given) is kept: give the space back, wake those
+ * who wait for it. Skipped claims after it are given back with it. -EINVAL: not between what is
+ * released and the cursor.
+ */
+int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto);
+/* Put the cursor back to the first record not released. */
+void ring_reader_rewind(struct ring_reader *reader, uint32_t ring);
+/* Publish that everything before `upto` is on disk. Never goes back. -EINVAL: beyond the released.
+ */
+int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t upto);
+
+/* Where ring_reader_next will look. */
+uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring);
+/* Bytes writers hold in the ring and have not been given back; 0 for a ring nobody has. */
+uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring);
+/* -EUCLEAN's reason in words, static; NULL for a sound ring. */
+const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring);
+/* The ring's generation as the reader knows it, 0 for a ring nobody has. */
+uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring);
+
+/* The slow safety net: marks every ring that has claims beyond the cursor. Returns how many. */
+size_t ring_reader_sweep(struct ring_reader *reader);
+void ring_reader_stats(struct ring_reader_stats *ret_stats, const struct ring_reader *reader);

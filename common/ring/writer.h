@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing. A ring_writer is one thread's slot in the arena: used by one thread at a time, with one
+ * claim open at a time, on any number of rings. Nothing here waits for another writer. An event is
+ * delivered, whoever dies afterwards, once commit or emit has returned 0, and only then.
+ *
+ * Positions count units of 32 bytes and never go back; (ring, generation, position) names a record.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct arena;
+struct arena_slot;
+
+struct ring_writer {
+    struct arena *arena;     /* borrowed, must outlive the writer */
+    struct arena_slot *slot; /* NULL: not initialised */
+    uint64_t holder;
+    uint32_t owner;
+    uint32_t claim_open;
+};
+
+/* The right to write into a user's ring. Plain data, may be copied; good for any writer. */
+struct ring_lease {
+    uint64_t generation;
+    uint64_t user_tag;
+    uint32_t ring;
+};
+
+struct ring_claim {
+    void *payload; /* payload_length bytes of shared memory, 8-byte aligned, to be filled */
+    uint32_t payload_length;
+    uint32_t ring;
+    uint64_t begin; /* positions of the record */
+    uint64_t end;
+};
+
+enum ring_position_kind {
+    RING_SEQUENCED, /* the reader is through with it: it survives the reader */
+    RING_DURABLE,   /* the reader says it is on disk */
+};
+
+/* Take a slot. -EUSERS: all taken; -ECHILD: forked. */
+int ring_writer_init(struct ring_writer *writer, struct arena *arena);
+/* Give the slot back; an open claim is abandoned. Takes a writer never initialised, if zeroed. */
+void ring_writer_deinit(struct ring_writer *writer);
+/* The id in the records of this writer: process_of_owner() of it is this process. */
+uint32_t ring_writer_owner(const struct ring_writer *writer);
+
+/* Find or claim the user's ring. Errors as directory_claim; -EUCLEAN: the ring is quarantined. */
+int ring_lease_for_user(
+    struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length);
+
+/*
+ * Claim room for a record of payload_length bytes (0 is allowed).
+ *   -EAGAIN      full: nothing happened
+ *   -EMSGSIZE    over arena_payload_max()
+ *   -ESTALE      the ring was closed or is another user's now: get a new lease
+ *   -EUCLEAN     the ring is quarantined
+ *   -EOWNERDEAD  this process was declared dead: detach, attach again
+ *   -EBUSY       this writer has a claim open
+ *   -EOVERFLOW   the ring's positions are used up (2^46 bytes)
+ *   -ECHILD      forked
+ */
+int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
+    const struct ring_lease *lease, uint32_t payload_length);
+/* Publish the record and ring the bell. -EOWNERDEAD: fenced, the record will not be delivered. */
+int ring_commit(struct ring_writer *writer, const struct ring_claim *claim);
+/* Give the claim up: the reader skips it. */
+void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim);
+
+/* Reserve, copy the iovecs, commit. Errors as both. ret_end (may be NULL) is the record's end. */
+int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_lease *lease,
+    const struct iovec *iov, int iov_count);
+
+/* Wait until a record of that payload would fit: 0, -ETIMEDOUT, or an error as ring_reserve. It may
+ * be full again at once: others write too. timeout_ms < 0 waits for ever. */
+int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
+    uint32_t payload_length, int timeout_ms);
+
+/* Wait until the reader has passed the position (a record's end). 0, -ETIMEDOUT, -EINVAL for a ring
+ * the arena does not have, -ECHILD. Any thread. */
+int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
+    enum ring_position_kind kind, int timeout_ms);
