@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buffer.h"
+
+/*
+ * What the broker keeps. One writer thread (the broker's); nothing here is thread-safe.
+ *
+ * A *stream* is one user's events, numbered 1, 2, 3, … without holes, under an *epoch* that names
+ * this numbering and changes only when numbers may have been lost. Everything that belongs to one
+ * turn of the broker is staged and then committed as one batch: events, how far each ring was
+ * drained, runs, accepted messages. After a crash either all of a batch is there or none of it.
+ *
+ * commit: the batch survives the death of this process. sync: it survives the host's.
+ */
+struct history;
+struct history_stream;
+
+#define HISTORY_EPOCH_SIZE 32
+#define HISTORY_REASON_SIZE 256
+
+enum history_sync {
+    HISTORY_SYNC_ALWAYS,   /* each commit is synced: nothing acknowledged is ever lost */
+    HISTORY_SYNC_INTERVAL, /* by timer: power loss may cost the last interval, and tells so */
+    HISTORY_SYNC_NEVER,    /* the kernel decides */
+};
+
+struct history_options {
+    const char *directory;
+    enum history_sync sync;
+    uint64_t max_bytes;  /* of retained batches; the oldest go first; 0: no limit */
+    uint64_t max_age_ms; /* of retained batches; 0: no limit */
+    uint64_t map_bytes;  /* address space of the store; grows by itself; 0: default */
+};
+
+/*
+ * Opens or creates the store in `directory` (made, 0700, when missing). On failure `ret_reason`
+ * says what is wrong in a sentence and the result is -errno: -EBUSY another process has it open,
+ * -EUCLEAN damaged or of another version, -ENOSPC, -EACCES, …
+ */
+int history_open(struct history **ret_history, const struct history_options *options,
+    char ret_reason[HISTORY_REASON_SIZE]);
+/* Commits nothing; syncs what was committed; takes NULL. */
+void history_close(struct history *history);
+
+/* ---- streams */
+
+/* The user's stream, made (empty, in memory) when new. NULL when memory is out. Lives as long as
+ * the history. */
+struct history_stream *history_stream(struct history *history, struct span user_id);
+/* The newest number, staged events included; 0 when there was never any. */
+uint64_t history_head(const struct history_stream *stream);
+/* The newest committed number: what may be shown to clients. */
+uint64_t history_committed_head(const struct history_stream *stream);
+/* The oldest retained number; head + 1 when none is. */
+uint64_t history_oldest(const struct history_stream *stream);
+/* Letters and digits. Valid until the epoch changes. */
+const char *history_epoch(const struct history_stream *stream);
+/* Gives the stream a new epoch, at once and durably. Numbers go on. */
+int history_renew_epoch(struct history *history, struct history_stream *stream);
+/*
+ * Appends committed, encoded events with numbers above `after` to `out`, in order, at least one
+ * and then while they fit `max_bytes`. *ret_last: the last number read (`after` when none).
+ * -ERANGE when numbers just above `after` are no longer retained; -EIO damaged.
+ */
+int history_read(struct history *history, const struct history_stream *stream, uint64_t after,
+    size_t max_bytes, struct buffer *out, uint64_t *ret_last);
+
+/* ---- the batch being staged: each 0 or -ENOMEM */
+
+/* `seq` must be history_head + 1; `encoded` is an event as event/codec.h writes it; copied. */
+int history_append(
+    struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded);
+/* A ring was drained up to `position` (bytes of its life, monotonic within a generation). */
+struct history_position {
+    uint64_t arena_id;
+    uint64_t ring;
+    uint64_t generation;
+    uint64_t position;
+};
+int history_stage_position(struct history *history, const struct history_position *position);
+/* A run's record under its identifier, opaque here; `open` runs are the ones found at start. */
+int history_stage_run(struct history *history, struct span run_id, bool open, struct span record);
+/* That this user's message was accepted as that run. */
+int history_stage_message(
+    struct history *history, struct span user_id, struct span message_id, struct span run_id);
+
+/*
+ * Commits what is staged (nothing staged: 0). On failure (-ENOSPC: disk full; -EIO; …) the batch
+ * stays staged and a later call tries it again, so that numbers given stay given. With
+ * HISTORY_SYNC_ALWAYS it returns after the sync.
+ */
+int history_commit(struct history *history);
+/* Commits so far, and how many of them are synced. */
+uint64_t history_commit_count(const struct history *history);
+uint64_t history_synced_count(const struct history *history);
+/* Makes all commits durable. May take milliseconds. */
+int history_sync(struct history *history);
+/* Drops batches beyond the limits of age and bytes; `now_ms` is wall-clock. Bounded work a call. */
+int history_trim(struct history *history, uint64_t now_ms);
+
+/* ---- looking up what was committed or staged */
+
+/* 0, or -ENOENT when nothing was drained of that ring in that arena and generation. */
+int history_find_position(struct history *history, struct history_position *position);
+/* Appends the record to `out`. -ENOENT. */
+int history_find_run(struct history *history, struct span run_id, struct buffer *out);
+/* Appends the identifier of the run to `out`. -ENOENT. */
+int history_find_message(
+    struct history *history, struct span user_id, struct span message_id, struct buffer *out);
+/* Calls back for each open run, in order of identifier; stops at the first non-zero result. */
+int history_each_open_run(struct history *history,
+    int (*callback)(void *context, struct span run_id, struct span record), void *context);
+
+struct history_usage {
+    uint64_t bytes;   /* of the store's file in use */
+    uint64_t events;  /* retained */
+    uint64_t streams; /* known */
+    uint64_t batches; /* retained */
+};
+void history_usage(const struct history *history, struct history_usage *ret_usage);

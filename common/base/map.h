@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/span.h"
+
+#include <stdint.h>
+
+/*
+ * A hash map from byte strings to pointers: open addressing, linear probing, XXH3. Keys are
+ * borrowed: they must live, unchanged, as long as their entry, which is why they normally point
+ * into the value.
+ */
+struct map_entry {
+    struct span key;
+    uint64_t hash;
+    void *value;
+};
+
+struct map {
+    struct map_entry *entries;
+    size_t cap; /* a power of two, or 0 */
+    size_t count;
+};
+
+void map_deinit(struct map *map);
+/* The value, or NULL. */
+void *map_get(const struct map *map, struct span key);
+/* Adds or replaces. `value` must not be NULL. -ENOMEM, and nothing changed, when memory is out. */
+int map_put(struct map *map, struct span key, void *value);
+/* Removes and returns the value, or NULL. */
+void *map_remove(struct map *map, struct span key);
+/*
+ * Iteration: start with *cursor = 0; NULL at the end. The map must not be changed meanwhile,
+ * except by map_remove of the entry just returned followed by `--*cursor`.
+ */
+void *map_next(const struct map *map, size_t *cursor);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buffer.h"
+
+#include <stdio.h>
+
+/*
+ * A node's configuration: one set of options for all its programs (`options.def`), and the agents
+ * it runs. Loaded once at start; every problem found is reported, not just the first.
+ */
+struct config_command {
+    char **argv; /* NULL-terminated; argv[0] holds a path, absolute, or a name for PATH */
+};
+
+struct config_tool {
+    char *name;
+    struct config_command command; /* arguments as JSON on stdin, result as JSON on stdout */
+    uint64_t timeout_ms;
+};
+
+struct config_agent {
+    char *name;
+    char *description;
+    struct config_command command;
+    char *directory; /* where its processes start: the configuration file's folder */
+    struct config_tool *tools;
+    size_t tool_count;
+};
+
+struct config {
+#define TEXT(section, key, fallback, help) char *section##_##key;
+#define CHOICE(section, key, fallback, choices, help) char *section##_##key;
+#define NUMBER(section, key, fallback, min, max, help) uint64_t section##_##key;
+#define BYTES(section, key, fallback, min, max, help) uint64_t section##_##key;
+#define DURATION(section, key, fallback, min, max, help) uint64_t section##_##key;
+#define FLAG(section, key, fallback, help) bool section##_##key;
+#include "config/options.def"
+#undef TEXT
+#undef CHOICE
+#undef NUMBER
+#undef BYTES
+#undef DURATION
+#undef FLAG
+    char *file; /* the file that was read, or NULL */
+    struct config_agent *agents;
+    size_t agent_count;
+};
+
+/* A program's own flags, beside the options: "--name VALUE" or, with `value_name` NULL, "--name".
+ */
+struct config_flag {
+    const char *name;
+    const char *value_name;
+    const char *help;
+    const char **value; /* set to the text, or to "" for a flag without a value */
+};
+
+struct config_program {
+    const char *name;
+    const char *summary;             /* what it is and does, a few lines, for --help */
+    const char *const *sections;     /* whose options --help lists; NULL-terminated */
+    const struct config_flag *flags; /* ends with a NULL name */
+};
+
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_EXIT_DONE,  /* --help, --version or --check-config have been answered */
+    CONFIG_EXIT_USAGE, /* what is wrong has been said on stderr */
+};
+
+/*
+ * Reads defaults, the file (--config, else $RINGSIDE_CONFIG, else /etc/ringside/ringside.yaml when
+ * it exists), the environment and the arguments into `ret_config`, which is initialised in any
+ * case and freed with config_deinit. Answers --help, --version and --check-config itself.
+ * Arguments that are no options end up in `operands` (room for argc of them; NULL: none allowed).
+ */
+enum config_action config_load(struct config *ret_config, const struct config_program *program,
+    int argc, char **argv, const char **operands);
+void config_deinit(struct config *config);
+/* NULL when there is no such agent. */
+const struct config_agent *config_find_agent(const struct config *config, struct span name);
+
+/* Parsers of values, for tests and other inputs: -EINVAL on anything else, -ERANGE beyond 64 bits.
+ */
+int config_parse_bytes(const char *text, uint64_t *ret_bytes);
+int config_parse_duration(const char *text, uint64_t *ret_ms);

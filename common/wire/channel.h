@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "wire/message.h"
+
+#include <ev.h>
+
+/*
+ * One end of a link: an nng pair0 socket on a libev loop. All calls and callbacks on the loop's
+ * thread. Messages arrive whole and in order, or the peer is reported lost; what was sent to a
+ * lost peer may or may not have arrived, so whoever sends keeps what must not be lost.
+ *
+ * A channel's socket is opened once and used for one peer after the other, since closing nng
+ * sockets of this version in quick succession can deadlock.
+ */
+struct channel;
+
+struct channel_events {
+    /* The message and its spans are valid during the call. */
+    void (*on_message)(void *context, const struct wire_message *message);
+    /* A peer is there / gone. After `false` nothing more arrives from it. */
+    void (*on_peer)(void *context, bool connected);
+};
+
+/* `events` and `context` are borrowed for the channel's life. -ENOMEM, -EMFILE, … */
+int channel_new(struct channel **ret_channel, struct ev_loop *loop,
+    const struct channel_events *events, void *context);
+/* Stops everything and gives the socket back. Takes NULL. At exit, leave with _exit instead. */
+void channel_free(struct channel *channel);
+
+/* Waits for one peer at `url` (ipc or tcp); replaces an earlier address. -EADDRINUSE, … */
+int channel_listen(struct channel *channel, const char *url);
+/* Reaches for the peer at `url` until it answers or channel_reset; returns at once. */
+int channel_dial(struct channel *channel, const char *url);
+/* Drops the peer and the address; queued messages are forgotten. */
+void channel_reset(struct channel *channel);
+
+/*
+ * Sends, or queues while the peer is slow. -ENOTCONN without a peer; -ENOBUFS when more than
+ * CHANNEL_QUEUE_MAX bytes wait (the peer is stuck: drop it); -EMSGSIZE; -ENOMEM. An error sends
+ * nothing.
+ */
+int channel_send(struct channel *channel, const struct wire_message *message);
+#define CHANNEL_QUEUE_MAX (64u << 20)
+/* Bytes that wait here because the peer does not read. */
+size_t channel_queued(const struct channel *channel);
+bool channel_connected(const struct channel *channel);
+/* The peer's process as the kernel knows it; 0 when unknown. */
+uint64_t channel_peer_pid(const struct channel *channel);
