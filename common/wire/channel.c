@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nng reports pipes coming and going on threads of its own, and a message may be readable before
+ * the report of the pipe it came on. Both meet on the loop's thread: reports wait in a list behind
+ * a mutex, every message names its pipe, and `peer` changes in one place (peer_becomes), whichever
+ * of the two is seen first. Messages are drained before reports are looked at, so that a peer's
+ * last words are heard before it is said to be gone; `departed` keeps a straggler of a peer already
+ * reported gone from bringing it back.
+ */
+#include "wire/channel.h"
+
+#include "base/cleanup.h"
+#include "base/list.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/pair0/pair.h>
+#include <nng/transport/ipc/ipc.h>
+
+#define SEND_BUFFER_MESSAGES 128
+#define RECONNECT_MIN_MS 20
+#define RECONNECT_MAX_MS 250
+
+struct pipe_report {
+    struct list_link link; /* in channel.reports */
+    uint32_t pipe;
+    uint64_t pid;
+    bool arrived;
+};
+
+struct waiting_message {
+    struct list_link link; /* in channel.waiting */
+    nng_msg *message;
+};
+
+struct channel {
+    struct ev_loop *loop; /* borrowed */
+    const struct channel_events *events;
+    void *context;
+    nng_socket socket;
+    nng_listener listener;
+    nng_dialer dialer;
+    bool listening;
+    bool dialing;
+
+    pthread_mutex_t lock;     /* guards reports */
+    struct list_link reports; /* struct pipe_report.link */
+
+    ev_io readable;
+    ev_io writable;
+    ev_async reported;
+
+    uint32_t peer;     /* its pipe; 0: nobody */
+    uint32_t departed; /* the pipe last reported gone */
+    uint64_t peer_pid;
+    struct list_link waiting; /* struct waiting_message.link */
+    size_t waiting_bytes;
+    struct buffer scratch;
+};
+
+static int error_of(int nng_error)
+{
+    switch (nng_error) {
+    case 0: return 0;
+    case NNG_ENOMEM: return -ENOMEM;
+    case NNG_EADDRINUSE: return -EADDRINUSE;
+    case NNG_EAGAIN: return -EAGAIN;
+    case NNG_EPERM: return -EPERM;
+    case NNG_ENOENT: return -ENOENT;
+    case NNG_EADDRINVAL: return -EINVAL;
+    case NNG_ENOFILES: return -EMFILE;
+    default: return nng_error & NNG_ESYSERR ? -(nng_error & ~NNG_ESYSERR) : -EIO;
+    }
+}
+
+/* ---- the peer */
+
+static void forget_waiting(struct channel *channel)
+{
+    LIST_FOR_EACH(struct waiting_message, waiting, &channel->waiting, link)
+    {
+        list_remove(&waiting->link);
+        nng_msg_free(waiting->message);
+        free(waiting);
+    }
+    channel->waiting_bytes = 0;
+    ev_io_stop(channel->loop, &channel->writable);
+}
+
+static void peer_becomes(struct channel *channel, uint32_t pipe, uint64_t pid)
+{
+    if (channel->peer == pipe)
+        return;
+    if (channel->peer) {
+        channel->departed = channel->peer;
+        channel->peer = 0;
+        channel->peer_pid = 0;
+        forget_waiting(channel);
+        channel->events->on_peer(channel->context, false);
+    }
+    if (pipe) {
+        channel->peer = pipe;
+        channel->peer_pid = pid;
+        channel->events->on_peer(channel->context, true);
+    }
+}
+
+static uint64_t pid_of(nng_pipe pipe)
+{
+    uint64_t pid = 0;
+    return nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) == 0 ? pid : 0;
+}
+
+/* On an nng thread. */
+static void pipe_event(nng_pipe pipe, nng_pipe_ev event, void *argument)
+{
+    struct channel *channel = argument;
+    struct pipe_report *report = malloc(sizeof(*report));
+    if (!report)
+        abort(); /* a lost report would leave the link half dead for ever */
+    report->pipe = (uint32_t)nng_pipe_id(pipe);
+    report->arrived = event == NNG_PIPE_EV_ADD_POST;
+    report->pid = report->arrived ? pid_of(pipe) : 0;
+    pthread_mutex_lock(&channel->lock);
+    list_append(&channel->reports, &report->link);
+    pthread_mutex_unlock(&channel->lock);
+    ev_async_send(channel->loop, &channel->reported);
+}
+
+static struct pipe_report *take_report(struct channel *channel)
+{
+    pthread_mutex_lock(&channel->lock);
+    struct pipe_report *report = LIST_FIRST(struct pipe_report, &channel->reports, link);
+    if (report)
+        list_remove(&report->link);
+    pthread_mutex_unlock(&channel->lock);
+    return report;
+}
+
+/* ---- receiving */
+
+static void deliver(struct channel *channel, nng_msg *raw)
+{
+    nng_pipe pipe = nng_msg_get_pipe(raw);
+    uint32_t id = (uint32_t)nng_pipe_id(pipe);
+    struct wire_message message;
+    if (id == channel->departed)
+        return;
+    if (id != channel->peer)
+        peer_becomes(channel, id, pid_of(pipe));
+    struct span bytes = span_of(nng_msg_body(raw), nng_msg_len(raw));
+    if (wire_decode(&message, bytes) == 0)
+        channel->events->on_message(channel->context, &message);
+    else
+        nng_pipe_close(pipe); /* not one of ours, or of another version: it is reported gone */
+}
+
+/* Bounded, so that one busy link does not keep the loop from its other work. */
+#define RECEIVE_BUDGET 256
+
+static void receive_all(struct channel *channel)
+{
+    for (int i = 0; i < RECEIVE_BUDGET; i++) {
+        nng_msg *raw;
+        if (nng_recvmsg(channel->socket, &raw, NNG_FLAG_NONBLOCK) != 0)
+            return;
+        deliver(channel, raw);
+        nng_msg_free(raw);
+    }
+    ev_feed_event(channel->loop, &channel->readable, EV_READ);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    receive_all(watcher->data);
+}
+
+static void on_reported(struct ev_loop *loop, ev_async *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct channel *channel = watcher->data;
+    receive_all(channel);
+    for (struct pipe_report *report; (report = take_report(channel)); free(report)) {
+        if (!report->arrived && report->pipe == channel->peer)
+            peer_becomes(channel, 0, 0);
+        else if (report->arrived && report->pipe != channel->departed)
+            peer_becomes(channel, report->pipe, report->pid);
+    }
+}
+
+/* ---- sending */
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    struct channel *channel = watcher->data;
+    LIST_FOR_EACH(struct waiting_message, waiting, &channel->waiting, link)
+    {
+        size_t len = nng_msg_len(waiting->message);
+        if (nng_sendmsg(channel->socket, waiting->message, NNG_FLAG_NONBLOCK) != 0)
+            return;
+        channel->waiting_bytes -= len;
+        list_remove(&waiting->link);
+        free(waiting);
+    }
+    ev_io_stop(loop, &channel->writable);
+}
+
+static int wait_to_send(struct channel *channel, nng_msg *raw)
+{
+    size_t len = nng_msg_len(raw);
+    if (channel->waiting_bytes + len > CHANNEL_QUEUE_MAX)
+        return -ENOBUFS;
+    struct waiting_message *waiting = malloc(sizeof(*waiting));
+    if (!waiting)
+        return -ENOMEM;
+    waiting->message = raw;
+    list_append(&channel->waiting, &waiting->link);
+    channel->waiting_bytes += len;
+    ev_io_start(channel->loop, &channel->writable);
+    return 0;
+}
+
+static int send_raw(struct channel *channel, nng_msg *raw)
+{
+    int rc = NNG_EAGAIN;
+    if (list_empty(&channel->waiting))
+        rc = nng_sendmsg(channel->socket, raw, NNG_FLAG_NONBLOCK);
+    if (rc == 0)
+        return 0;
+    int result = rc == NNG_EAGAIN ? wait_to_send(channel, raw) : error_of(rc);
+    if (result)
+        nng_msg_free(raw);
+    return result;
+}
+
+int channel_send(struct channel *channel, const struct wire_message *message)
+{
+    if (!channel->peer)
+        return -ENOTCONN;
+    buffer_clear(&channel->scratch);
+    wire_encode(&channel->scratch, message);
+    int rc = buffer_error(&channel->scratch);
+    if (rc)
+        return rc;
+    if (channel->scratch.len > WIRE_MESSAGE_MAX)
+        return -EMSGSIZE;
+    nng_msg *raw;
+    if (nng_msg_alloc(&raw, 0) != 0)
+        return -ENOMEM;
+    if (nng_msg_append(raw, channel->scratch.data, channel->scratch.len) != 0) {
+        nng_msg_free(raw);
+        return -ENOMEM;
+    }
+    return send_raw(channel, raw);
+}
+
+size_t channel_queued(const struct channel *channel)
+{
+    return channel->waiting_bytes;
+}
+
+bool channel_connected(const struct channel *channel)
+{
+    return channel->peer != 0;
+}
+
+uint64_t channel_peer_pid(const struct channel *channel)
+{
+    return channel->peer_pid;
+}
+
+/* ---- life */
+
+static int open_socket(struct channel *channel)
+{
+    int rc = nng_pair0_open(&channel->socket);
+    if (rc)
+        return error_of(rc);
+    int readable_fd = -1;
+    int writable_fd = -1;
+    if ((rc = nng_socket_set_int(channel->socket, NNG_OPT_SENDBUF, SEND_BUFFER_MESSAGES)) ||
+        (rc = nng_socket_set_size(channel->socket, NNG_OPT_RECVMAXSZ, WIRE_MESSAGE_MAX)) ||
+        (rc = nng_socket_get_int(channel->socket, NNG_OPT_RECVFD, &readable_fd)) ||
+        (rc = nng_socket_get_int(channel->socket, NNG_OPT_SENDFD, &writable_fd)) ||
+        (rc = nng_pipe_notify(channel->socket, NNG_PIPE_EV_ADD_POST, pipe_event, channel)) ||
+        (rc = nng_pipe_notify(channel->socket, NNG_PIPE_EV_REM_POST, pipe_event, channel))) {
+        nng_close(channel->socket);
+        return error_of(rc);
+    }
+    ev_io_init(&channel->readable, on_readable, readable_fd, EV_READ);
+    ev_io_init(&channel->writable, on_writable, writable_fd, EV_READ); /* readable: may send */
+    channel->readable.data = channel;
+    channel->writable.data = channel;
+    ev_io_start(channel->loop, &channel->readable);
+    return 0;
+}
+
+int channel_new(struct channel **ret_channel, struct ev_loop *loop,
+    const struct channel_events *events, void *context)
+{
+    struct channel *channel = calloc(1, sizeof(*channel));
+    if (!channel)
+        return -ENOMEM;
+    channel->loop = loop;
+    channel->events = events;
+    channel->context = context;
+    list_init(&channel->reports);
+    list_init(&channel->waiting);
+    pthread_mutex_init(&channel->lock, NULL);
+    ev_async_init(&channel->reported, on_reported);
+    channel->reported.data = channel;
+    ev_async_start(loop, &channel->reported);
+    int rc = open_socket(channel);
+    if (rc) {
+        ev_async_stop(loop, &channel->reported);
+        pthread_mutex_destroy(&channel->lock);
+        free(channel);
+        return rc;
+    }
+    *ret_channel = channel;
+    return 0;
+}
+
+void channel_free(struct channel *channel)
+{
+    if (!channel)
+        return;
+    forget_waiting(channel);
+    ev_io_stop(channel->loop, &channel->readable);
+    nng_close(channel->socket); /* no report comes behind this */
+    ev_async_stop(channel->loop, &channel->reported);
+    for (struct pipe_report *report; (report = take_report(channel));)
+        free(report);
+    pthread_mutex_destroy(&channel->lock);
+    buffer_deinit(&channel->scratch);
+    free(channel);
+}
+
+int channel_listen(struct channel *channel, const char *url)
+{
+    channel_reset(channel);
+    int rc = nng_listener_create(&channel->listener, channel->socket, url);
+    if (rc)
+        return error_of(rc);
+    /* Not for tcp, where the option does not exist. */
+    (void)nng_listener_set_int(channel->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    rc = nng_listener_start(channel->listener, 0);
+    if (rc) {
+        nng_listener_close(channel->listener);
+        return error_of(rc);
+    }
+    channel->listening = true;
+    return 0;
+}
+
+int channel_dial(struct channel *channel, const char *url)
+{
+    channel_reset(channel);
+    int rc = nng_dialer_create(&channel->dialer, channel->socket, url);
+    if (rc)
+        return error_of(rc);
+    (void)nng_dialer_set_ms(channel->dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
+    (void)nng_dialer_set_ms(channel->dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
+    rc = nng_dialer_start(channel->dialer, NNG_FLAG_NONBLOCK);
+    if (rc) {
+        nng_dialer_close(channel->dialer);
+        return error_of(rc);
+    }
+    channel->dialing = true;
+    return 0;
+}
+
+void channel_reset(struct channel *channel)
+{
+    if (channel->listening)
+        nng_listener_close(channel->listener);
+    if (channel->dialing)
+        nng_dialer_close(channel->dialer);
+    channel->listening = false;
+    channel->dialing = false;
+    if (!channel->peer)
+        return;
+    nng_pipe pipe = {.id = channel->peer};
+    channel->departed = channel->peer;
+    channel->peer = 0;
+    channel->peer_pid = 0;
+    forget_waiting(channel);
+    nng_pipe_close(pipe);
+}
