@@ -15,12 +15,22 @@
 struct arena;
 struct arena_slot;
 
+/* Where a claim is. */
+struct claim_place {
+    uint64_t begin; /* position */
+    uint64_t base_lap;
+    uint32_t ring;
+    uint32_t owner;
+    uint32_t length; /* units */
+};
+
 struct ring_writer {
     struct arena *arena;     /* borrowed, must outlive the writer */
     struct arena_slot *slot; /* NULL: not initialised */
     uint64_t holder;
     uint32_t owner;
     uint32_t claim_open;
+    struct claim_place place; /* of the open claim */
 };
 
 /* The right to write into a user's ring. Plain data, may be copied; good for any writer. */

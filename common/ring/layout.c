@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ring/layout.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define PAGE UINT64_C(4096)
+#define BYTE_ORDER_MARK UINT64_C(0x0102030405060708)
+
+static bool layout_counts_valid(const struct arena_geometry *counts)
+{
+    return counts->ring_count >= 64 && counts->ring_count <= (1u << 20) &&
+           counts->ring_count % 64 == 0 && counts->ring_bytes >= LAYOUT_RING_BYTES_MIN &&
+           counts->ring_bytes <= LAYOUT_RING_BYTES_MAX &&
+           (counts->ring_bytes & (counts->ring_bytes - 1)) == 0 && counts->process_count >= 1 &&
+           counts->process_count <= 4096 && counts->slot_count >= 1 &&
+           counts->slot_count <= RING_OWNER_MAX;
+}
+
+static uint64_t layout_region(uint64_t *end, uint64_t bytes)
+{
+    uint64_t begin = *end;
+
+    *end = (begin + bytes + PAGE - 1) / PAGE * PAGE;
+    return begin;
+}
+
+int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geometry *counts)
+{
+    uint64_t bit_words = counts->ring_count / 64, end = 0;
+    struct arena_geometry g = {
+        .ring_count = counts->ring_count,
+        .ring_bytes = counts->ring_bytes,
+        .process_count = counts->process_count,
+        .slot_count = counts->slot_count,
+        .ring_header_stride = sizeof(struct ring_header),
+        .slot_stride = sizeof(struct arena_slot),
+        .process_stride = sizeof(struct arena_process),
+        .unit = RING_UNIT,
+    };
+
+    if (!layout_counts_valid(counts))
+        return -EINVAL;
+    layout_region(&end, sizeof(struct arena_header));
+    g.shared_offset = layout_region(&end, sizeof(struct arena_shared));
+    g.summary_offset = layout_region(&end, (bit_words + 63) / 64 * 8);
+    g.bits_offset = layout_region(&end, bit_words * 8);
+    g.processes_offset = layout_region(&end, (uint64_t)g.process_count * g.process_stride);
+    g.slots_offset = layout_region(&end, (uint64_t)g.slot_count * g.slot_stride);
+    g.directory_offset = layout_region(&end, (uint64_t)g.ring_count * 8);
+    g.headers_offset = layout_region(&end, (uint64_t)g.ring_count * g.ring_header_stride);
+    g.data_offset = layout_region(&end, (uint64_t)g.ring_count * g.ring_bytes);
+    g.total_bytes = end;
+    *ret_geometry = g;
+    return 0;
+}
+
+static uint64_t layout_checksum(const struct arena_header *header)
+{
+    return XXH3_64bits(header, offsetof(struct arena_header, checksum));
+}
+
+void layout_header_init(
+    struct arena_header *header, const struct arena_geometry *geometry, uint64_t arena_id)
+{
+    memset(header, 0, sizeof *header);
+    header->magic = LAYOUT_MAGIC;
+    header->version = LAYOUT_VERSION;
+    header->header_bytes = sizeof *header;
+    header->byte_order = BYTE_ORDER_MARK;
+    header->arena_id = arena_id;
+    header->geometry = *geometry;
+    header->checksum = layout_checksum(header);
+}
+
+int layout_header_check(
+    const struct arena_header *header, uint64_t file_bytes, const char **ret_reason)
+{
+    struct arena_geometry expected;
+
+    if (file_bytes < sizeof *header || header->magic != LAYOUT_MAGIC) {
+        *ret_reason = "the file is not an arena";
+        return -EUCLEAN;
+    }
+    if (header->version != LAYOUT_VERSION || header->header_bytes != sizeof *header ||
+        header->byte_order != BYTE_ORDER_MARK) {
+        *ret_reason = "the arena was made by an incompatible version";
+        return -EPROTO;
+    }
+    if (header->checksum != layout_checksum(header) ||
+        layout_compute(&expected, &header->geometry) < 0 ||
+        memcmp(&expected, &header->geometry, sizeof expected) != 0) {
+        *ret_reason = "the arena's header is damaged";
+        return -EUCLEAN;
+    }
+    if (file_bytes < expected.total_bytes) {
+        *ret_reason = "the arena's file is truncated";
+        return -EUCLEAN;
+    }
+    return 0;
+}

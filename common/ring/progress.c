@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ring/progress.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ring/writer-internal.h"
+
+static int64_t progress_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static long progress_futex(
+    _Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
+{
+    return syscall(SYS_futex, (void *)word, operation, value, timeout, NULL, 0);
+}
+
+static void progress_sleep(struct arena *arena, uint32_t seen, int64_t ms)
+{
+    if (ms > PROGRESS_SLICE_MS)
+        ms = PROGRESS_SLICE_MS;
+    struct timespec timeout = {.tv_sec = 0, .tv_nsec = (long)ms * 1000000};
+
+    /* Woken, changed, interrupted or timed out: the caller looks again in any case. */
+    (void)progress_futex(&arena->shared->progress, FUTEX_WAIT, seen, &timeout);
+}
+
+int progress_wait(struct arena *arena, progress_fn fn, void *userdata, int timeout_ms)
+{
+    int64_t deadline = progress_now_ms() + timeout_ms;
+
+    for (;;) {
+        uint32_t seen = atomic_load(&arena->shared->progress);
+        int64_t left = timeout_ms < 0 ? PROGRESS_SLICE_MS : deadline - progress_now_ms();
+        int r;
+
+        atomic_store(&arena->shared->progress_wanted, 1);
+        r = fn(userdata);
+        if (r)
+            return r < 0 ? r : 0;
+        if (left <= 0)
+            return -ETIMEDOUT;
+        progress_sleep(arena, seen, left);
+    }
+}
+
+void progress_notify(struct arena *arena)
+{
+    if (!atomic_load(&arena->shared->progress_wanted) ||
+        !atomic_exchange(&arena->shared->progress_wanted, 0))
+        return;
+    atomic_fetch_add(&arena->shared->progress, 1);
+    progress_futex(&arena->shared->progress, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+struct space_wait {
+    struct ring_writer *writer;
+    const struct ring_lease *lease;
+    uint32_t length;
+};
+
+static int space_is_there(void *userdata)
+{
+    struct space_wait *wait = userdata;
+    struct writer_plan plan;
+    int r;
+
+    writer_enter(wait->writer, wait->lease->ring);
+    r = writer_plan(&plan, wait->writer, wait->lease, wait->length);
+    writer_leave(wait->writer);
+    if (r == -EAGAIN)
+        return 0;
+    return r < 0 ? r : 1;
+}
+
+int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
+    uint32_t payload_length, int timeout_ms)
+{
+    struct space_wait wait = {writer, lease, record_units(payload_length)};
+    int r = writer_admit(writer, lease, payload_length);
+
+    return r < 0 ? r : progress_wait(writer->arena, space_is_there, &wait, timeout_ms);
+}
+
+struct position_wait {
+    const _Atomic uint64_t *word;
+    uint64_t position;
+};
+
+static int position_is_reached(void *userdata)
+{
+    const struct position_wait *wait = userdata;
+
+    return atomic_load(wait->word) >= wait->position;
+}
+
+int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
+    enum ring_position_kind kind, int timeout_ms)
+{
+    struct position_wait wait = {.position = position};
+    struct ring_header *header;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (ring >= arena->geometry.ring_count)
+        return -EINVAL;
+    header = arena_ring_header(arena, ring);
+    wait.word = kind == RING_DURABLE ? &header->durable : &header->consumed;
+    /* Long past, as a rule: then nobody has to be told. */
+    if (atomic_load(wait.word) >= position)
+        return 0;
+    return progress_wait(arena, position_is_reached, &wait, timeout_ms);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a ring's reader stands: freed <= consumed <= cursor <= tail <= freed + capacity.
+ *
+ *   cursor    private: what has been handed out
+ *   consumed  everything before it is kept by the owner and need not be handed out again
+ *   freed     everything before it is stamped FREE for its next lap and may be claimed
+ *
+ * consumed is stored first, then [freed, consumed) is stamped, then freed is stored. A reader that
+ * dies in between is replaced by one that stamps the same range again, which changes nothing, since
+ * nobody can claim it before freed has passed. The reader's own copies of its positions count, not
+ * what others may have written over the shared ones; those are read once, when a ring is opened.
+ */
+#include "ring/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ring/directory-claim.h"
+#include "ring/doorbell.h"
+#include "ring/progress.h"
+#include "ring/reader-internal.h"
+#include "ring/steps.h"
+
+int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *reason)
+{
+    struct reader_ring *r = &reader->rings[ring];
+
+    r->damage = reason;
+    r->open = true;
+    reader->stats.quarantined++;
+    /* Partner: the load in writer_check_lease; writers that wait for room are woken to see it. */
+    atomic_store(&arena_ring_header(reader->arena, ring)->state, RING_STATE_QUARANTINED);
+    progress_notify(reader->arena);
+    return -EUCLEAN;
+}
+
+static void reader_stamp(
+    const struct arena *arena, uint32_t ring, const struct reader_ring *r, uint64_t end)
+{
+    for (uint64_t p = r->freed; p < end; p++) {
+        /* Partner: the load in claim_help and the CAS in claim_settle, ordered by `freed`. */
+        atomic_store_explicit(&arena_record(arena, ring, p)->control,
+            control_free(arena_lap(arena, p, r->base_lap) + 1), memory_order_relaxed);
+        RING_STEP(stamping);
+    }
+}
+
+static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t upto)
+{
+    struct ring_header *header = arena_ring_header(reader->arena, ring);
+    struct reader_ring *r = &reader->rings[ring];
+
+    RING_STEP(handed_over);
+    r->consumed = upto;
+    /* Partner: ring_wait_position, and the next reader. */
+    atomic_store(&header->consumed, upto);
+    RING_STEP(consumed_stored);
+    reader_stamp(reader->arena, ring, r, upto);
+    RING_STEP(stamped);
+    r->freed = upto;
+    /* Partner: the load in writer_fits. Releases the stamps, and the payloads for overwriting. */
+    atomic_store(&header->freed, upto);
+    RING_STEP(freed_stored);
+    progress_notify(reader->arena);
+}
+
+static const char *reader_load_user(struct reader_ring *r, const struct arena *arena, uint32_t ring)
+{
+    struct ring_header *header = arena_ring_header(arena, ring);
+    struct user_key key;
+
+    r->generation = atomic_load(&header->generation);
+    r->base_lap = atomic_load(&header->base_lap);
+    if (atomic_load(&header->state) != RING_STATE_OPEN)
+        return "quarantined by an earlier reader";
+    if (user_key_load(&key, header->user_id, atomic_load(&header->user_id_length)) < 0 ||
+        key.tag != atomic_load(&header->user_tag) ||
+        !directory_word_has_tag(atomic_load(&arena->directory[ring]), key.tag))
+        return "user id and tag do not match";
+    if (atomic_load(&header->capacity) != arena->capacity || r->generation == 0)
+        return "impossible capacity or generation";
+    r->user_tag = key.tag;
+    return NULL;
+}
+
+static const char *reader_load_positions(
+    struct reader_ring *r, const struct arena *arena, uint32_t ring)
+{
+    struct ring_header *header = arena_ring_header(arena, ring);
+
+    r->freed = atomic_load(&header->freed);
+    r->consumed = atomic_load(&header->consumed);
+    r->durable = atomic_load(&header->durable);
+    r->tail_seen = tail_unpack(atomic_load(&header->tail)).position;
+    r->cursor = r->handed = r->consumed;
+    if (r->freed > r->consumed || r->consumed > r->tail_seen || r->durable > r->consumed ||
+        r->tail_seen - r->freed > arena->capacity ||
+        (r->consumed >> arena->capacity_shift) < r->base_lap)
+        return "positions out of order";
+    return NULL;
+}
+
+/* Takes a ring up where the last reader left it. */
+static int reader_open_ring(struct ring_reader *reader, uint32_t ring)
+{
+    struct reader_ring *r = &reader->rings[ring];
+    const char *damage = reader_load_user(r, reader->arena, ring);
+
+    if (!damage)
+        damage = reader_load_positions(r, reader->arena, ring);
+    if (damage)
+        return reader_quarantine(reader, ring, damage);
+    r->open = true;
+    if (r->freed < r->consumed)
+        reader_give_back(reader, ring, r->consumed);
+    return 0;
+}
+
+/* 1: the ring can be read, 0: it is nobody's, -EUCLEAN. */
+static int reader_admit(struct ring_reader *reader, uint32_t ring)
+{
+    struct reader_ring *r;
+
+    if (reader->arena->forked)
+        return -ECHILD;
+    if (ring >= reader->arena->geometry.ring_count)
+        return 0;
+    r = &reader->rings[ring];
+    if (r->damage)
+        return -EUCLEAN;
+    if (r->open)
+        return 1;
+    if (!directory_is_ready(reader->arena, ring))
+        return 0;
+    return reader_open_ring(reader, ring) < 0 ? -EUCLEAN : 1;
+}
+
+/* Claims that were skipped with nothing handed out before them wait for no one's release. */
+static void reader_drop_skipped(struct ring_reader *reader, uint32_t ring)
+{
+    struct reader_ring *r = &reader->rings[ring];
+
+    if (r->handed <= r->consumed && r->cursor > r->consumed)
+        reader_give_back(reader, ring, r->cursor);
+}
+
+int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring)
+{
+    int r = reader_admit(reader, ring);
+
+    while (r > 0) {
+        struct reader_ring *state = &reader->rings[ring];
+        struct control control;
+
+        r = reader_examine(&control, reader, ring);
+        if (r == 0)
+            reader_drop_skipped(reader, ring);
+        if (r <= 0)
+            return r;
+        if (control.state == CONTROL_DISCARDED)
+            reader->stats.discarded++;
+        if (control.state == CONTROL_COMMITTED) {
+            r = reader_load_record(ret_record, reader, ring, control);
+            if (r < 0)
+                return r;
+            if (r > 0) {
+                state->cursor = state->handed = ret_record->end;
+                reader->stats.records++;
+                return 1;
+            }
+            reader->stats.misaddressed++;
+        }
+        state->cursor += control.length;
+        r = 1;
+    }
+    return r;
+}
+
+int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto)
+{
+    int r = reader_admit(reader, ring);
+    struct reader_ring *state;
+
+    if (r <= 0)
+        return r < 0 ? r : -EINVAL;
+    state = &reader->rings[ring];
+    if (upto < state->consumed || upto > state->cursor)
+        return -EINVAL;
+    if (upto == state->handed)
+        upto = state->cursor;
+    if (upto > state->consumed)
+        reader_give_back(reader, ring, upto);
+    return 0;
+}
+
+void ring_reader_rewind(struct ring_reader *reader, uint32_t ring)
+{
+    if (ring < reader->arena->geometry.ring_count)
+        reader->rings[ring].cursor = reader->rings[ring].handed = reader->rings[ring].consumed;
+}
+
+int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t upto)
+{
+    int r = reader_admit(reader, ring);
+    struct reader_ring *state;
+
+    if (r <= 0)
+        return r < 0 ? r : -EINVAL;
+    state = &reader->rings[ring];
+    if (upto > state->consumed)
+        return -EINVAL;
+    if (upto > state->durable) {
+        state->durable = upto;
+        /* Partner: ring_wait_position. */
+        atomic_store(&arena_ring_header(reader->arena, ring)->durable, upto);
+        progress_notify(reader->arena);
+    }
+    return 0;
+}
+
+size_t ring_reader_sweep(struct ring_reader *reader)
+{
+    struct arena *arena = reader->arena;
+    size_t count = 0;
+
+    for (uint32_t ring = 0; ring < arena->geometry.ring_count; ring++) {
+        uint64_t tail;
+
+        if (reader_admit(reader, ring) <= 0)
+            continue;
+        tail = atomic_load(&arena_ring_header(arena, ring)->tail);
+        if (tail_unpack(tail).position == reader->rings[ring].cursor)
+            continue;
+        doorbell_mark(arena, ring);
+        count++;
+    }
+    return count;
+}
+
+int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
+{
+    struct ring_reader *reader;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (!arena->owner)
+        return -EPERM;
+    reader = calloc(1, sizeof *reader + arena->geometry.ring_count * sizeof *reader->rings);
+    if (!reader)
+        return -ENOMEM;
+    reader->arena = arena;
+    /* The reader before may have died with bits taken and not drained, or owing a wake-up. */
+    doorbell_awake(arena);
+    ring_reader_sweep(reader);
+    atomic_store(&arena->shared->progress_wanted, 1);
+    progress_notify(arena);
+    *ret_reader = reader;
+    return 0;
+}
+
+struct ring_reader *ring_reader_free(struct ring_reader *reader)
+{
+    free(reader);
+    return NULL;
+}
+
+uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring)
+{
+    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].cursor : 0;
+}
+
+uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring)
+{
+    uint64_t tail, held;
+
+    if (reader->arena->forked || ring >= reader->arena->geometry.ring_count)
+        return 0;
+    tail = atomic_load(&arena_ring_header(reader->arena, ring)->tail);
+    held = tail_unpack(tail).position - reader->rings[ring].consumed;
+    /* A tail before what was consumed, or too far after it, is damage that a drain will find. */
+    return held <= reader->arena->capacity ? held * RING_UNIT : 0;
+}
+
+const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring)
+{
+    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].damage : NULL;
+}
+
+uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring)
+{
+    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].generation : 0;
+}
+
+void ring_reader_stats(struct ring_reader_stats *ret_stats, const struct ring_reader *reader)
+{
+    *ret_stats = reader->stats;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Emit, step by step, and why in this order.
+ *
+ *   1. name the ring in the slot. From here on the ring cannot be given to another user, and if
+ * this thread dies the reaper knows where to look for a claim or an unrung bell.
+ *   2. load the tail; closed: stale. THEN check the generation: a ring is closed before its
+ *      generation changes, so an open tail seen after step 1 followed by the lease's generation
+ *      means this ring stays this user's until the slot lets go of it.
+ *   3. give the last claim its header if its claimer has not come to it. So at most one record has
+ *      no header at any time, and the tail names it.
+ *   4. room? `free_seen` saves the reader's cache line; it is never ahead of `freed`.
+ *   5. CAS the tail. What is left before the wrap is claimed first, as padding, in its own right.
+ *   6. fill, CAS the control word to COMMITTED, ring, let go of the slot's word.
+ */
+#include "ring/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ring/claim.h"
+#include "ring/directory.h"
+#include "ring/doorbell.h"
+#include "ring/steps.h"
+#include "ring/writer-internal.h"
+
+static bool writer_take_slot(struct ring_writer *writer, uint32_t owner, uint64_t holder)
+{
+    struct arena_slot *slot = arena_slot_of(writer->arena, owner);
+    uint64_t expected = 0;
+
+    /* Partner: the store in process_reap or ring_writer_deinit that freed it, after everything the
+     * owner before had done under this id. */
+    if (atomic_load(&slot->holder) ||
+        !atomic_compare_exchange_strong(&slot->holder, &expected, holder))
+        return false;
+    writer->slot = slot;
+    writer->owner = owner;
+    writer->holder = holder;
+    return true;
+}
+
+int ring_writer_init(struct ring_writer *writer, struct arena *arena)
+{
+    uint32_t count = arena->geometry.slot_count;
+    uint64_t holder = holder_pack(arena->incarnation, arena->process_index);
+
+    *writer = (struct ring_writer){.arena = arena};
+    if (arena->forked)
+        return -ECHILD;
+    /* Processes begin at different places, so that they do not meet. */
+    for (uint32_t i = 0; i < count; i++) {
+        if (writer_take_slot(writer, 1 + (arena->process_index * 8 + i) % count, holder)) {
+            atomic_fetch_add(&arena->writers, 1);
+            return 0;
+        }
+    }
+    return -EUSERS;
+}
+
+uint32_t ring_writer_owner(const struct ring_writer *writer)
+{
+    return writer->owner;
+}
+
+void writer_enter(struct ring_writer *writer, uint32_t ring)
+{
+    /* Sequentially consistent. Partners: the closing of a tail, followed by a look at the slots;
+     * and process_reap, which reads it once this process is dead. */
+    atomic_store(&writer->slot->current_ring, ring + 1);
+    RING_STEP(current_ring_set);
+}
+
+void writer_leave(struct ring_writer *writer)
+{
+    atomic_store_explicit(&writer->slot->current_ring, 0, memory_order_release);
+}
+
+static int writer_check_lease(
+    const struct ring_writer *writer, const struct ring_lease *lease, uint64_t tail)
+{
+    struct ring_header *header = arena_ring_header(writer->arena, lease->ring);
+
+    if (atomic_load_explicit(&writer->slot->holder, memory_order_acquire) != writer->holder)
+        return -EOWNERDEAD;
+    if (tail_unpack(tail).owner == RING_OWNER_CLOSED)
+        return -ESTALE;
+    /* After the tail, never before: the tail was loaded by the caller. Partner: directory_complete,
+     * before the word became READY, and whoever gives the ring to another user. */
+    if (atomic_load_explicit(&header->generation, memory_order_acquire) != lease->generation ||
+        atomic_load_explicit(&header->user_tag, memory_order_acquire) != lease->user_tag)
+        return -ESTALE;
+    if (atomic_load_explicit(&header->state, memory_order_relaxed) != RING_STATE_OPEN ||
+        atomic_load_explicit(&header->capacity, memory_order_relaxed) != writer->arena->capacity)
+        return -EUCLEAN;
+    return 0;
+}
+
+static bool writer_fits(const struct arena *arena, struct ring_header *header, uint64_t end)
+{
+    uint64_t freed;
+
+    /* Partner: the store below, by another writer that had seen `freed` there. */
+    if (end - atomic_load_explicit(&header->free_seen, memory_order_acquire) <= arena->capacity)
+        return true;
+    /* Partner: the store in reader_give_back, after the stamps. Sequentially consistent for
+     * ring_wait_space: store `progress_wanted`, load `freed`. */
+    freed = atomic_load(&header->freed);
+    atomic_store_explicit(&header->free_seen, freed, memory_order_release);
+    return end - freed <= arena->capacity;
+}
+
+int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
+    const struct ring_lease *lease, uint32_t length)
+{
+    struct ring_header *header = arena_ring_header(writer->arena, lease->ring);
+    /* Sequentially consistent: not before the slot's word is out. */
+    uint64_t word = atomic_load(&header->tail), rest;
+    struct writer_plan plan = {.tail = word, .last = tail_unpack(word), .length = length};
+    int r = writer_check_lease(writer, lease, word);
+
+    if (r < 0)
+        return r;
+    plan.base_lap = atomic_load_explicit(&header->base_lap, memory_order_relaxed);
+    rest = arena_lap_rest(writer->arena, plan.last.position);
+    if (rest < length) {
+        plan.padding = true;
+        plan.length = (uint32_t)rest;
+        length += (uint32_t)rest; /* both must fit, or the padding is for nothing */
+    }
+    if (plan.last.position + length >= RING_POSITION_END)
+        return -EOVERFLOW;
+    if (!writer_fits(writer->arena, header, plan.last.position + length))
+        return -EAGAIN;
+    *ret_plan = plan;
+    return 0;
+}
+
+/* Claims what was planned. False: another claim came first. */
+static bool writer_claim(
+    struct ring_writer *writer, const struct ring_lease *lease, const struct writer_plan *plan)
+{
+    struct ring_header *header = arena_ring_header(writer->arena, lease->ring);
+    uint64_t expected = plan->tail;
+
+    /* A thread's own last claim was settled before it comes here. */
+    if (plan->last.owner != writer->owner)
+        claim_help(writer->arena, lease->ring, plan->base_lap, plan->last);
+    /* Partner: the load in writer_plan of the next claimer, which then sees the header given above,
+     * and those of the reader. */
+    return atomic_compare_exchange_strong(&header->tail, &expected,
+        tail_pack(plan->last.position + plan->length, plan->length, writer->owner));
+}
+
+static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *writer,
+    const struct ring_lease *lease, uint32_t length)
+{
+    struct writer_plan plan;
+
+    for (;;) {
+        int r = writer_plan(&plan, writer, lease, length);
+
+        if (r < 0)
+            return r;
+        if (!writer_claim(writer, lease, &plan))
+            continue;
+        struct claim_place place = {
+            .ring = lease->ring,
+            .owner = writer->owner,
+            .length = plan.length,
+            .base_lap = plan.base_lap,
+            .begin = plan.last.position,
+        };
+        if (!plan.padding) {
+            *ret_place = place;
+            return 0;
+        }
+        RING_STEP(padding_claimed);
+        r = claim_settle(writer->arena, &place, CONTROL_PADDING);
+        if (r < 0)
+            return r;
+    }
+}
+
+static void writer_fill_header(const struct ring_writer *writer, const struct claim_place *place,
+    uint64_t user_tag, uint32_t payload_length)
+{
+    struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
+
+    /* Plain: published by the CAS to COMMITTED. */
+    record->payload_length = payload_length;
+    record->type = RECORD_BYTES;
+    record->user_tag = user_tag;
+}
+
+int writer_admit(
+    const struct ring_writer *writer, const struct ring_lease *lease, uint32_t payload_length)
+{
+    if (writer->arena->forked)
+        return -ECHILD;
+    if (writer->claim_open)
+        return -EBUSY;
+    if (record_units(payload_length) > claim_units_max(writer->arena->capacity))
+        return -EMSGSIZE;
+    return lease->ring < writer->arena->geometry.ring_count ? 0 : -ESTALE;
+}
+
+int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
+    const struct ring_lease *lease, uint32_t payload_length)
+{
+    struct claim_place place;
+    int r = writer_admit(writer, lease, payload_length);
+
+    if (r < 0)
+        return r;
+    writer_enter(writer, lease->ring);
+    r = writer_claim_room(&place, writer, lease, record_units(payload_length));
+    if (r < 0) {
+        writer_leave(writer);
+        return r;
+    }
+    RING_STEP(tail_claimed);
+    writer_fill_header(writer, &place, lease->user_tag, payload_length);
+    writer->place = place;
+    writer->claim_open = 1;
+    *ret_claim = (struct ring_claim){
+        .payload = arena_record(writer->arena, place.ring, place.begin) + 1,
+        .payload_length = payload_length,
+        .ring = place.ring,
+        .begin = place.begin,
+        .end = place.begin + place.length,
+    };
+    return 0;
+}
+
+/* An end for the open claim: what it becomes, and news for the reader. */
+static int writer_settle(struct ring_writer *writer, enum control_state state)
+{
+    int r = claim_settle(writer->arena, &writer->place, state);
+
+    RING_STEP(committed);
+    if (r == 0)
+        doorbell_ring(writer->arena, writer->place.ring);
+    writer_leave(writer);
+    writer->claim_open = 0;
+    return r;
+}
+
+static bool writer_has(const struct ring_writer *writer, const struct ring_claim *claim)
+{
+    return writer->claim_open && claim->ring == writer->place.ring &&
+           claim->begin == writer->place.begin;
+}
+
+int ring_commit(struct ring_writer *writer, const struct ring_claim *claim)
+{
+    if (writer->arena->forked)
+        return -ECHILD;
+    if (!writer_has(writer, claim))
+        return -EINVAL;
+    RING_STEP(payload_written);
+    return writer_settle(writer, CONTROL_COMMITTED);
+}
+
+void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim)
+{
+    /* The bell rings as well: the reader may have stopped before this claim. */
+    if (!writer->arena->forked && writer_has(writer, claim))
+        (void)writer_settle(writer, CONTROL_DISCARDED);
+}
+
+int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_lease *lease,
+    const struct iovec *iov, int iov_count)
+{
+    struct ring_claim claim;
+    uint8_t *to;
+    size_t length = 0;
+    int r;
+
+    for (int i = 0; i < iov_count; i++) {
+        if (iov[i].iov_len > UINT32_MAX - length)
+            return -EMSGSIZE;
+        length += iov[i].iov_len;
+    }
+    r = ring_reserve(&claim, writer, lease, (uint32_t)length);
+    if (r < 0)
+        return r;
+    to = claim.payload;
+    for (int i = 0; i < iov_count; i++) {
+        if (iov[i].iov_len == 0)
+            continue;
+        memcpy(to, iov[i].iov_base, iov[i].iov_len);
+        to += iov[i].iov_len;
+    }
+    r = ring_commit(writer, &claim);
+    if (r == 0 && ret_end)
+        *ret_end = claim.end;
+    return r;
+}
+
+int ring_lease_for_user(
+    struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length)
+{
+    struct ring_header *header;
+    uint32_t ring;
+    int r = directory_claim(&ring, writer, user_id, length);
+
+    if (r < 0)
+        return r;
+    header = arena_ring_header(writer->arena, ring);
+    if (atomic_load(&header->state) != RING_STATE_OPEN)
+        return -EUCLEAN;
+    *ret_lease = (struct ring_lease){
+        .generation = atomic_load(&header->generation),
+        .user_tag = user_tag(user_id, length),
+        .ring = ring,
+    };
+    return 0;
+}
+
+void ring_writer_deinit(struct ring_writer *writer)
+{
+    if (!writer->slot || writer->arena->forked)
+        return;
+    if (writer->claim_open)
+        (void)writer_settle(writer, CONTROL_DISCARDED);
+    /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
+    uint64_t holder = writer->holder;
+    atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);
+    atomic_fetch_sub(&writer->arena->writers, 1);
+    writer->slot = NULL;
+}
