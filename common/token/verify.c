@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order matters: size, form, algorithm, signature, and only then what the claims say. Nothing
+ * of the claims is looked at before a key has vouched for them, so that an attacker learns nothing
+ * from the answers and reaches no more code than base64 and one JSON header.
+ */
+#include "token/base64url.h"
+#include "token/keys.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
+
+#define ES256_HALF 32
+
+static const struct {
+    const char *code;
+    const char *text;
+} verdicts[TOKEN_VERDICT_COUNT] = {
+    [TOKEN_VALID] = {"", "the token is valid"},
+    [TOKEN_TOO_LARGE] = {"unauthenticated", "the token is too long"},
+    [TOKEN_MALFORMED] = {"unauthenticated", "the token is not a JWT"},
+    [TOKEN_ALGORITHM] = {"unauthenticated", "the token's algorithm is not accepted here"},
+    [TOKEN_SIGNATURE] = {"unauthenticated", "the token's signature is wrong"},
+    [TOKEN_NO_EXPIRY] = {"unauthenticated", "the token has no exp"},
+    [TOKEN_EXPIRED] = {"token_expired", "the token has expired"},
+    [TOKEN_NOT_YET] = {"unauthenticated", "the token is not valid yet (nbf)"},
+    [TOKEN_ISSUER] = {"unauthenticated", "the token's iss is not accepted here"},
+    [TOKEN_AUDIENCE] = {"unauthenticated", "the token's aud is not this service"},
+    [TOKEN_SUBJECT] = {"unauthenticated", "the token's sub is missing or no valid user"},
+};
+
+const char *token_verdict_code(enum token_verdict verdict)
+{
+    return verdicts[verdict].code;
+}
+
+const char *token_verdict_text(enum token_verdict verdict)
+{
+    return verdicts[verdict].text;
+}
+
+/* The three parts, still in base64url; `signed_text` is what the signature covers. */
+struct parts {
+    struct span header;
+    struct span claims;
+    struct span signature;
+    struct span signed_text;
+};
+
+static bool split(struct parts *ret, struct span token)
+{
+    const char *end = token.data + token.len;
+    const char *first = memchr(token.data, '.', token.len);
+    if (!first)
+        return false;
+    const char *second = memchr(first + 1, '.', (size_t)(end - first - 1));
+    if (!second || memchr(second + 1, '.', (size_t)(end - second - 1)))
+        return false;
+    ret->header = span_of(token.data, (size_t)(first - token.data));
+    ret->claims = span_of(first + 1, (size_t)(second - first - 1));
+    ret->signature = span_of(second + 1, (size_t)(end - second - 1));
+    ret->signed_text = span_of(token.data, (size_t)(second - token.data));
+    return true;
+}
+
+static void json_release(json_t **json)
+{
+    json_decref(*json);
+}
+
+static json_t *decode_object(struct span part)
+{
+    _cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+    if (base64url_decode(&text, part))
+        return NULL;
+    json_t *json = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+/* TOKEN_ALGORITHMS unless the header names one of ours and has no critical extension. */
+static enum token_algorithm algorithm_of(const json_t *header)
+{
+    static const char *const names[TOKEN_ALGORITHMS] = {
+        [TOKEN_HS256] = "HS256", [TOKEN_RS256] = "RS256", [TOKEN_ES256] = "ES256"};
+    const char *name = json_string_value(json_object_get(header, "alg"));
+    enum token_algorithm algorithm = TOKEN_HS256;
+    if (!name || json_object_get(header, "crit"))
+        return TOKEN_ALGORITHMS;
+    while (algorithm < TOKEN_ALGORITHMS && strcmp(name, names[algorithm]) != 0)
+        algorithm++;
+    return algorithm;
+}
+
+static bool mac_matches(const struct token_key *key, struct span text, struct span signature)
+{
+    unsigned char mac[TOKEN_MAC_SIZE];
+    return signature.len == TOKEN_MAC_SIZE && token_mac(mac, &key->secret, text) == 0 &&
+           CRYPTO_memcmp(mac, signature.data, TOKEN_MAC_SIZE) == 0;
+}
+
+static bool public_key_agrees(
+    EVP_PKEY *key, struct span text, const unsigned char *signature, size_t signature_len)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool agrees = context && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+                  EVP_DigestVerify(context, signature, signature_len,
+                      (const unsigned char *)text.data, text.len) == 1;
+    EVP_MD_CTX_free(context);
+    return agrees;
+}
+
+/* A JWT carries r and s as they are; the library wants them in DER. */
+static bool ecdsa_agrees(EVP_PKEY *key, struct span text, struct span signature)
+{
+    if (signature.len != 2 * (size_t)ES256_HALF)
+        return false;
+    const unsigned char *raw = (const unsigned char *)signature.data;
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(raw, ES256_HALF, NULL);
+    BIGNUM *s = BN_bin2bn(raw + ES256_HALF, ES256_HALF, NULL);
+    unsigned char *der = NULL;
+    bool agrees = false;
+    if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
+        r = s = NULL; /* the pair's now */
+        int len = i2d_ECDSA_SIG(pair, &der);
+        agrees = len > 0 && public_key_agrees(key, text, der, (size_t)len);
+    }
+    OPENSSL_free(der);
+    BN_free(r);
+    BN_free(s);
+    ECDSA_SIG_free(pair);
+    return agrees;
+}
+
+static bool key_agrees(const struct token_key *key, struct span text, struct span signature)
+{
+    switch (key->algorithm) {
+    case TOKEN_HS256: return mac_matches(key, text, signature);
+    case TOKEN_RS256:
+        return public_key_agrees(
+            key->public, text, (const unsigned char *)signature.data, signature.len);
+    case TOKEN_ES256: return ecdsa_agrees(key->public, text, signature);
+    case TOKEN_ALGORITHMS: break;
+    }
+    return false;
+}
+
+static enum token_verdict check_signature(const struct token_keys *keys, const struct parts *parts)
+{
+    _cleanup_(json_release) json_t *header = decode_object(parts->header);
+    _cleanup_(buffer_deinit) struct buffer signature = BUFFER_INIT;
+    if (!header || base64url_decode(&signature, parts->signature))
+        return TOKEN_MALFORMED;
+    enum token_algorithm algorithm = algorithm_of(header);
+    enum token_verdict verdict = TOKEN_ALGORITHM;
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->keys[i].algorithm != algorithm)
+            continue;
+        if (key_agrees(&keys->keys[i], parts->signed_text, buffer_span(&signature)))
+            return TOKEN_VALID;
+        verdict = TOKEN_SIGNATURE;
+    }
+    return verdict;
+}
+
+/* A NumericDate may have a fraction; negative and absurd ones are not dates. */
+static bool read_date(const json_t *claims, const char *name, uint64_t *ret_seconds)
+{
+    const json_t *value = json_object_get(claims, name);
+    double seconds = json_number_value(value);
+    if (!json_is_number(value) || !isfinite(seconds) || seconds < 0 || seconds > 1e12)
+        return false;
+    *ret_seconds = (uint64_t)seconds;
+    return true;
+}
+
+static enum token_verdict check_times(
+    uint64_t *ret_expires_at, const json_t *claims, uint64_t skew, uint64_t now)
+{
+    uint64_t expires_at;
+    uint64_t not_before;
+    if (!read_date(claims, "exp", &expires_at))
+        return TOKEN_NO_EXPIRY;
+    if (now >= expires_at + skew)
+        return TOKEN_EXPIRED;
+    if (json_object_get(claims, "nbf") &&
+        (!read_date(claims, "nbf", &not_before) || not_before > now + skew))
+        return TOKEN_NOT_YET;
+    *ret_expires_at = expires_at;
+    return TOKEN_VALID;
+}
+
+static bool names(const json_t *value, const char *wanted)
+{
+    const char *text = json_string_value(value);
+    return text && strcmp(text, wanted) == 0;
+}
+
+/* `aud` is one name or a list of them. */
+static bool audience_has(const json_t *audience, const char *wanted)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(audience, i, item)
+    {
+        if (names(item, wanted))
+            return true;
+    }
+    return names(audience, wanted);
+}
+
+static enum token_verdict check_claims(struct token_claims *ret_claims, const json_t *claims,
+    const struct token_policy *policy, uint64_t now)
+{
+    uint64_t expires_at = 0;
+    enum token_verdict verdict = check_times(&expires_at, claims, policy->skew, now);
+    if (verdict)
+        return verdict;
+    if (policy->issuer && *policy->issuer && !names(json_object_get(claims, "iss"), policy->issuer))
+        return TOKEN_ISSUER;
+    if (policy->audience && *policy->audience &&
+        !audience_has(json_object_get(claims, "aud"), policy->audience))
+        return TOKEN_AUDIENCE;
+    const json_t *subject = json_object_get(claims, "sub");
+    struct span user = span_of(json_string_value(subject), json_string_length(subject));
+    if (!identifier_valid(user))
+        return TOKEN_SUBJECT;
+    memcpy(ret_claims->user, user.data, user.len);
+    ret_claims->user[user.len] = '\0';
+    ret_claims->expires_at = expires_at;
+    return TOKEN_VALID;
+}
+
+enum token_verdict token_verify(struct token_claims *ret_claims, const struct token_keys *keys,
+    const struct token_policy *policy, struct span token, uint64_t now)
+{
+    struct parts parts;
+    if (token.len > TOKEN_SIZE_MAX)
+        return TOKEN_TOO_LARGE;
+    if (!token.len || !split(&parts, token))
+        return TOKEN_MALFORMED;
+    enum token_verdict verdict = check_signature(keys, &parts);
+    if (verdict)
+        return verdict;
+    _cleanup_(json_release) json_t *claims = decode_object(parts.claims);
+    if (!claims)
+        return TOKEN_MALFORMED;
+    return check_claims(ret_claims, claims, policy, now);
+}
