@@ -21,28 +21,34 @@ struct config_tool {
 
 struct config_agent {
     char *name;
-    char *description;
+    char *description; /* never NULL; "" when none was given */
     struct config_command command;
-    char *directory; /* where its processes start: the configuration file's folder */
+    char *directory; /* where its processes start: the configuration file's folder, absolute */
     struct config_tool *tools;
     size_t tool_count;
 };
 
 struct config {
 #define TEXT(section, key, fallback, help) char *section##_##key;
+#define NAME(section, key, fallback, help) char *section##_##key;
+#define PATH(section, key, fallback, help) char *section##_##key;
 #define CHOICE(section, key, fallback, choices, help) char *section##_##key;
 #define NUMBER(section, key, fallback, min, max, help) uint64_t section##_##key;
 #define BYTES(section, key, fallback, min, max, help) uint64_t section##_##key;
+#define POWER(section, key, fallback, min, max, help) uint64_t section##_##key;
 #define DURATION(section, key, fallback, min, max, help) uint64_t section##_##key;
 #define FLAG(section, key, fallback, help) bool section##_##key;
 #include "config/options.def"
 #undef TEXT
+#undef NAME
+#undef PATH
 #undef CHOICE
 #undef NUMBER
 #undef BYTES
+#undef POWER
 #undef DURATION
 #undef FLAG
-    char *file; /* the file that was read, or NULL */
+    char *file; /* the file that was read, absolute, or NULL */
     struct config_agent *agents;
     size_t agent_count;
 };
@@ -50,7 +56,7 @@ struct config {
 /* A program's own flags, beside the options: "--name VALUE" or, with `value_name` NULL, "--name".
  */
 struct config_flag {
-    const char *name;
+    const char *name; /* without the dashes */
     const char *value_name;
     const char *help;
     const char **value; /* set to the text, or to "" for a flag without a value */
@@ -59,21 +65,26 @@ struct config_flag {
 struct config_program {
     const char *name;
     const char *summary;             /* what it is and does, a few lines, for --help */
-    const char *const *sections;     /* whose options --help lists; NULL-terminated */
-    const struct config_flag *flags; /* ends with a NULL name */
+    const char *const *sections;     /* whose options --help lists; NULL-terminated; NULL: none */
+    const struct config_flag *flags; /* ends with a NULL name; NULL: none */
+    const char *operands;            /* as --help shows them, "TEXT"; NULL: none */
+    const char *examples;            /* for --help; NULL: none */
+    const char *exit_statuses;       /* for --help; NULL: those of a server */
+    bool export_flags;               /* hand options given as flags to child programs: setenv */
 };
 
 enum config_action {
     CONFIG_RUN,
-    CONFIG_EXIT_DONE,  /* --help, --version or --check-config have been answered */
-    CONFIG_EXIT_USAGE, /* what is wrong has been said on stderr */
+    CONFIG_EXIT_DONE,  /* --help, --version or --check-config have been answered: status 0 */
+    CONFIG_EXIT_USAGE, /* what is wrong has been said on stderr: status 2 */
 };
 
 /*
  * Reads defaults, the file (--config, else $RINGSIDE_CONFIG, else /etc/ringside/ringside.yaml when
  * it exists), the environment and the arguments into `ret_config`, which is initialised in any
  * case and freed with config_deinit. Answers --help, --version and --check-config itself.
- * Arguments that are no options end up in `operands` (room for argc of them; NULL: none allowed).
+ * Arguments that are no options end up in `operands`, followed by NULL (room for argc pointers;
+ * they are borrowed from argv; NULL: none allowed). Program start only: not thread-safe.
  */
 enum config_action config_load(struct config *ret_config, const struct config_program *program,
     int argc, char **argv, const char **operands);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config/config.h"
+#include "config/problems.h"
+
+#include <yaml.h>
+
+/*
+ * A configuration file while it is being read. Every complaint goes through here, so that every
+ * one names its file and line.
+ */
+struct config_file {
+    const char *path;   /* as it was given: complaints show it */
+    const char *folder; /* where it is, absolute; relative paths in the file start here */
+    struct config *config;
+    struct problems *problems;
+    yaml_document_t document;
+};
+
+/*
+ * Reads `path` into `config`, over what is there; whatever is wrong goes to `problems`. -ENOMEM
+ * when memory is out, else 0.
+ */
+int config_file_read(struct config *config, const char *path, struct problems *problems);
+
+/* `key` is the dotted name of what is wrong at the line of `node`. */
+void config_file_complain(struct config_file *file, const yaml_node_t *node, const char *key,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * The entries of a mapping, one at a time: start with *at = 0. False at the end. A key that is no
+ * text, or is given twice, is complained of and passed over.
+ */
+struct config_entry {
+    const char *key; /* valid as long as the document */
+    yaml_node_t *key_node;
+    yaml_node_t *value;
+};
+bool config_file_next(struct config_file *file, const char *parent, yaml_node_t *mapping,
+    size_t *at, struct config_entry *ret_entry);
+/* The text of a scalar, or NULL after a complaint. */
+const char *config_file_text(struct config_file *file, const char *key, yaml_node_t *node);
+/* Complains of an unknown key, with the nearest of `known` (ends with NULL). */
+void config_file_unknown(struct config_file *file, const struct config_entry *entry,
+    const char *key, const char *const *known);
+
+/* The value of `agents:`. -ENOMEM, else 0. */
+int config_agents_read(struct config_file *file, yaml_node_t *mapping);
+void config_agents_deinit(struct config *config);
