@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom. The build's include paths enforce most of it; this says the rest.
+
+A quoted include with a folder is a common module's or a subfolder of the component's own; one
+without is a file of the same folder. Third-party headers with an interface of ours in front of
+them appear behind that interface only.
+"""
+import re
+import sys
+
+import sources
+
+COMMON = {
+    "base": {"base"},
+    "event": {"base", "event"},
+    "ring": {"base", "ring"},
+    "wire": {"base", "wire"},
+    "config": {"base", "config"},
+    "token": {"base", "token"},
+    "emitter": {"base", "event", "ring", "emitter"},
+}
+PROGRAMS = {
+    "broker": {"base", "event", "ring", "wire", "config"},
+    "gateway": {"base", "event", "wire", "config", "token"},
+    "agent-worker": {"base", "event", "ring", "wire", "config", "emitter"},
+    "cli": {"base", "event", "ring", "wire", "config", "token"},
+}
+# Below a program, a folder that stands by itself: its files do not see the program's.
+APART = {"broker/history": {"base", "event"}}
+
+# Third-party header -> the files that may include it.
+RESTRICTED = {
+    r"libwebsockets\.h": r"gateway/[a-z_]+\.c",
+    r"nng/.*": r"common/wire/(channel|attachment)\.c|broker/[a-z_]+_port\.c|cli/control\.c",
+    r"msgpack(/.*|\.h)": r"common/base/pack\.c",
+    r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
+    r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
+    r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token))/.*",
+    r"openssl/.*": r"common/token/[a-z_]+\.[ch]",
+}
+SINGLE = {"libwebsockets.h": "gateway"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def component_of(name):
+    """(folder of the component, common modules it may see), or None for tests and the like."""
+    for folder, allowed in APART.items():
+        if name.startswith(folder + "/"):
+            return folder, allowed
+    parts = name.split("/")
+    if parts[0] == "common" and len(parts) > 2:
+        return f"common/{parts[1]}", COMMON.get(parts[1], set())
+    if parts[0] in PROGRAMS:
+        return parts[0], PROGRAMS[parts[0]]
+    return None
+
+
+def quoted_problem(name, include):
+    if ".." in include.split("/"):
+        return "climbs out of its folder"
+    component = component_of(name)
+    if component is None:
+        return None
+    folder, allowed = component
+    first = include.split("/")[0]
+    own = (sources.ROOT / name).parent / include
+    if "/" not in include:
+        public = folder in ("common/emitter", "agent-worker")
+        if own.is_file() or (public and include.startswith("ringside")):
+            return None
+        return "has no folder and is no file of the same folder"
+    apart = folder in APART and first == folder.split("/")[1]
+    if first in allowed or apart or (sources.ROOT / folder / include).is_file():
+        return None
+    return f"{folder} may not include {first}"
+
+
+def system_problem(name, include):
+    for header, users in RESTRICTED.items():
+        if re.fullmatch(header, include) and not name.startswith("tests/") and \
+                not re.fullmatch(users, name):
+            return "stands behind an interface of ours: see RESTRICTED in tests/lint/layering.py"
+    return None
+
+
+def main():
+    problems = []
+    users = {header: [] for header in SINGLE}
+    for path in sources.files(".c", ".h", ".def"):
+        name = sources.relative(path)
+        for kind, include in INCLUDE.findall(path.read_text(encoding="utf-8")):
+            problem = (quoted_problem if kind == '"' else system_problem)(name, include)
+            if problem:
+                problems.append(f"{name}: {include}: {problem}")
+            if include in users and name.startswith(SINGLE[include] + "/"):
+                users[include].append(name)
+    for header, names in users.items():
+        if len(names) > 1:
+            problems.append(f"{header} in more than one file: {', '.join(names)}")
+    print("\n".join(problems), end="\n" if problems else "")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
