@@ -30,7 +30,7 @@ struct history_options {
     enum history_sync sync;
     uint64_t max_bytes;  /* of retained batches; the oldest go first; 0: no limit */
     uint64_t max_age_ms; /* of retained batches; 0: no limit */
-    uint64_t map_bytes;  /* address space of the store; grows by itself; 0: default */
+    uint64_t map_bytes;  /* first address space of the store; grows by itself; 0: 4 GiB */
 };
 
 /*
@@ -45,14 +45,14 @@ void history_close(struct history *history);
 
 /* ---- streams */
 
-/* The user's stream, made (empty, in memory) when new. NULL when memory is out. Lives as long as
- * the history. */
+/* The user's stream, made (empty, in memory) when new. NULL when memory is out or the identifier
+ * is empty or above IDENTIFIER_MAX. Lives as long as the history. */
 struct history_stream *history_stream(struct history *history, struct span user_id);
 /* The newest number, staged events included; 0 when there was never any. */
 uint64_t history_head(const struct history_stream *stream);
 /* The newest committed number: what may be shown to clients. */
 uint64_t history_committed_head(const struct history_stream *stream);
-/* The oldest retained number; head + 1 when none is. */
+/* The oldest retained number; committed head + 1 when none is. */
 uint64_t history_oldest(const struct history_stream *stream);
 /* Letters and digits. Valid until the epoch changes. */
 const char *history_epoch(const struct history_stream *stream);
@@ -61,14 +61,19 @@ int history_renew_epoch(struct history *history, struct history_stream *stream);
 /*
  * Appends committed, encoded events with numbers above `after` to `out`, in order, at least one
  * and then while they fit `max_bytes`. *ret_last: the last number read (`after` when none).
- * -ERANGE when numbers just above `after` are no longer retained; -EIO damaged.
+ * -ERANGE when numbers just above `after` are no longer retained; -EIO when the next event is
+ * damaged (what was read before it is handed over first).
  */
 int history_read(struct history *history, const struct history_stream *stream, uint64_t after,
     size_t max_bytes, struct buffer *out, uint64_t *ret_last);
 
-/* ---- the batch being staged: each 0 or -ENOMEM */
+/* ---- the batch being staged: each 0, -ENOMEM, or -EINVAL for an identifier that is empty or above
+ * IDENTIFIER_MAX; what it is given is copied */
 
-/* `seq` must be history_head + 1; `encoded` is an event as event/codec.h writes it; copied. */
+/*
+ * `seq` must be history_head + 1 (else -EINVAL); `encoded` is an event as event/codec.h writes it.
+ * -ENOBUFS when the batch is full (256 MiB, or 2^20 streams): commit first.
+ */
 int history_append(
     struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded);
 /* A ring was drained up to `position` (bytes of its life, monotonic within a generation). */
@@ -78,6 +83,8 @@ struct history_position {
     uint64_t generation;
     uint64_t position;
 };
+/* There is one arena at a time: the first position of another one retires those of the former, as a
+ * ring's new generation retires its old one. */
 int history_stage_position(struct history *history, const struct history_position *position);
 /* A run's record under its identifier, opaque here; `open` runs are the ones found at start. */
 int history_stage_run(struct history *history, struct span run_id, bool open, struct span record);
@@ -91,12 +98,17 @@ int history_stage_message(
  * HISTORY_SYNC_ALWAYS it returns after the sync.
  */
 int history_commit(struct history *history);
-/* Commits so far, and how many of them are synced. */
+/* Commits since opening, and how many of them are synced. */
 uint64_t history_commit_count(const struct history *history);
 uint64_t history_synced_count(const struct history *history);
-/* Makes all commits durable. May take milliseconds. */
+/* Makes all commits durable. May take milliseconds. After it failed once it fails until the history
+ * is opened anew: what the kernel has dropped cannot be known. */
 int history_sync(struct history *history);
-/* Drops batches beyond the limits of age and bytes; `now_ms` is wall-clock. Bounded work a call. */
+/*
+ * Drops batches beyond the limits of age and bytes, oldest first; `now_ms` is wall-clock. Bounded
+ * work a call: 1 when more is left to do, 0 when not. Heads, epochs, positions and open runs stay
+ * for ever; closed runs and messages stay as long as their batch, and for a day or max_age_ms.
+ */
 int history_trim(struct history *history, uint64_t now_ms);
 
 /* ---- looking up what was committed or staged */

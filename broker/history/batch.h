@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buffer.h"
+#include "history/history.h"
+
+/*
+ * The bytes of one group commit. Pure: no store, no clock. Little-endian:
+ *
+ *   header      64 bytes
+ *   directory   32 bytes a section; a section is one stream's events in this batch
+ *   positions   32 bytes a ring that was drained
+ *   names       the streams' user identifiers, one behind the other
+ *   sections    each: a table of 8 bytes an event (length, checksum), then the events
+ *
+ * What stands before the sections is the *front*. It has one checksum, so that opening a store
+ * needs to look at fronts only; an event's own checksum is looked at when it is read. Numbers of
+ * one section follow each other without holes.
+ */
+#define BATCH_VERSION 1
+#define BATCH_HEADER_SIZE 64
+#define BATCH_SECTION_SIZE 32
+#define BATCH_POSITION_SIZE 32
+#define BATCH_EVENT_SIZE 8
+/* Limits of one batch; an index entry has 20 bits for the section. */
+#define BATCH_SECTIONS_MAX (1u << 20)
+#define BATCH_BYTES_MAX (256u << 20)
+
+/* ---- writing */
+
+struct batch_source { /* a section to be written */
+    struct span user_id;
+    uint64_t first_seq;
+    uint32_t count;
+    uint32_t bytes;    /* of its events */
+    uint32_t table_at; /* batch_write's own */
+    uint32_t data_at;  /* batch_write's own */
+};
+
+struct batch_entry { /* an event, in order of arrival */
+    uint32_t section;
+    uint32_t len;
+};
+
+struct batch_input {
+    uint64_t number;
+    uint64_t time_ms;
+    struct batch_source *sections;
+    const struct batch_entry *events;
+    const struct history_position *positions;
+    const char *data; /* the events' bytes, in order of arrival */
+    uint32_t section_count;
+    uint32_t event_count;
+    uint32_t position_count;
+    uint32_t names_size; /* of all user identifiers */
+    uint32_t data_size;
+};
+
+/* How many bytes batch_write fills. */
+uint64_t batch_size(const struct batch_input *input);
+void batch_write(char *to, const struct batch_input *input);
+
+/* ---- reading: nothing is trusted; -EBADMSG when anything is off */
+
+struct batch {
+    struct span bytes; /* borrowed */
+    uint64_t number;
+    uint64_t time_ms;
+    uint32_t sections;
+    uint32_t positions;
+    uint32_t events;
+    uint32_t names_size;
+    uint32_t front_size;
+};
+
+struct batch_section {
+    struct span user_id;
+    uint64_t first_seq;
+    uint32_t count;
+    uint32_t offset;
+    uint32_t size;
+};
+
+/* Checks header and bounds: enough for a batch whose front was checked when the store was opened,
+ * or which this process wrote. */
+int batch_open(struct batch *ret_batch, struct span bytes);
+/* Checks the front's checksum. */
+int batch_check_front(const struct batch *batch);
+int batch_section_at(
+    struct batch_section *ret_section, const struct batch *batch, uint32_t section);
+/* `position` < batch->positions. */
+void batch_position_at(
+    struct history_position *ret_position, const struct batch *batch, uint32_t position);
+/*
+ * Appends the section's events from its `skip`th on to `out`, as many as keep what is appended
+ * within `max_bytes`, but one at least when `out` was handed in with `at_least_one`. Returns how
+ * many. Growth failing is the buffer's error.
+ */
+struct batch_read {
+    uint32_t skip;
+    size_t max_bytes;
+    bool at_least_one;
+};
+int batch_read_section(struct buffer *out, const struct batch *batch,
+    const struct batch_section *section, const struct batch_read *read);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "history/history.h"
+
+#include "base/clock.h"
+#include "history/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- opening */
+
+static void history_free(struct history *history, bool clean)
+{
+    store_close(history->store, clean);
+    streams_deinit(&history->streams);
+    positions_deinit(&history->positions);
+    staging_deinit(&history->staging);
+    records_deinit(&history->records);
+    free(history);
+}
+
+int history_open(struct history **ret_history, const struct history_options *options,
+    char ret_reason[HISTORY_REASON_SIZE])
+{
+    snprintf(ret_reason, HISTORY_REASON_SIZE, "out of memory");
+    struct history *history = calloc(1, sizeof(*history));
+    if (!history)
+        return -ENOMEM;
+    history->sync = options->sync;
+    history->max_bytes = options->max_bytes;
+    history->max_age_ms = options->max_age_ms;
+    struct store_options store = {options->directory, options->sync, options->map_bytes};
+    int rc = store_open(&history->store, &store, ret_reason);
+    if (rc == 0)
+        rc = history_load(history, ret_reason);
+    if (rc) {
+        history_free(history, false);
+        return rc;
+    }
+    ret_reason[0] = '\0';
+    *ret_history = history;
+    return 0;
+}
+
+void history_close(struct history *history)
+{
+    if (history)
+        history_free(history, true);
+}
+
+/* ---- streams */
+
+struct history_stream *history_stream(struct history *history, struct span user_id)
+{
+    return streams_get(&history->streams, user_id);
+}
+
+uint64_t history_head(const struct history_stream *stream)
+{
+    return stream->head;
+}
+
+uint64_t history_committed_head(const struct history_stream *stream)
+{
+    return stream->committed_head;
+}
+
+uint64_t history_oldest(const struct history_stream *stream)
+{
+    return stream_oldest(stream);
+}
+
+const char *history_epoch(const struct history_stream *stream)
+{
+    return stream->epoch;
+}
+
+struct renewal {
+    const struct history_stream *stream;
+    char suffix[STREAM_EPOCH_SUFFIX_LEN + 1];
+};
+
+static int save_renewal(struct store *store, void *context)
+{
+    const struct renewal *renewal = context;
+    return streams_save(store, renewal->stream, renewal->stream->committed_head, renewal->suffix);
+}
+
+int history_renew_epoch(struct history *history, struct history_stream *stream)
+{
+    struct renewal renewal = {.stream = stream};
+    streams_make_epoch(renewal.suffix, STREAM_EPOCH_SUFFIX_LEN);
+    int rc = store_write(history->store, save_renewal, &renewal);
+    if (rc)
+        return rc;
+    streams_set_suffix(&history->streams, stream, renewal.suffix);
+    return history_sync(history);
+}
+
+/* ---- staging */
+
+int history_append(
+    struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded)
+{
+    return seq == stream->head + 1 ? staging_append(&history->staging, stream, encoded) : -EINVAL;
+}
+
+int history_stage_position(struct history *history, const struct history_position *position)
+{
+    return positions_stage(&history->positions, position);
+}
+
+int history_stage_run(struct history *history, struct span run_id, bool open, struct span record)
+{
+    return records_stage_run(&history->records, run_id, open, record);
+}
+
+int history_stage_message(
+    struct history *history, struct span user_id, struct span message_id, struct span run_id)
+{
+    return records_stage_message(&history->records, user_id, message_id, run_id);
+}
+
+/* ---- committing */
+
+struct commit {
+    struct history *history;
+    struct batch_input input;
+};
+
+/* An earlier try that reported failure may after all have reached the file: it is replaced, since
+ * more may have been staged meanwhile. */
+static int reserve_batch(struct store *store, uint64_t number, size_t size, char **ret_bytes)
+{
+    struct span key = store_number_key(&number);
+    int rc = store_append(store, STORE_BATCHES, key, size, ret_bytes);
+    if (rc != -EEXIST)
+        return rc;
+    rc = store_delete(store, STORE_BATCHES, key);
+    return rc ? rc : store_append(store, STORE_BATCHES, key, size, ret_bytes);
+}
+
+static int commit_work(struct store *store, void *context)
+{
+    struct commit *commit = context;
+    const struct history *history = commit->history;
+    const struct batch_input *input = &commit->input;
+    char *bytes;
+    int rc = history->positions.arena_changed ? store_clear(store, STORE_POSITIONS) : 0;
+    if (rc == 0)
+        rc = records_save(&history->records, store, input->number, input->time_ms);
+    if (rc == 0)
+        rc = reserve_batch(store, input->number, batch_size(input), &bytes);
+    if (rc == 0)
+        batch_write(bytes, input);
+    return rc;
+}
+
+/* Memory that the index needs is taken before the commit: after it nothing may fail. */
+static int reserve_index(const struct staging *staging)
+{
+    for (uint32_t i = 0; i < staging->section_count; i++) {
+        int rc = index_reserve(&staging->streams[i]->index);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static void index_batch_sections(const struct staging *staging, uint64_t number)
+{
+    for (uint32_t i = 0; i < staging->section_count; i++) {
+        struct history_stream *stream = staging->streams[i];
+        struct index_entry entry = {staging->sections[i].first_seq, index_place(number, i)};
+        index_push(&stream->index, &entry);
+        stream->committed_head = stream->head;
+    }
+}
+
+static void apply(struct history *history, const struct batch_input *input)
+{
+    struct retained_batch batch = {input->number, input->time_ms, batch_size(input)};
+    index_batch_sections(&history->staging, input->number);
+    positions_committed(&history->positions, input->number);
+    records_committed(&history->records);
+    staging_clear(&history->staging);
+    if (history->batches++ == 0)
+        history->oldest = batch;
+    history->bytes += batch.size;
+    history->events += input->event_count;
+    history->next_batch++;
+    history->commits++;
+    if (history->sync == HISTORY_SYNC_ALWAYS)
+        history->synced = history->commits;
+}
+
+static bool nothing_staged(const struct history *history)
+{
+    return history->staging.entry_count == 0 && history->positions.staged_count == 0 &&
+           records_empty(&history->records);
+}
+
+int history_commit(struct history *history)
+{
+    if (nothing_staged(history))
+        return 0;
+    struct commit commit = {.history = history};
+    commit.input.number = history->next_batch;
+    commit.input.time_ms = clock_wall_ms();
+    commit.input.positions = history->positions.staged;
+    commit.input.position_count = history->positions.staged_count;
+    staging_describe(&history->staging, &commit.input);
+    int rc = reserve_index(&history->staging);
+    if (rc == 0)
+        rc = store_write(history->store, commit_work, &commit);
+    if (rc)
+        return rc;
+    apply(history, &commit.input);
+    return 0;
+}
+
+uint64_t history_commit_count(const struct history *history)
+{
+    return history->commits;
+}
+
+uint64_t history_synced_count(const struct history *history)
+{
+    return history->synced;
+}
+
+int history_sync(struct history *history)
+{
+    int rc = store_sync(history->store);
+    if (rc == 0)
+        history->synced = history->commits;
+    return rc;
+}
+
+/* ---- looking up */
+
+int history_find_position(struct history *history, struct history_position *position)
+{
+    return positions_find(&history->positions, position);
+}
+
+int history_find_run(struct history *history, struct span run_id, struct buffer *out)
+{
+    return records_find_run(out, &history->records, history->store, run_id);
+}
+
+int history_find_message(
+    struct history *history, struct span user_id, struct span message_id, struct buffer *out)
+{
+    struct message_key key = {user_id, message_id};
+    return records_find_message(out, &history->records, history->store, &key);
+}
+
+int history_each_open_run(struct history *history,
+    int (*callback)(void *context, struct span run_id, struct span record), void *context)
+{
+    return records_each_open_run(&history->records, history->store, callback, context);
+}
+
+void history_usage(const struct history *history, struct history_usage *ret_usage)
+{
+    *ret_usage = (struct history_usage){
+        .bytes = store_file_bytes(history->store),
+        .events = history->events,
+        .streams = history->streams.by_user.count,
+        .batches = history->batches,
+    };
+}

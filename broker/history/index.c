@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "history/index.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+void index_deinit(struct index *index)
+{
+    free(index->entries);
+    *index = (struct index){0};
+}
+
+/* Entries that left are squeezed out before the array grows, so it stays within twice its need. */
+int index_reserve(struct index *index)
+{
+    if (index->end < index->cap)
+        return 0;
+    uint32_t count = index->end - index->start;
+    if (index->start > 0 && index->start >= count) {
+        memmove(index->entries, index->entries + index->start, count * sizeof(*index->entries));
+        index->start = 0;
+        index->end = count;
+        return 0;
+    }
+    if (index->cap > UINT32_MAX / 4)
+        return -ENOMEM;
+    uint32_t cap = index->cap < 4 ? index->cap + 1 : index->cap + index->cap / 2;
+    struct index_entry *entries = realloc(index->entries, cap * sizeof(*entries));
+    if (!entries)
+        return -ENOMEM;
+    index->entries = entries;
+    index->cap = cap;
+    return 0;
+}
+
+void index_push(struct index *index, const struct index_entry *entry)
+{
+    assert(index->end < index->cap);
+    assert(index_empty(index) || index->entries[index->end - 1].first_seq < entry->first_seq);
+    index->entries[index->end++] = *entry;
+}
+
+const struct index_entry *index_front(const struct index *index)
+{
+    return index_empty(index) ? NULL : &index->entries[index->start];
+}
+
+const struct index_entry *index_back(const struct index *index)
+{
+    return index_empty(index) ? NULL : &index->entries[index->end - 1];
+}
+
+void index_pop_front(struct index *index)
+{
+    assert(!index_empty(index));
+    index->start++;
+    if (index_empty(index))
+        index_deinit(index); /* most users are idle: their memory goes back */
+}
+
+uint32_t index_find(const struct index *index, uint64_t seq)
+{
+    assert(!index_empty(index) && index->entries[index->start].first_seq <= seq);
+    uint32_t low = index->start;
+    uint32_t high = index->end - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low + 1) / 2;
+        if (index->entries[middle].first_seq <= seq)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}

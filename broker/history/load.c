@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "history/bytes.h"
+#include "history/private.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/*
+ * Opening reads every batch's front, oldest first, and no event. Rows of `streams` and `positions`
+ * come before: they are what trimmed batches said, so whatever a retained batch says is newer.
+ */
+
+struct load {
+    struct history *history;
+    const char *what; /* the sentence, should it fail */
+};
+
+static int load_stream(void *context, const struct store_entry *row)
+{
+    struct load *load = context;
+    return streams_load(&load->history->streams, row);
+}
+
+static int load_position(void *context, const struct store_entry *row)
+{
+    struct load *load = context;
+    return positions_load(&load->history->positions, row);
+}
+
+/*
+ * A stream's retained numbers run on without holes. While batches are read, committed_head is the
+ * newest number that was met in one, and head what the stream's row says.
+ */
+static int load_section(
+    struct history *history, const struct batch_section *section, uint64_t place)
+{
+    struct history_stream *stream = streams_get(&history->streams, section->user_id);
+    if (!stream)
+        return section->user_id.len > IDENTIFIER_MAX ? -EUCLEAN : -ENOMEM;
+    if (!index_empty(&stream->index) && section->first_seq != stream->committed_head + 1)
+        return -EUCLEAN;
+    int rc = index_reserve(&stream->index);
+    if (rc)
+        return rc;
+    index_push(&stream->index, &(struct index_entry){section->first_seq, place});
+    stream->committed_head = section->first_seq + section->count - 1;
+    history->events += section->count;
+    return 0;
+}
+
+/* A row may be older than the stream's newest batch, and never newer. */
+static int settle_heads(const struct history *history)
+{
+    size_t cursor = 0;
+    struct history_stream *stream;
+    while ((stream = map_next(&history->streams.by_user, &cursor))) {
+        if (index_empty(&stream->index))
+            stream->committed_head = stream->head;
+        else if (stream->committed_head < stream->head)
+            return -EUCLEAN;
+        stream->head = stream->committed_head;
+    }
+    return 0;
+}
+
+static int load_contents(struct history *history, const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->sections; i++) {
+        struct batch_section section;
+        int rc = batch_section_at(&section, batch, i);
+        if (rc == 0)
+            rc = load_section(history, &section, index_place(batch->number, i));
+        if (rc)
+            return rc == -EBADMSG ? -EUCLEAN : rc;
+    }
+    for (uint32_t i = 0; i < batch->positions; i++) {
+        struct history_position position;
+        batch_position_at(&position, batch, i);
+        int rc = positions_replay(&history->positions, &position, batch->number);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int load_batch(void *context, const struct store_entry *entry)
+{
+    struct load *load = context;
+    struct history *history = load->history;
+    struct batch batch;
+    uint64_t number;
+    if (entry->key.len != sizeof(number) || batch_open(&batch, entry->value) ||
+        batch_check_front(&batch))
+        return -EUCLEAN;
+    memcpy(&number, entry->key.data, sizeof(number));
+    if (number != batch.number || number == 0 || number > INDEX_BATCH_MAX)
+        return -EUCLEAN;
+    if (history->batches++ == 0)
+        history->oldest = (struct retained_batch){number, batch.time_ms, entry->value.len};
+    history->bytes += entry->value.len;
+    history->next_batch = number + 1;
+    return load_contents(history, &batch);
+}
+
+static int load_meta(struct load *load)
+{
+    struct history *history = load->history;
+    struct span value;
+    load->what = "it is no history";
+    int rc = store_get(history->store, STORE_META, META_FORMAT, &value);
+    if (rc)
+        return rc == -ENOENT ? -EUCLEAN : rc;
+    load->what = "it was written by another version of this program";
+    if (value.len != sizeof(uint32_t) || get_u32(value.data) != HISTORY_FORMAT)
+        return -EUCLEAN;
+    load->what = "its epoch is damaged";
+    rc = store_get(history->store, STORE_META, META_EPOCH, &value);
+    if (rc || !streams_epoch_valid(value, STREAM_EPOCH_STORE_LEN))
+        return rc && rc != -ENOENT ? rc : -EUCLEAN;
+    memcpy(history->streams.store_epoch, value.data, value.len);
+    load->what = "its count of batches is damaged";
+    history->next_batch = 1;
+    rc = store_get(history->store, STORE_META, META_LAST_BATCH, &value);
+    if (rc == 0 && value.len == sizeof(uint64_t))
+        history->next_batch = get_u64(value.data) + 1;
+    else if (rc != -ENOENT)
+        return rc ? rc : -EUCLEAN;
+    return 0;
+}
+
+static int load_tables(struct load *load)
+{
+    struct store *store = load->history->store;
+    int rc = load_meta(load);
+    if (rc)
+        return rc;
+    load->what = "what it says about a user is damaged";
+    rc = store_each(store, STORE_STREAMS, load_stream, load);
+    if (rc)
+        return rc;
+    load->what = "what it says about a ring is damaged";
+    rc = store_each(store, STORE_POSITIONS, load_position, load);
+    if (rc)
+        return rc;
+    load->what = "a batch of events is damaged";
+    rc = store_each(store, STORE_BATCHES, load_batch, load);
+    return rc ? rc : settle_heads(load->history);
+}
+
+/* ---- the epoch of the store */
+
+static int save_epoch(struct store *store, void *context)
+{
+    char format[sizeof(uint32_t)];
+    put_u32(format, HISTORY_FORMAT);
+    int rc = store_put(store, STORE_META, META_FORMAT, span_of(format, sizeof(format)));
+    return rc ? rc : store_put(store, STORE_META, META_EPOCH, span_of_string(context));
+}
+
+static int renew_store_epoch(struct history *history)
+{
+    char epoch[STREAM_EPOCH_STORE_LEN + 1];
+    streams_make_epoch(epoch, STREAM_EPOCH_STORE_LEN);
+    int rc = store_write(history->store, save_epoch, epoch);
+    if (rc == 0)
+        rc = store_settle_loss(history->store);
+    if (rc == 0)
+        streams_set_epoch(&history->streams, epoch);
+    return rc;
+}
+
+static int load_all(struct load *load)
+{
+    struct store *store = load->history->store;
+    if (store_is_new(store)) {
+        load->what = "a new store cannot be written";
+        load->history->next_batch = 1;
+        return renew_store_epoch(load->history);
+    }
+    load->what = "it cannot be read";
+    int rc = store_read_begin(store);
+    if (rc)
+        return rc;
+    rc = load_tables(load);
+    store_read_end(store);
+    if (rc || !store_lost(store))
+        return rc;
+    load->what = "a new epoch cannot be written";
+    return renew_store_epoch(load->history);
+}
+
+int history_load(struct history *history, char ret_reason[HISTORY_REASON_SIZE])
+{
+    struct load load = {.history = history};
+    int rc = load_all(&load);
+    if (rc)
+        snprintf(ret_reason, HISTORY_REASON_SIZE, "history cannot be opened: %s (%s)", load.what,
+            strerror(-rc));
+    return rc;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "history/streams.h"
+
+#include "history/bytes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void make_epoch(const struct streams *streams, struct history_stream *stream)
+{
+    snprintf(stream->epoch, sizeof(stream->epoch), "%s%s", streams->store_epoch, stream->suffix);
+}
+
+void streams_deinit(struct streams *streams)
+{
+    size_t cursor = 0;
+    struct history_stream *stream;
+    while ((stream = map_next(&streams->by_user, &cursor))) {
+        index_deinit(&stream->index);
+        free(stream);
+    }
+    map_deinit(&streams->by_user);
+}
+
+struct history_stream *streams_find(const struct streams *streams, struct span user_id)
+{
+    return map_get(&streams->by_user, user_id);
+}
+
+struct history_stream *streams_get(struct streams *streams, struct span user_id)
+{
+    struct history_stream *stream = streams_find(streams, user_id);
+    if (stream || user_id.len == 0 || user_id.len > IDENTIFIER_MAX)
+        return stream;
+    stream = calloc(1, sizeof(*stream) + user_id.len);
+    if (!stream)
+        return NULL;
+    stream->user_len = user_id.len;
+    memcpy(stream->user_id, user_id.data, user_id.len);
+    make_epoch(streams, stream);
+    if (map_put(&streams->by_user, stream_user(stream), stream) < 0) {
+        free(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+void streams_set_epoch(struct streams *streams, const char *store_epoch)
+{
+    snprintf(streams->store_epoch, sizeof(streams->store_epoch), "%s", store_epoch);
+    size_t cursor = 0;
+    struct history_stream *stream;
+    while ((stream = map_next(&streams->by_user, &cursor)))
+        make_epoch(streams, stream);
+}
+
+void streams_set_suffix(
+    const struct streams *streams, struct history_stream *stream, const char *suffix)
+{
+    snprintf(stream->suffix, sizeof(stream->suffix), "%s", suffix);
+    make_epoch(streams, stream);
+}
+
+void streams_make_epoch(char *ret_text, size_t len)
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    unsigned char chance[STREAM_EPOCH_STORE_LEN];
+    random_bytes(chance, len);
+    for (size_t i = 0; i < len; i++)
+        ret_text[i] = digits[chance[i] & 31];
+    ret_text[len] = '\0';
+}
+
+bool streams_epoch_valid(struct span text, size_t len)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char digit = text.data[i];
+        if (!((digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'z')))
+            return false;
+    }
+    return text.len == len;
+}
+
+/* row: 0 u64 head  8 the suffix, or zeros */
+int streams_save(
+    struct store *store, const struct history_stream *stream, uint64_t head, const char *suffix)
+{
+    char row[STREAM_ROW_SIZE] = {0};
+    put_u64(row, head);
+    memcpy(row + 8, suffix, strlen(suffix));
+    return store_put(store, STORE_STREAMS, stream_user(stream), span_of(row, sizeof(row)));
+}
+
+int streams_load(struct streams *streams, const struct store_entry *row)
+{
+    char suffix[STREAM_EPOCH_SUFFIX_LEN + 1] = {0};
+    if (row->value.len != STREAM_ROW_SIZE || row->key.len == 0 || row->key.len > IDENTIFIER_MAX)
+        return -EUCLEAN;
+    memcpy(suffix, row->value.data + 8, STREAM_EPOCH_SUFFIX_LEN);
+    if (suffix[0] && !streams_epoch_valid(span_of_string(suffix), STREAM_EPOCH_SUFFIX_LEN))
+        return -EUCLEAN;
+    struct history_stream *stream = streams_get(streams, row->key);
+    if (!stream)
+        return -ENOMEM;
+    stream->head = get_u64(row->value.data);
+    streams_set_suffix(streams, stream, suffix);
+    return 0;
+}
