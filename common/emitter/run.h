@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run and its one way forward. All that is emitted goes through run_step: the grammar says
+ * whether it is legal, the event goes into the ring, and only then the run's state changes.
+ *
+ * A call of the library has one deadline, shared by all events it makes. `data` of an event is
+ * built in run->data; the ends, which emit other events first, build theirs beside it.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "emitter.h"
+#include "grammar.h"
+
+struct rs_run {
+    struct rs_emitter *emitter; /* a reference, unless the run is an orphan */
+    struct list_link link;      /* rs_emitter.orphans */
+    struct stream stream;
+    struct grammar grammar;
+    struct grammar_item *current; /* the text last written to, while open; owned by the grammar */
+    struct buffer started;        /* data of agent_started, until it is emitted */
+    struct buffer data;           /* data of the event in hand */
+    char user_id[IDENTIFIER_SIZE];
+    char thread_id[IDENTIFIER_SIZE];
+    char run_id[IDENTIFIER_SIZE];
+    char request_id[IDENTIFIER_SIZE];
+    char agent[IDENTIFIER_SIZE];
+    char thinking_id[IDENTIFIER_MADE_SIZE]; /* of the thinking going on, or "" */
+};
+
+struct rs_tool {
+    struct grammar_item item; /* first: the grammar frees it */
+    rs_run *run;
+    uint64_t began_ms;
+    size_t name_length;
+    char name_json[]; /* a JSON string, quoted */
+};
+
+struct step {
+    enum grammar_step kind;
+    struct span item_id;        /* of the text, tool or interrupt it is about */
+    struct span tool_name_json; /* with STEP_TOOL_BEGIN */
+    struct event event; /* type, flags, message_id, tool_call_id and data are the caller's */
+};
+
+/* Take the step: RS_OK, or why not, and nothing was emitted. */
+int run_step(struct rs_run *run, const struct step *step, uint64_t deadline);
+/* The same, for an event made of run->data. */
+int run_step_data(struct rs_run *run, struct step *step, uint64_t deadline);
+/* Whether the step would be legal now, and its event not too big. */
+int run_check(struct rs_run *run, const struct step *step);
+/* RS_E_ENDED, RS_E_TOO_BIG or RS_OK, for a step that is not due yet. */
+int run_fits(const struct rs_run *run, const struct step *step);
+int run_start(struct rs_run *run, uint64_t deadline);
+
+struct tool_ending;
+/* rs_tool_end; fills in what the tool knows. */
+int tool_end(struct rs_tool *tool, struct tool_ending *ending, uint64_t deadline);
+
+enum run_end { RUN_END_SUCCESS, RUN_END_CANCELLED, RUN_END_INTERRUPT, RUN_END_FAILURE };
+/* Start a run that was not, close what is open, then take the step, a STEP_END. */
+int run_end(struct rs_run *run, enum run_end end, const struct step *step, uint64_t deadline);
+/* End a run nobody will end any more. RS_OK when it was not started or has ended. */
+int run_end_abandoned(struct rs_run *run, uint64_t deadline);
+/* Free a run that holds no reference. */
+void run_destroy(struct rs_run *run);
+
+/* The id to use for a message: the one given, else the current one, else one just made. */
+struct span run_text_id(
+    struct rs_run *run, const char *message_id, char made[IDENTIFIER_MADE_SIZE]);
+struct span run_thinking_id(struct rs_run *run, const char *message_id);
+
+/* Checks of arguments; NULL is none of these. */
+static inline bool valid_id(const char *id)
+{
+    return id && identifier_valid(span_of_string(id));
+}
+
+static inline bool valid_optional_id(const char *id)
+{
+    return !id || identifier_valid(span_of_string(id));
+}
