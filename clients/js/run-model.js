@@ -9,7 +9,7 @@
  * missing parents are made (the events before them may be gone), and what comes after a run's end is
  * counted and left out.
  *
- * Every step of a run (thinking, tool, text, error, interrupt) has `rev`, which grows at each change;
+ * Every step of a run (mark, thinking, tool, text, error, interrupt) has `rev`, which grows at each change;
  * a view that remembers it knows what to draw again.
  */
 
@@ -99,10 +99,11 @@ function textStep(run, id) {
 
 /* ---- one function per event type: (run, event) ---- */
 
-function runQueued(run, { data }) {
+function runQueued(run, { data, timestamp }) {
     if (run.startedAt !== null) return;
     run.state = 'queued';
     run.position = data.position ?? null;
+    step(run, 'mark', 'queued', { at: timestamp }).position = run.position;
 }
 
 function agentStarted(run, { data, timestamp }) {
@@ -113,6 +114,7 @@ function agentStarted(run, { data, timestamp }) {
     run.parentRunId = data.parent_run_id;
     run.input = data.input;
     if (data.agent) run.agent = data.agent;
+    step(run, 'mark', 'started', { at: timestamp });
 }
 
 function agentThinking(run, { data, message_id: id = '', timestamp }) {
@@ -185,6 +187,7 @@ function endRun(run, state, event) {
         if (item.kind === 'interrupt' && item.status === 'open') item.status = 'cancelled';
         item.rev += 1;
     }
+    step(run, 'mark', 'ended', { at: event.timestamp, state, synthetic: run.synthetic });
 }
 
 function agentCompleted(run, event) {

@@ -16,7 +16,9 @@ function folded(...rows) {
     return { model, run: model.runs.get('r-1') };
 }
 
-const steps = (run) => run.items.map((item) => item.kind);
+/** The steps without the marks of beginning and end. */
+const work = (run) => run.items.filter((item) => item.kind !== 'mark');
+const steps = (run) => work(run).map((item) => item.kind);
 
 test('a run goes from queued through its steps to completed', () => {
     const { run, model } = folded(
@@ -34,13 +36,15 @@ test('a run goes from queued through its steps to completed', () => {
         ['agent_completed', { outcome: 'success', usage: { output_tokens: 4 } }],
     );
     assert.deepEqual(steps(run), ['thinking', 'tool', 'text']);
-    const [thinking, tool, text] = run.items;
+    const [thinking, tool, text] = work(run);
     assert.equal(thinking.text, 'Let me see.');
     assert.equal(thinking.status, 'reading');
     assert.deepEqual([tool.name, tool.status, tool.durationMs], ['search', 'ok', 12]);
     assert.deepEqual([text.text, text.final], ['Rings are round.', true]);
     assert.deepEqual([run.state, run.agent, run.startedAt, run.endedAt],
         ['completed', 'researcher', 1_002, 1_010]);
+    assert.deepEqual(run.items.filter((item) => item.kind === 'mark').map((mark) => mark.id),
+        ['queued', 'started', 'ended']);
     const thread = model.threads.get('t-1');
     assert.deepEqual(thread.items.map((item) => item.kind), ['message', 'run']);
     assert.equal(thread.title, 'hello');
@@ -54,7 +58,7 @@ test('tools that overlap end each for itself', () => {
         ['tool_executing', { tool_name: 'b' }, { tool_call_id: 'c-2' }],
         ['tool_completed', { tool_name: 'b', status: 'denied' }, { tool_call_id: 'c-2' }],
     );
-    assert.deepEqual(run.items.map((t) => t.status), ['running', 'denied']);
+    assert.deepEqual(work(run).map((t) => t.status), ['running', 'denied']);
 });
 
 test('progress and partial output belong to the tool and are not text of the answer', () => {
@@ -65,7 +69,7 @@ test('progress and partial output belong to the tool and are not text of the ans
         ['partial_result', { tool_call_id: 'c-1', progress: 0.75, delta: 'line' }],
     );
     assert.deepEqual(steps(run), ['tool']);
-    assert.deepEqual([run.items[0].progress, run.items[0].partial], [0.75, 'line']);
+    assert.deepEqual([work(run)[0].progress, work(run)[0].partial], [0.75, 'line']);
 });
 
 test('a lost worker is told from a failure and from a refusal', () => {
@@ -100,7 +104,7 @@ test('an interrupt makes the run wait until it is resolved', () => {
     const { run } = folded(['agent_started'], ask,
         ['interrupt_resolved', { interrupt_id: 'i-1', status: 'cancelled' }]);
     assert.equal(run.state, 'running');
-    assert.deepEqual([run.items[0].reason, run.items[0].status], ['approval', 'cancelled']);
+    assert.deepEqual([work(run)[0].reason, work(run)[0].status], ['approval', 'cancelled']);
 });
 
 test('what comes after the end is counted and changes nothing', () => {
@@ -113,12 +117,12 @@ test('what comes after the end is counted and changes nothing', () => {
 test('an end that came without the end of its tool does not leave the tool running', () => {
     const { run } = folded(['agent_started'], ['tool_executing', {}, { tool_call_id: 'c' }],
         ['agent_completed', { outcome: 'success' }]);
-    assert.equal(run.items[0].status, 'unknown');
+    assert.equal(work(run)[0].status, 'unknown');
 });
 
 test('events whose beginning is gone still make their run', () => {
     const { run } = folded(['tool_completed', { tool_name: 'a', status: 'ok' }, { tool_call_id: 'c' }]);
-    assert.deepEqual([run.state, run.items[0].name, run.items[0].status], ['running', 'a', 'ok']);
+    assert.deepEqual([run.state, work(run)[0].name, work(run)[0].status], ['running', 'a', 'ok']);
 });
 
 test('unknown types, missing data and hostile names are survived', () => {
@@ -142,14 +146,14 @@ test('folding the same events gives the same text whether they were folded befor
         ['partial_result', { delta: 'cd' }, { message_id: 'm' }]).run;
     const two = folded(['agent_started'],
         ['partial_result', { delta: 'abcd' }, { message_id: 'm', first_seq: 2 }]).run;
-    assert.equal(one.items[0].text, two.items[0].text);
+    assert.equal(work(one)[0].text, work(two)[0].text);
 });
 
 test('a message that a run streamed is not shown a second time', () => {
     const { model, run } = folded(['agent_started'],
         ['partial_result', { delta: 'Hel' }, { message_id: 'm' }],
         ['chat_message', { role: 'assistant', content: 'Hello' }, { message_id: 'm' }]);
-    assert.equal(run.items[0].text, 'Hello');
+    assert.equal(work(run)[0].text, 'Hello');
     assert.deepEqual(model.threads.get('t-1').items.map((i) => i.kind), ['run']);
 });
 
@@ -185,7 +189,7 @@ test('a snapshot stands for what the gap took, and its events do not double the 
     });
     delta(20, 'three ');
     delta(21, 'four');
-    assert.deepEqual(run.items.map((i) => i.status ?? i.text), ['unknown', 'one two three four', 'running']);
+    assert.deepEqual(work(run).map((i) => i.status ?? i.text), ['unknown', 'one two three four', 'running']);
 });
 
 test('a snapshot older than what is known changes nothing', () => {
@@ -203,7 +207,7 @@ test('content is a string or parts', () => {
 
 test('every change of a step raises its rev', () => {
     const { run, model } = folded(['agent_started'], ['partial_result', { delta: 'a' }, { message_id: 'm' }]);
-    const before = run.items[0].rev;
+    const before = work(run)[0].rev;
     applyEvent(model, { type: 'partial_result', seq: 9, run_id: 'r-1', message_id: 'm', data: { delta: 'b' } });
-    assert.ok(run.items[0].rev > before);
+    assert.ok(work(run)[0].rev > before);
 });
