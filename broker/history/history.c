@@ -32,8 +32,10 @@ int history_open(struct history **ret_history, const struct history_options *opt
     history->max_age_ms = options->max_age_ms;
     struct store_options store = {options->directory, options->sync, options->map_bytes};
     int rc = store_open(&history->store, &store, ret_reason);
-    if (rc == 0)
+    if (rc == 0) {
+        history->streams.store = history->store;
         rc = history_load(history, ret_reason);
+    }
     if (rc) {
         history_free(history, false);
         return rc;

@@ -64,8 +64,8 @@ int history_renew_epoch(struct history *history, struct history_stream *stream);
  * -ERANGE when numbers just above `after` are no longer retained; -EIO when the next event is
  * damaged (what was read before it is handed over first).
  */
-int history_read(struct history *history, const struct history_stream *stream, uint64_t after,
-    size_t max_bytes, struct buffer *out, uint64_t *ret_last);
+int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
+    struct buffer *out, uint64_t *ret_last);
 
 /* ---- the batch being staged: each 0, -ENOMEM, or -EINVAL for an identifier that is empty or above
  * IDENTIFIER_MAX; what it is given is copied */

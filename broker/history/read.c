@@ -20,7 +20,6 @@ static int find_section(struct batch_section *ret_section, struct batch *ret_bat
 }
 
 struct walk {
-    struct store *store;
     const struct history_stream *stream;
     struct buffer *out;
     size_t start; /* of out->len */
@@ -33,7 +32,7 @@ static int read_entry(struct walk *walk, const struct index_entry *entry, bool f
 {
     struct batch batch;
     struct batch_section section;
-    int rc = find_section(&section, &batch, walk->store, entry);
+    int rc = find_section(&section, &batch, walk->stream->store, entry);
     if (rc)
         return rc;
     size_t used = walk->out->len - walk->start;
@@ -64,8 +63,8 @@ static int read_entries(struct walk *walk, uint64_t after)
 }
 
 /* What was read before something went wrong is handed over; the next call meets it first. */
-int history_read(struct history *history, const struct history_stream *stream, uint64_t after,
-    size_t max_bytes, struct buffer *out, uint64_t *ret_last)
+int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
+    struct buffer *out, uint64_t *ret_last)
 {
     if (after >= stream->committed_head) {
         *ret_last = after;
@@ -73,11 +72,10 @@ int history_read(struct history *history, const struct history_stream *stream, u
     }
     if (after + 1 < stream_oldest(stream))
         return -ERANGE;
-    int rc = store_read_begin(history->store);
+    int rc = store_read_begin(stream->store);
     if (rc)
         return rc;
     struct walk walk = {
-        .store = history->store,
         .stream = stream,
         .out = out,
         .start = out->len,
@@ -85,7 +83,7 @@ int history_read(struct history *history, const struct history_stream *stream, u
         .last = after,
     };
     rc = read_entries(&walk, after);
-    store_read_end(history->store);
+    store_read_end(stream->store);
     if (rc && walk.last == after)
         return rc;
     *ret_last = walk.last;

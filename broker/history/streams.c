@@ -36,6 +36,7 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
     stream = calloc(1, sizeof(*stream) + user_id.len);
     if (!stream)
         return NULL;
+    stream->store = streams->store;
     stream->user_len = user_id.len;
     memcpy(stream->user_id, user_id.data, user_id.len);
     make_epoch(streams, stream);

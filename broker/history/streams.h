@@ -17,6 +17,7 @@
 #define STREAM_EPOCH_SUFFIX_LEN 8
 
 struct history_stream {
+    struct store *store; /* borrowed */
     struct index index;
     uint64_t head;
     uint64_t committed_head;
@@ -28,7 +29,8 @@ struct history_stream {
 };
 
 struct streams {
-    struct map by_user; /* struct history_stream, keyed by its user_id */
+    struct store *store; /* borrowed */
+    struct map by_user;  /* struct history_stream, keyed by its user_id */
     char store_epoch[STREAM_EPOCH_STORE_LEN + 1];
 };
 
