@@ -174,7 +174,7 @@ static int arena_try_entry(struct arena *arena, uint32_t index)
         return -EBUSY;
     }
     arena->process_index = index;
-    arena->incarnation = atomic_fetch_add(&entry->incarnation, 1) + 1;
+    arena->incarnation = (atomic_fetch_add(&entry->incarnation, 1) + 1) & ORIGIN_INCARNATION_MAX;
     atomic_store(&entry->pid, (int32_t)getpid());
     atomic_store(&entry->attached, 1);
     arena->joined = true;

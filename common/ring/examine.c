@@ -143,6 +143,7 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
     struct reader_ring *state = &reader->rings[ring];
     const volatile struct record_header *record = arena_record(reader->arena, ring, state->cursor);
     uint32_t payload_length = record->payload_length, type = record->type;
+    uint32_t origin = record->origin;
     uint64_t tag = record->user_tag;
 
     if (record_units(payload_length) != control.length)
@@ -156,6 +157,8 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
         .payload_length = payload_length,
         .ring = ring,
         .owner = control.owner,
+        .process = origin_process(origin),
+        .incarnation = origin_incarnation(origin),
         .user_tag = tag,
         .generation = state->generation,
         .begin = state->cursor,

@@ -68,7 +68,7 @@ struct arena_shared {
 struct arena_process {
     alignas(LAYOUT_LINE) _Atomic uint32_t attached; /* 0: free. Whether it lives is the lock's */
     _Atomic int32_t pid;                            /* in its own pid namespace: for pidfd_open */
-    _Atomic uint64_t incarnation;                   /* counts the processes that had this entry */
+    _Atomic uint32_t incarnation;                   /* counts the processes that had this entry */
 };
 
 /* One thread's word towards the reader, and what it is claiming in the directory. */
@@ -102,8 +102,9 @@ struct ring_header {
 /* A record: this, then the payload, then nothing up to the next unit. */
 struct record_header {
     _Atomic uint64_t control;
-    uint32_t payload_length;
-    uint32_t type; /* RECORD_BYTES */
+    uint16_t payload_length;
+    uint16_t type;   /* RECORD_BYTES */
+    uint32_t origin; /* the process that wrote it; owner ids are used again, this is not */
     uint64_t user_tag;
 };
 
@@ -117,6 +118,7 @@ _Static_assert(sizeof(struct ring_header) == 4 * LAYOUT_LINE, "part of the forma
 _Static_assert(sizeof(struct arena_slot) == 2 * LAYOUT_LINE, "part of the format");
 _Static_assert(sizeof(struct arena_process) == LAYOUT_LINE, "part of the format");
 _Static_assert(sizeof(struct arena_header) <= 4096, "read in one piece");
+_Static_assert(RING_LENGTH_MAX *RING_UNIT <= UINT16_MAX, "payload_length holds every claim's");
 
 /* Units a record with this payload takes. */
 static inline uint32_t record_units(uint32_t payload_length)

@@ -29,7 +29,7 @@ struct arena {
     int lock_fd;
     int bell_fd;
     uint32_t process_index;
-    uint64_t incarnation;
+    uint32_t incarnation;
     bool owner;
     bool joined; /* has its process entry */
     bool forked; /* set in a forked child, before anything else runs there */

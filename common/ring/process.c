@@ -17,6 +17,12 @@
 #include "ring/mapping.h"
 #include "ring/steps.h"
 
+/* As it stands in the records of the process. */
+static uint32_t process_incarnation(struct arena_process *entry)
+{
+    return atomic_load(&entry->incarnation) & ORIGIN_INCARNATION_MAX;
+}
+
 bool process_is_live(struct arena *arena, uint32_t index)
 {
     if (arena->forked || index >= arena->geometry.process_count ||
@@ -36,8 +42,8 @@ int process_next(struct process_info *ret_info, struct arena *arena, uint32_t *c
         if (!atomic_load(&entry->attached))
             continue;
         *ret_info = (struct process_info){
-            .incarnation = atomic_load(&entry->incarnation),
             .index = index,
+            .incarnation = process_incarnation(entry),
             .pid = atomic_load(&entry->pid),
             .live = process_is_live(arena, index),
             .self = index == arena->process_index,
@@ -119,7 +125,7 @@ int process_reap(struct arena *arena, uint32_t index, process_reap_fn fn, void *
     if (r < 0)
         return r;
     reaped.pid = atomic_load(&entry->pid);
-    reaped.incarnation = atomic_load(&entry->incarnation);
+    reaped.incarnation = process_incarnation(entry);
     process_resolve(arena, &reaped);
     if (fn)
         fn(userdata, &reaped);

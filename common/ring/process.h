@@ -14,8 +14,8 @@
 struct arena;
 
 struct process_info {
-    uint64_t incarnation; /* tells apart the processes that had this entry one after the other */
     uint32_t index;
+    uint32_t incarnation; /* tells apart the processes that had this entry one after the other */
     pid_t pid;
     bool live;
     bool self; /* this very mapping's entry */
@@ -23,8 +23,8 @@ struct process_info {
 
 struct process_reaped {
     uint32_t index;
+    uint32_t incarnation;
     pid_t pid;
-    uint64_t incarnation;
     uint32_t slots;     /* threads it had */
     uint32_t discarded; /* claims in flight, resolved */
     uint32_t completed; /* directory claims in flight, completed */
@@ -32,7 +32,8 @@ struct process_reaped {
 
 /*
  * Called when the dead process's claims are resolved and its bells rung again, while its owner ids
- * still name it: drain here what it had committed, if it matters who wrote it.
+ * still name it. Draining here hands out all it had committed, but for what lies behind a living
+ * writer's open claim: that comes when the cursor passes the ring_reader_tail() of now.
  */
 typedef void (*process_reap_fn)(void *userdata, const struct process_reaped *reaped);
 
@@ -48,7 +49,7 @@ bool process_is_live(struct arena *arena, uint32_t index);
  */
 int process_reap(struct arena *arena, uint32_t index, process_reap_fn fn, void *userdata);
 
-/* The process entry behind a record's owner, or -ENOENT. */
+/* The process that has this owner id now, or -ENOENT. Who wrote a record is in the record. */
 int process_of_owner(const struct arena *arena, uint32_t owner);
 
 /* True once after processes attached or detached: iterate. Their arrival wakes the reader. */

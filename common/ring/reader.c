@@ -270,6 +270,13 @@ uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring)
     return ring < reader->arena->geometry.ring_count ? reader->rings[ring].cursor : 0;
 }
 
+uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring)
+{
+    if (reader_admit(reader, ring) <= 0)
+        return 0;
+    return tail_unpack(atomic_load(&arena_ring_header(reader->arena, ring)->tail)).position;
+}
+
 uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring)
 {
     uint64_t tail, held;

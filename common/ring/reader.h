@@ -21,7 +21,9 @@ struct ring_record {
                             it meanwhile: copy before checking what is inside */
     uint32_t payload_length;
     uint32_t ring;
-    uint32_t owner; /* the writer's slot: process_of_owner() */
+    uint32_t owner;       /* the writer's slot, which may be another's by now */
+    uint32_t process;     /* the process that wrote it, as it says: index and */
+    uint32_t incarnation; /* incarnation are those of process_info, never used twice */
     uint64_t user_tag;
     uint64_t generation;
     uint64_t begin; /* positions, in units of 32 bytes */
@@ -64,6 +66,12 @@ int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t 
 
 /* Where ring_reader_next will look. */
 uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring);
+/*
+ * Where writers will claim next. Everything committed before this call lies before it: what a dead
+ * process had emitted for a user is all handed out once the cursor has come this far (a living
+ * writer's open claim may keep it from that for a moment). 0 for a ring nobody has.
+ */
+uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring);
 /* Bytes writers hold in the ring and have not been given back; 0 for a ring nobody has. */
 uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring);
 /* -EUCLEAN's reason in words, static; NULL for a sound ring. */

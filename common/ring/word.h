@@ -5,8 +5,9 @@
  *   tail      = { position:41 | length:11 | owner:12 }         the end and shape of the LAST claim
  *   control   = { state:3 | owner:12 | length:11 | lap:32 }    first word of every record
  *   directory = { state:3 | owner:12 | tag:49 }                one word a ring: which user has it
- *   holder    = { incarnation:48 | process + 1:16 }            one word a slot: which process has
- * it
+ *   origin    = { incarnation:20 | process:12 }                32 bits: one process of all there
+ * were holder    = { origin:32 | taken:1 }                        one word a slot: which process it
+ * is
  *
  * Owner and length live in the same word as the claim, so that space claimed by a writer that dies
  * at once can still be identified. Positions and lengths count units of RING_UNIT bytes. A position
@@ -24,6 +25,7 @@
 #define RING_OWNER_NONE 0u
 #define RING_OWNER_CLOSED 4095u /* in a tail: the ring takes no more claims */
 #define RING_OWNER_MAX 4094u
+#define ORIGIN_INCARNATION_MAX 0xfffffu
 
 enum control_state {
     CONTROL_FREE = 0, /* of lap 0 it is all zeroes: fresh pages need no touch */
@@ -102,13 +104,28 @@ static inline bool directory_word_has_tag(uint64_t word, uint64_t tag)
     return ((word ^ tag) & ((UINT64_C(1) << 49) - 1)) == 0;
 }
 
-static inline uint64_t holder_pack(uint64_t incarnation, uint32_t process)
+static inline uint32_t origin_pack(uint32_t incarnation, uint32_t process)
 {
-    return (incarnation << 16) | (process + 1);
+    return (incarnation << 12) | (process & 4095u);
+}
+
+static inline uint32_t origin_process(uint32_t origin)
+{
+    return origin & 4095u;
+}
+
+static inline uint32_t origin_incarnation(uint32_t origin)
+{
+    return origin >> 12;
+}
+
+static inline uint64_t holder_pack(uint32_t origin)
+{
+    return ((uint64_t)origin << 1) | 1;
 }
 
 /* The process index of a slot's holder word, or -1 for a free slot. */
 static inline int32_t holder_process(uint64_t word)
 {
-    return (int32_t)(word & 0xffff) - 1;
+    return word & 1 ? (int32_t)origin_process((uint32_t)(word >> 1)) : -1;
 }

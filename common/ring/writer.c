@@ -43,7 +43,7 @@ static bool writer_take_slot(struct ring_writer *writer, uint32_t owner, uint64_
 int ring_writer_init(struct ring_writer *writer, struct arena *arena)
 {
     uint32_t count = arena->geometry.slot_count;
-    uint64_t holder = holder_pack(arena->incarnation, arena->process_index);
+    uint64_t holder = holder_pack(origin_pack(arena->incarnation, arena->process_index));
 
     *writer = (struct ring_writer){.arena = arena};
     if (arena->forked)
@@ -179,6 +179,10 @@ static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *
         r = claim_settle(writer->arena, &place, CONTROL_PADDING);
         if (r < 0)
             return r;
+        RING_STEP(padding_settled);
+        /* The reader may have stopped before the padding, with others' records behind it whose bell
+         * is spent; and the record may not fit any more, so that no commit follows. */
+        doorbell_ring(writer->arena, lease->ring);
     }
 }
 
@@ -188,8 +192,9 @@ static void writer_fill_header(const struct ring_writer *writer, const struct cl
     struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
 
     /* Plain: published by the CAS to COMMITTED. */
-    record->payload_length = payload_length;
+    record->payload_length = (uint16_t)payload_length;
     record->type = RECORD_BYTES;
+    record->origin = origin_pack(writer->arena->incarnation, writer->arena->process_index);
     record->user_tag = user_tag;
 }
 

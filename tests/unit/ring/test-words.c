@@ -45,7 +45,9 @@ static void test_directory_and_holder_words_come_back_whole(void **state)
     assert_int_equal(directory_word_owner(word), 4094);
     assert_true(directory_word_has_tag(word, UINT64_MAX));
     assert_false(directory_word_has_tag(word, 1));
-    assert_int_equal(holder_process(holder_pack(77, 4095)), 4095);
+    assert_int_equal(holder_process(holder_pack(origin_pack(77, 4095))), 4095);
+    assert_int_equal(
+        origin_incarnation(origin_pack(ORIGIN_INCARNATION_MAX, 0)), ORIGIN_INCARNATION_MAX);
     assert_int_equal(holder_process(0), -1);
 }
 

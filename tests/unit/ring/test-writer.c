@@ -28,6 +28,8 @@ static void test_emitted_record_is_read_back_whole(void **state)
     assert_memory_equal(record.payload, "hello world", 11);
     assert_int_equal(record.user_tag, user_tag("ann", 3));
     assert_int_equal(record.owner, ring_writer_owner(&w));
+    assert_int_equal(record.process, arena_process_index(f->arena));
+    assert_int_equal(record.incarnation, 1);
     assert_int_equal(record.generation, lease.generation);
     assert_int_equal(record.ring, lease.ring);
     assert_int_equal(record.begin, 0);
