@@ -21,7 +21,9 @@ export class Backoff {
         return this.#attempt;
     }
 
-    /** The next delay in whole milliseconds; never less than floorMs, whose spread is then added. */
+    /**
+     * The next delay in whole milliseconds; never less than floorMs, whose spread is then added.
+     */
     next(floorMs = 0) {
         const ceiling = Math.min(this.#capMs, this.#baseMs * 2 ** this.#attempt);
         this.#attempt += 1;

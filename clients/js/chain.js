@@ -3,9 +3,9 @@
 /*
  * The chain check: is this event the one that follows what we have?
  *
- * `last` is the position up to which everything was seen or was announced as gone; the cursor is made
- * of it. The server names in `prev` what it sent before. An event is accepted when `prev` lies within
- * [low, high], the positions that leave nothing out:
+ * `last` is the position up to which everything was seen or was announced as gone; the cursor is
+ * made of it. The server names in `prev` what it sent before. An event is accepted when `prev` lies
+ * within [low, high], the positions that leave nothing out:
  *
  *   in mid-stream          low = high = last
  *   live without a cursor  low = high = welcome.head

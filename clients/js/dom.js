@@ -71,6 +71,7 @@ export function pretty(value) {
 /** Arguments in one line: `q: "rings", limit: 3`. */
 export function inline(value) {
     if (value === undefined) return '';
-    if (value === null || typeof value !== 'object' || Array.isArray(value)) return JSON.stringify(value);
+    if (value === null || typeof value !== 'object' || Array.isArray(value))
+        return JSON.stringify(value);
     return Object.entries(value).map(([k, v]) => `${k}: ${JSON.stringify(v)}`).join(', ');
 }

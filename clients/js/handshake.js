@@ -2,8 +2,8 @@
 
 /*
  * Why was the handshake refused? A browser hides the HTTP answer to a WebSocket handshake and says
- * 1006 for everything, so a client with a bad token would knock for ever. The event stream beside the
- * WebSocket takes the same token and answers the same refusals where fetch can read them.
+ * 1006 for everything, so a client with a bad token would knock for ever. The event stream beside
+ * the WebSocket takes the same token and answers the same refusals where fetch can read them.
  */
 
 import { RingsideError } from './protocol.js';

@@ -4,9 +4,9 @@
  * One WebSocket from its birth to its end, which is reported exactly once through onClose.
  *
  * After end() or drop() nothing of this socket is heard any more, however late its own events come:
- * the death of an old connection can never disturb the one that replaced it. A socket that is silent
- * beyond the heartbeat is asked with a ping; if that is silent too it is half open, and given up
- * without waiting for its closing handshake, which may never come.
+ * the death of an old connection can never disturb the one that replaced it. A socket that is
+ * silent beyond the heartbeat is asked with a ping; if that is silent too it is half open, and
+ * given up without waiting for its closing handshake, which may never come.
  */
 
 const OPEN = 1;
@@ -29,7 +29,9 @@ export class Link {
     #ended = false;
     opened = false;
 
-    /** handlers: onFrame(text), onClose({code, reason, opened}). Throws what the constructor throws. */
+    /**
+     * handlers: onFrame(text), onClose({code, reason, opened}). Throws what the constructor throws.
+     */
     constructor({ env, WebSocket, url, protocols, welcomeTimeoutMs, handlers }) {
         this.#env = env;
         this.#handlers = handlers;
@@ -40,7 +42,8 @@ export class Link {
         this.#socket.onmessage = (message) => this.#heard(message.data);
         this.#socket.onerror = () => {};
         this.#socket.onclose = (close) => this.#close(close.code ?? LOST, close.reason ?? '');
-        this.#timer = env.setTimeout(() => this.#giveUp(LOST, 'no welcome in time'), welcomeTimeoutMs);
+        this.#timer = env.setTimeout(() => this.#giveUp(LOST, 'no welcome in time'),
+            welcomeTimeoutMs);
     }
 
     /** The welcome has come: from now on silence is measured. */
@@ -110,8 +113,8 @@ export class Link {
     #detach() {
         this.#ended = true;
         this.#env.clearTimeout(this.#timer);
-        const none = () => {};
-        Object.assign(this.#socket, { onopen: none, onmessage: none, onerror: none, onclose: none });
+        for (const name of ['onopen', 'onmessage', 'onerror', 'onclose'])
+            this.#socket[name] = () => {};
     }
 
     #shut(code) {

@@ -3,23 +3,26 @@
 /*
  * The page: a session (token → client → model) and what draws it.
  *
- * The model lives in memory and is the fold of events. After a reload it is gone, so the page asks for
- * `cursor=start` and folds all that is retained again: the history is the one truth, and a copy in the
- * browser could be cut off by a quota or fall out of step with it. A lost connection, by contrast,
- * keeps the model, and the client resumes from its cursor. Counters and `ringside.events` begin anew
- * with the model, so that both always speak of the same set of events. The cursor in sessionStorage
- * serves one purpose: to say so when events were trimmed between the old page and the new one.
+ * The model lives in memory and is the fold of events. After a reload it is gone, so the page asks
+ * for `cursor=start` and folds all that is retained again: the history is the one truth, and a copy
+ * in the browser could be cut off by a quota or fall out of step with it. A lost connection, by
+ * contrast, keeps the model, and the client resumes from its cursor. Counters and `ringside.events`
+ * begin anew with the model, so that both always speak of the same set of events. The cursor in
+ * sessionStorage serves one purpose: to say so when events were trimmed between the old page and
+ * the new one.
  *
  * Drawing is batched: events only mark what changed, and one frame draws it.
  */
 
 import { drawNotices, Feed, Figures, showState } from './panel.js';
-import { activeRun, applyEvent, applyOpenRuns, applySnapshot, createModel, isOpen } from './run-model.js';
+import {
+    activeRun, applyEvent, applyOpenRuns, applySnapshot, createModel, isOpen,
+} from './run-model.js';
 import { RingsideClient, newId } from './ringside.js';
 import * as session from './session.js';
 import { RUN_LABELS } from './steps.js';
 import { Outbox } from './storage.js';
-import { Timeline, decorate, drawThreads } from './timeline.js';
+import { ThreadList, Timeline, decorate } from './timeline.js';
 import { claims } from './token.js';
 import { setText } from './dom.js';
 
@@ -36,6 +39,7 @@ const page = {
 };
 const figures = new Figures($);
 const feed = new Feed($('feed'));
+const threadList = new ThreadList($('threads'), select);
 const timeline = new Timeline({
     root: $('messages'), empty: $('empty'), jump: $('jump'),
     actions: { cancel: cancelRun, respond, retry: deliver, discard },
@@ -82,7 +86,7 @@ function listen(client) {
     client.on('gap', (gap) => reportGap(gap));
     client.on('reset', () => {
         clearModel();
-        notify('The stream was begun anew by the server; what you see is all that it retains.', 'warning');
+        notify('The server began this stream anew; you see all that it retains.', 'warning');
     });
     client.on('error', (error) => console.warn('ringside', error));
 }
@@ -105,7 +109,8 @@ function receive(client, event, text) {
 
 function control(frame) {
     if (frame.type === 'snapshot') change([applySnapshot(page.model, frame)]);
-    if (frame.type === 'going_away') notify('The server is being replaced; the page reconnects by itself.', 'info');
+    if (frame.type === 'going_away')
+        notify('The server is being replaced; the page reconnects by itself.', 'info');
     schedule();
 }
 
@@ -117,14 +122,18 @@ function change(runs) {
 function stateChanged({ state, code, reason }) {
     schedule();
     if (state !== 'stopped') return;
-    if (NEEDS_TOKEN.has(code)) askForToken(`The server refused the token${reason ? `: ${reason}` : ''}.`);
-    else notify(`The connection was closed (${code}${reason ? `, ${reason}` : ''}).`, 'error',
+    const why = reason ? `${code}, ${reason}` : `${code}`;
+    if (NEEDS_TOKEN.has(code)) {
+        askForToken(`The server refused the token (${why}).`);
+        return;
+    }
+    notify(`The connection was closed (${why}).`, 'error',
         { label: 'Connect again', act: () => page.client.connect() });
 }
 
 function reportGap({ kind, reason, from, to }) {
     if (kind === 'detected')
-        notify(`Events ${from}–${to} were missing; the page resumed from where they should be.`, 'warning');
+        notify(`Events ${from}–${to} were missing; the page asked for them again.`, 'warning');
     else if (reason === 'epoch_changed')
         notify('The server lost this stream’s earlier events and began a new one.', 'error');
     else
@@ -159,7 +168,9 @@ function pendingMessage(params) {
     return pending;
 }
 
-/** Kept in the outbox until the server has said yes or a final no, so that a reload loses nothing. */
+/**
+ * Kept in the outbox until the server has said yes or a final no, so that a reload loses nothing.
+ */
 async function deliver(pending) {
     const { client, outbox } = page;
     Object.assign(pending, { state: 'sending', error: '' });
@@ -235,7 +246,8 @@ function signOut() {
 /* ---- drawing ---- */
 
 function notify(text, kind, action) {
-    page.notices = [...page.notices.filter((n) => n.text !== text).slice(-3), { text, kind, action }];
+    const others = page.notices.filter((notice) => notice.text !== text).slice(-3);
+    page.notices = [...others, { text, kind, action }];
     schedule();
 }
 
@@ -268,7 +280,7 @@ function draw() {
     timeline.update(page.changed, page.pending);
     if (page.follow) page.thread = newestThread(model);
     timeline.show(page.thread);
-    drawThreads($('threads'), model.threads.values(), { current: page.thread, select });
+    threadList.draw(model.threads.values(), page.thread);
     drawAgents(model);
     page.changed.clear();
     const run = activeRun(model, page.thread);
@@ -371,7 +383,8 @@ function useToken(token) {
 }
 
 function begin() {
-    const token = session.takeToken({ location: window.location, history: window.history, storage });
+    const { location, history } = window;
+    const token = session.takeToken({ location, history, storage });
     if (token === '') askForToken();
     else if (token !== page.token || !page.client) start(token);
 }

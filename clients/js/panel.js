@@ -32,7 +32,8 @@ export class Figures {
         setText(this.#byId('latency'), latency === null ? '–' : duration(latency));
         setText(this.#byId('last-seq'), String(client.lastSeq ?? '–'));
         setText(this.#byId('cursor'), client.cursor ?? '–');
-        if (client.welcome) setText(this.#byId('connection-id'), String(client.welcome.connection_id));
+        if (client.welcome)
+            setText(this.#byId('connection-id'), String(client.welcome.connection_id));
     }
 }
 
@@ -57,8 +58,9 @@ export class Feed {
 
     draw() {
         const rows = this.#waiting.map(({ seq, type, synthetic }) => {
-            const name = h('span', { className: 'ellipsis' }, type);
-            const row = h('li', { data: { type } }, h('span', { className: 'muted' }, String(seq)), name);
+            const row = h('li', { data: { type } },
+                h('span', { className: 'muted' }, String(seq)),
+                h('span', { className: 'ellipsis' }, type));
             if (synthetic) row.append(h('span', { className: 'tag synthetic' }, 'synthetic'));
             return row;
         });

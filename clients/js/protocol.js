@@ -7,7 +7,9 @@
 export const SUBPROTOCOL = 'ringside.v1';
 export const START = 'start';
 
-/** Every failure the client reports. `code` is the server's stable string, or one of LOCAL_CODES. */
+/**
+ * Every failure the client reports. `code` is the server's stable string, or one of LOCAL_CODES.
+ */
 export class RingsideError extends Error {
     constructor(code, message, { retryable = false, data, cause } = {}) {
         super(message, cause === undefined ? undefined : { cause });
@@ -58,8 +60,8 @@ export function connectionUrl(url, { cursor, threads = [] } = {}) {
 const TOO_MANY_FLOOR_MS = 10_000;
 
 /**
- * What to do after a close: 'reconnect', 'restart' (reconnect with cursor=start), 'token' (ask for a
- * new token once, else stop) or 'stop'. The rows that the contract names go before the ranges:
+ * What to do after a close: 'reconnect', 'restart' (reconnect with cursor=start), 'token' (ask for
+ * a new token once, else stop) or 'stop'. The rows that the contract names go before the ranges:
  * 4408 and 4429 lie in the range that stops, yet their rows say reconnect and back off.
  */
 export function closeAction(code) {
@@ -93,7 +95,10 @@ export function stopError(code, reason) {
     return new RingsideError(STOP_CODES.get(code) ?? LOCAL_CODES.closed, text);
 }
 
-/** A fresh identifier: 96 random bits, also where crypto.randomUUID is missing (plain http, Node 18). */
+/**
+ * A fresh identifier: 96 random bits, also where crypto.randomUUID is missing (plain http, Node
+ * 18).
+ */
 export function newId(prefix, random = Math.random) {
     const bytes = new Uint8Array(12);
     if (globalThis.crypto?.getRandomValues) globalThis.crypto.getRandomValues(bytes);

@@ -3,11 +3,12 @@
 /*
  * Requests that wait for their reply.
  *
- * A request is made at any time and goes out as soon as the connection is ready. When the connection
- * is lost, one whose repetition changes nothing (`repeatable`) is kept and sent again on the next one,
- * with the same parameters; any other that was already sent fails with `connection_lost`, because
- * nobody can know whether it was carried out. A repeatable request that the server answers with
- * `unavailable` is sent again after a pause. The time limit counts from the call and covers all of it.
+ * A request is made at any time and goes out as soon as the connection is ready. When the
+ * connection is lost, one whose repetition changes nothing (`repeatable`) is kept and sent again on
+ * the next one, with the same parameters; any other that was already sent fails with
+ * `connection_lost`, because nobody can know whether it was carried out. A repeatable request that
+ * the server answers with `unavailable` is sent again after a pause. The time limit counts from the
+ * call and covers all of it.
  */
 
 import { Backoff } from './backoff.js';

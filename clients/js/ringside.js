@@ -76,17 +76,19 @@ export class RingsideClient {
     /**
      * url       ws(s)://host/v1/ws
      * token     a JWT, or an async function ({reason}) => JWT that is asked at every connect
-     * cursor    "<epoch>.<seq>", "start", or undefined: what `storage` remembers, else live from now
+     * cursor    "<epoch>.<seq>", "start", or undefined: what `storage` has, else live from now
      * storage   keeps the cursor under the token's user (sessionStorage in a page)
      * threads   only these threads; all when empty
-     * The rest have defaults: WebSocket, fetch (null: never diagnose a refused handshake), page (the
-     * window whose going away flushes), env (clock, timers, random), and times in milliseconds.
+     * The rest have defaults: WebSocket, fetch (null: never diagnose a refused handshake), page
+     * (the window whose going away flushes), env (clock, timers, random), and times in
+     * milliseconds.
      */
     constructor(options) {
         const defaults = {
             threads: [], WebSocket: globalThis.WebSocket, fetch: globalThis.fetch?.bind(globalThis),
             page: globalThis.document ? globalThis : null, requestTimeoutMs: 10_000,
-            welcomeTimeoutMs: 10_000, ackIntervalMs: 1_000, backoffBaseMs: 250, backoffCapMs: 15_000,
+            welcomeTimeoutMs: 10_000, ackIntervalMs: 1_000,
+            backoffBaseMs: 250, backoffCapMs: 15_000,
         };
         this.#options = { ...defaults, ...options };
         if (typeof this.#options.WebSocket !== 'function')
@@ -111,7 +113,9 @@ export class RingsideClient {
     get cursor() { return this.#chain.cursor; }
     get pendingRequests() { return this.#requests.size; }
 
-    /** Listen to event, state, gap, reset, caughtup, control or error; returns the undo function. */
+    /**
+     * Listen to event, state, gap, reset, caughtup, control or error; returns the undo function.
+     */
     on(name, handler) {
         const handlers = this.#listeners.get(name) ?? new Set();
         this.#listeners.set(name, handlers.add(handler));
@@ -162,9 +166,13 @@ export class RingsideClient {
         return this.#requests.call(method, params, timeoutMs);
     }
 
-    /** Start a run. Sent again after a lost connection with the same message_id: one run, whatever happens. */
+    /**
+     * Start a run. Sent again after a lost connection with the same message_id: one run, whatever
+     * happens.
+     */
     chatSend(params, { timeoutMs = CHAT_TIMEOUT_MS } = {}) {
-        const message = { ...params, message_id: params.message_id ?? newId('m', this.#env.random) };
+        const messageId = params.message_id ?? newId('m', this.#env.random);
+        const message = { ...params, message_id: messageId };
         return this.request('chat.send', message, { timeoutMs });
     }
 
@@ -193,8 +201,8 @@ export class RingsideClient {
         const seq = this.#chain.last;
         if (seq === null) return;
         this.#store?.save(this.#chain.cursor);
-        if (seq > this.#acked && this.#welcome && this.#link?.send({ method: 'ack', params: { seq } }))
-            this.#acked = seq;
+        if (seq <= this.#acked || !this.#welcome) return;
+        if (this.#link?.send({ method: 'ack', params: { seq } })) this.#acked = seq;
     }
 
     /* ---- connecting ---- */
@@ -286,8 +294,8 @@ export class RingsideClient {
         }
         if (frame === null || typeof frame !== 'object') this.#badFrame('a frame is not an object');
         else if (typeof frame.type !== 'string') this.#requests.reply(frame);
-        else if (!CONTROL.has(frame.type) && Number.isSafeInteger(frame.seq)) this.#event(frame, text);
-        else this.#control(frame);
+        else if (CONTROL.has(frame.type) || !Number.isSafeInteger(frame.seq)) this.#control(frame);
+        else this.#event(frame, text);
     }
 
     #badFrame(message, cause) {
@@ -353,13 +361,17 @@ export class RingsideClient {
         this.#comeBackAt = null;
         this.#take(welcome);
         this.#compareWithRemembered(welcome);
-        this.#link.established(welcome.heartbeat_ms > 0 ? welcome.heartbeat_ms : DEFAULT_HEARTBEAT_MS);
+        const { heartbeat_ms: heartbeatMs } = welcome;
+        this.#link.established(heartbeatMs > 0 ? heartbeatMs : DEFAULT_HEARTBEAT_MS);
         this.#scheduleRefresh();
         this.#setState('replaying', { resume: welcome.resume });
         this.#requests.connected();
     }
 
-    /** Take the position where the new view begins; in live mode there is nothing to acknowledge yet. */
+    /**
+     * Take the position where the new view begins; in live mode there is nothing to acknowledge
+     * yet.
+     */
     #take(welcome) {
         const previous = this.#chain.epoch;
         const fromNow = this.#chain.cursor === undefined;
@@ -373,10 +385,11 @@ export class RingsideClient {
         const was = parseCursor(this.#remembered);
         this.#remembered = undefined;
         if (!was) return;
+        const from = was.seq + 1;
         if (was.epoch !== String(epoch))
-            this.#gap({ kind: 'remembered', reason: 'epoch_changed', from: was.seq + 1 });
-        else if (oldest > was.seq + 1)
-            this.#lostRange({ kind: 'remembered', reason: 'trimmed', from: was.seq + 1, to: oldest - 1 });
+            this.#gap({ kind: 'remembered', reason: 'epoch_changed', from });
+        else if (oldest > from)
+            this.#lostRange({ kind: 'remembered', reason: 'trimmed', from, to: oldest - 1 });
     }
 
     #announcedGap({ from, to, reason }) {
@@ -419,7 +432,8 @@ export class RingsideClient {
     }
 
     #progress() {
-        this.#progressTimer ??= this.#env.setTimeout(() => this.flush(), this.#options.ackIntervalMs);
+        const { ackIntervalMs } = this.#options;
+        this.#progressTimer ??= this.#env.setTimeout(() => this.flush(), ackIntervalMs);
     }
 
     /* ---- losing the connection ---- */
@@ -473,7 +487,8 @@ export class RingsideClient {
         if (!refused || generation !== this.#generation || this.#state !== 'waiting') return;
         this.#env.clearTimeout(this.#retryTimer);
         this.#emit('error', refused.error);
-        this.#decide({ code: refused.code, reason: refused.error.message, floorMs: refused.floorMs });
+        const { code, floorMs, error } = refused;
+        this.#decide({ code, reason: error.message, floorMs });
     }
 
     #stop({ code, reason }) {

@@ -4,13 +4,13 @@
  * Events folded into what a page shows: threads, their messages and runs, the steps of each run.
  *
  * No clock, no DOM, no I/O: the same events in the same order give the same model. The functions
- * change the model they are given and say what they touched, so that folding costs the same whatever
- * the model has grown to. Nothing here throws on what a server may send: unknown types are counted,
- * missing parents are made (the events before them may be gone), and what comes after a run's end is
- * counted and left out.
+ * change the model they are given and say what they touched, so that folding costs the same
+ * whatever the model has grown to. Nothing here throws on what a server may send: unknown types are
+ * counted, missing parents are made (the events before them may be gone), and what comes after a
+ * run's end is counted and left out.
  *
- * Every step of a run (mark, thinking, tool, text, error, interrupt) has `rev`, which grows at each change;
- * a view that remembers it knows what to draw again.
+ * Every step of a run (mark, thinking, tool, text, error, interrupt) has `rev`, which grows at each
+ * change; a view that remembers it knows what to draw again.
  */
 
 export const RUN_STATES = Object.freeze(['queued', 'running', 'waiting', 'completed', 'interrupted',
@@ -32,7 +32,8 @@ export function isOpen(run) {
 
 /** The run of a thread that is at work or next in line, or null. */
 export function activeRun(model, threadId) {
-    const runs = (model.threads.get(threadId)?.items ?? []).filter((i) => i.kind === 'run' && isOpen(i));
+    const items = model.threads.get(threadId)?.items ?? [];
+    const runs = items.filter((item) => item.kind === 'run' && isOpen(item));
     return runs.find((run) => run.state !== 'queued') ?? runs[0] ?? null;
 }
 
@@ -59,8 +60,9 @@ function runOf(model, { run_id: id, thread_id: threadId, seq = 0, agent, request
     let run = model.runs.get(id);
     if (!run) {
         run = {
-            kind: 'run', id, threadId: threadId ?? '', agent: agent ?? '', requestId, state: 'running',
-            activity: '', status: '', position: null, parentRunId: undefined, startedAt: null,
+            kind: 'run', id, threadId: threadId ?? '', agent: agent ?? '', requestId,
+            state: 'running', activity: '', status: '', position: null, parentRunId: undefined,
+            startedAt: null,
             endedAt: null, firstSeq: seq, lastSeq: 0, foldedTo: 0, items: [], steps: new Map(),
             error: null, result: undefined, usage: undefined, synthetic: false, rev: 0,
         };
@@ -120,7 +122,7 @@ function agentStarted(run, { data, timestamp }) {
 function agentThinking(run, { data, message_id: id = '', timestamp }) {
     run.activity = 'thinking';
     if (typeof data.status === 'string') run.status = data.status;
-    const item = step(run, 'thinking', id, { text: '', status: '', startedAt: timestamp, endedAt: null });
+    const item = step(run, 'thinking', id, { text: '', status: '', startedAt: timestamp });
     item.endedAt = timestamp;
     if (typeof data.status === 'string') item.status = data.status;
     if (typeof data.delta === 'string') item.text += data.delta;
@@ -213,7 +215,10 @@ const FOLDS = new Map(Object.entries({
     agent_completed: agentCompleted, error_event: errorEvent,
 }));
 
-/** A turn of the conversation. One that a run streamed under the same id is that text, not a second one. */
+/**
+ * A turn of the conversation. One that a run streamed under the same id is that text, not a second
+ * one.
+ */
 function chatMessage(model, event) {
     const { data, message_id: id = `seq-${event.seq}` } = event;
     const text = contentText(data.content);
@@ -244,7 +249,10 @@ function touchThread(model, event) {
     return thread;
 }
 
-/** Fold one event. Returns what it touched: {thread, run?, message?}; null when nothing is shown of it. */
+/**
+ * Fold one event. Returns what it touched: {thread, run?, message?}; null when nothing is shown of
+ * it.
+ */
 export function applyEvent(model, received) {
     const event = { ...received, data: received.data ?? {} };
     model.lastSeq = Math.max(model.lastSeq, event.seq);
@@ -267,7 +275,9 @@ export function applyEvent(model, received) {
     return { run, thread: touchThread(model, { ...event, thread_id: run.threadId }) };
 }
 
-/** Runs that `welcome` names as open and of which no event was seen (a live view, or a trimmed one). */
+/**
+ * Runs that `welcome` names as open and of which no event was seen (a live view, or a trimmed one).
+ */
 export function applyOpenRuns(model, runs = []) {
     const made = [];
     for (const open of runs) {

@@ -2,13 +2,17 @@
 
 /*
  * The token of this tab. It arrives in the fragment, which no server and no log sees, is moved to
- * sessionStorage and taken out of the address bar, so that neither history nor a copied address has it.
+ * sessionStorage and taken out of the address bar, so that neither history nor a copied address has
+ * it.
  */
 
 const TOKEN_KEY = 'ringside:token';
 const THREAD_KEY = 'ringside:thread';
 
-/** Read and remove `#token=…&thread=…`. Returns the token to use: that one, else the kept one, else ''. */
+/**
+ * Read and remove `#token=…&thread=…`. Returns the token to use: that one, else the kept one, else
+ * ''.
+ */
 export function takeToken({ location, history, storage }) {
     const fragment = new URLSearchParams(location.hash.slice(1));
     const token = cleanToken(fragment.get('token'));

@@ -13,12 +13,12 @@ export const RUN_LABELS = {
     lost: 'Lost',
 };
 
-const TOOL_LABELS = {
-    running: 'running', ok: 'ok', error: 'error', denied: 'denied', cancelled: 'cancelled', lost: 'lost',
-    unknown: 'unknown',
+const TOOL_ICONS = {
+    ok: 'check', error: 'cross', denied: 'minus', cancelled: 'minus', lost: 'alert',
 };
-const TOOL_ICONS = { ok: 'check', error: 'cross', denied: 'minus', cancelled: 'minus', lost: 'alert' };
-const END_ICONS = { completed: 'check', cancelled: 'minus', interrupted: 'hand' };
+const MARK_ICONS = {
+    queued: 'clock', started: 'play', completed: 'check', cancelled: 'minus', interrupted: 'hand',
+};
 
 export function syntheticTag() {
     return h('span', {
@@ -62,7 +62,7 @@ function follow(details) {
 function markView(item) {
     const label = h('span', { className: 'mark-label' });
     const time = h('time', { className: 'muted' });
-    const iconName = { queued: 'clock', started: 'play' }[item.id] ?? END_ICONS[item.state] ?? 'cross';
+    const iconName = MARK_ICONS[item.state ?? item.id] ?? 'cross';
     const node = shell('mark', iconName, h('div', { className: 'line' }, label, time));
     node.dataset.mark = item.id;
     const update = (mark, run) => {
@@ -139,8 +139,8 @@ function progressBar() {
 }
 
 function errorText(error) {
-    if (error === undefined) return undefined;
-    return typeof error === 'object' && error ? `${error.code ?? 'error'}: ${error.message ?? ''}` : error;
+    if (error === null || typeof error !== 'object') return error;
+    return `${error.code ?? 'error'}: ${error.message ?? ''}`;
 }
 
 function toolView(first) {
@@ -170,7 +170,7 @@ function toolView(first) {
         bullet.replaceChildren(icon(TOOL_ICONS[item.status] ?? 'tool'));
         setText(name, item.name || 'tool');
         setText(args, inline(item.args));
-        setText(status, TOOL_LABELS[item.status] ?? item.status);
+        setText(status, item.status);
         tag.hidden = !item.synthetic;
         progress.show(item.progress, running);
         blocks.args.show(item.args);
@@ -204,7 +204,8 @@ function errorView() {
     const message = h('p', {});
     const retry = h('span', { className: 'tag', hidden: true }, 'can be tried again');
     const tag = syntheticTag();
-    const box = h('div', { className: 'callout' }, h('div', { className: 'line' }, code, tag, retry), message);
+    const line = h('div', { className: 'line' }, code, tag, retry);
+    const box = h('div', { className: 'callout' }, line, message);
     const node = shell('error-step', 'alert', box);
     const update = (item) => {
         node.classList.toggle('fatal', item.fatal);
@@ -222,9 +223,10 @@ function interruptView(first, actions) {
     const answer = h('input', { placeholder: 'Reply (optional)', aria: { label: 'Reply' } });
     const outcome = h('p', { className: 'muted' });
     const reply = (status) => () => actions.respond(first.id, status, answer.value.trim());
+    const decline = { type: 'button', className: 'button', on: { click: reply('cancelled') } };
     const form = h('form', { className: 'interrupt-form' }, answer,
         h('button', { type: 'submit', className: 'button primary' }, 'Approve'),
-        h('button', { type: 'button', className: 'button', on: { click: reply('cancelled') } }, 'Decline'));
+        h('button', decline, 'Decline'));
     form.addEventListener('submit', (event) => {
         event.preventDefault();
         reply('resolved')();

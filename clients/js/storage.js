@@ -45,8 +45,8 @@ export class CursorStore {
 }
 
 /**
- * chat.send parameters by message_id, oldest first. The same message_id starts one run however often
- * it is sent, so sending what is left here after a reload can only repair.
+ * chat.send parameters by message_id, oldest first. The same message_id starts one run however
+ * often it is sent, so sending what is left here after a reload can only repair.
  */
 export class Outbox {
     #storage;
@@ -58,7 +58,8 @@ export class Outbox {
         this.#key = `ringside:outbox:${user}`;
         const saved = attempt(() => JSON.parse(storage.getItem(this.#key)), null);
         for (const params of Array.isArray(saved) ? saved : [])
-            if (typeof params?.message_id === 'string') this.#messages.set(params.message_id, params);
+            if (typeof params?.message_id === 'string')
+                this.#messages.set(params.message_id, params);
     }
 
     list() {

@@ -2,7 +2,8 @@
 
 /*
  * Threads, messages and runs on the page. The model only appends, so a view makes what is new and
- * updates what changed (`rev`); nothing is drawn twice. All threads are in the document, one is shown.
+ * updates what changed (`rev`); nothing is drawn twice. All threads are in the document, one is
+ * shown.
  */
 
 import { duration, h, icon, setText, timeOfDay } from './dom.js';
@@ -39,7 +40,9 @@ class RunView {
         this.foot = h('footer', { className: 'muted run-foot', hidden: true });
         const head = h('header', { className: 'run-head' }, this.avatar, this.name, this.parent,
             this.badge, this.tag, this.time, this.cancel);
-        this.node = h('article', { className: 'run', data: { runId: run.id } }, head, this.body, this.foot);
+        this.node = h('article', {
+            className: 'run', data: { runId: run.id },
+        }, head, this.body, this.foot);
         this.update();
     }
 
@@ -64,10 +67,13 @@ class RunView {
         this.#updateSteps(run);
         setText(this.foot, usageText(run.usage));
         this.foot.hidden = this.foot.textContent === '';
-        if (!open && run.startedAt !== null) setText(this.time, duration(run.endedAt - run.startedAt));
+        if (!open && run.startedAt !== null)
+            setText(this.time, duration(run.endedAt - run.startedAt));
     }
 
-    /** A step that was the last one looks different when others follow: it is drawn along with them. */
+    /**
+     * A step that was the last one looks different when others follow: it is drawn along with them.
+     */
     #updateSteps(run) {
         const firstStale = this.#steps.size - 1;
         run.items.forEach((item, index) => {
@@ -212,7 +218,9 @@ export class Timeline {
     #top = 0;
     #resized;
 
-    /** actions: cancel(runId), respond(interruptId, status, text), retry(pending), discard(pending). */
+    /**
+     * actions: cancel(runId), respond(interruptId, status, text), retry(pending), discard(pending).
+     */
     constructor({ root, empty, jump, actions }) {
         this.#root = root;
         this.#empty = empty;
@@ -281,23 +289,42 @@ export class Timeline {
 }
 
 /** The list of threads at the side, newest first. */
-export function drawThreads(list, threads, { current, select }) {
-    const rows = [...threads].sort((a, b) => b.lastSeq - a.lastSeq).map((thread) => {
-        const run = thread.items.findLast((item) => item.kind === 'run');
-        const dot = h('span', { className: 'dot', data: { state: run?.state ?? 'none' } });
-        const title = thread.title || thread.id || 'Untitled';
-        const label = h('span', { className: 'ellipsis' }, title.slice(0, 120));
-        const state = h('span', { className: 'muted thread-state' }, run ? RUN_LABELS[run.state] : '');
-        const row = h('button', {
-            type: 'button', className: 'thread-row', title: thread.id, data: { thread: thread.id },
-            on: { click: () => select(thread.id) },
-        }, dot, label, state);
-        if (thread.id === current) row.setAttribute('aria-current', 'true');
-        return h('li', {}, row);
-    });
-    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.thread : null;
-    list.replaceChildren(...rows);
-    if (focused !== null) list.querySelector(`[data-thread="${CSS.escape(focused)}"]`)?.focus();
+export class ThreadList {
+    #list;
+    #select;
+    #drawn = '';
+
+    constructor(list, select) {
+        this.#list = list;
+        this.#select = select;
+    }
+
+    draw(threads, current) {
+        const rows = [...threads].sort((a, b) => b.lastSeq - a.lastSeq).map((thread) => {
+            const state = thread.items.findLast((item) => item.kind === 'run')?.state ?? '';
+            const title = (thread.title || thread.id || 'Untitled').slice(0, 120);
+            return { id: thread.id, title, state, current: thread.id === current };
+        });
+        const looks = JSON.stringify(rows);
+        if (looks === this.#drawn) return;
+        this.#drawn = looks;
+        const active = document.activeElement;
+        const focused = this.#list.contains(active) ? active.dataset.thread : null;
+        this.#list.replaceChildren(...rows.map((row) => this.#row(row)));
+        if (focused !== null)
+            this.#list.querySelector(`[data-thread="${CSS.escape(focused)}"]`)?.focus();
+    }
+
+    #row({ id, title, state, current }) {
+        const button = h('button', {
+            type: 'button', className: 'thread-row', title: id, data: { thread: id },
+            on: { click: () => this.#select(id) },
+        }, h('span', { className: 'dot', data: { state } }),
+        h('span', { className: 'ellipsis' }, title),
+        h('span', { className: 'muted thread-state' }, RUN_LABELS[state] ?? ''));
+        if (current) button.setAttribute('aria-current', 'true');
+        return h('li', {}, button);
+    }
 }
 
 export function decorate(root) {

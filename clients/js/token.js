@@ -3,8 +3,8 @@
 import { LOCAL_CODES, RingsideError } from './protocol.js';
 
 /**
- * The claims of a JWT, unverified: enough to name a storage key and to know when to refresh. Only the
- * server decides whose token it is. {} when the token is not a JWT.
+ * The claims of a JWT, unverified: enough to name a storage key and to know when to refresh. Only
+ * the server decides whose token it is. {} when the token is not a JWT.
  */
 export function claims(token) {
     const body = String(token).split('.')[1];

@@ -33,7 +33,8 @@ export class FakeClock {
         const end = this.#now + ms;
         for (;;) {
             await settle();
-            const due = [...this.#timers].filter(([, t]) => t.at <= end).sort((a, b) => a[1].at - b[1].at);
+            const due = [...this.#timers].filter(([, timer]) => timer.at <= end)
+                .sort((a, b) => a[1].at - b[1].at);
             if (due.length === 0) break;
             const [id, timer] = due[0];
             this.#timers.delete(id);
@@ -92,15 +93,16 @@ export class FakeSocket {
     welcome(fields = {}) {
         this.open();
         this.push({
-            type: 'welcome', protocol: 'ringside.v1', connection_id: 'k-1', user_id: 'u-1', epoch: '7',
-            head: 0, oldest: 0, runs: [], heartbeat_ms: 30_000, limits: {}, resume: 'replay', ...fields,
+            type: 'welcome', protocol: 'ringside.v1', connection_id: 'k-1', user_id: 'u-1',
+            epoch: '7', head: 0, oldest: 0, runs: [], heartbeat_ms: 30_000, limits: {},
+            resume: 'replay', ...fields,
         });
     }
 
     event(seq, fields = {}) {
         this.push({
-            type: 'agent_thinking', seq, prev: seq - 1, timestamp: 1, thread_id: 't-1', run_id: 'r-1',
-            data: { status: 'at work' }, ...fields,
+            type: 'agent_thinking', seq, prev: seq - 1, timestamp: 1, thread_id: 't-1',
+            run_id: 'r-1', data: { status: 'at work' }, ...fields,
         });
     }
 
@@ -135,11 +137,14 @@ export function harness(options = {}) {
     FakeSocket.all = [];
     const clock = new FakeClock();
     const client = new RingsideClient({
-        url: 'ws://host/v1/ws', token: jwt({ sub: 'u-1' }), env: clock, WebSocket: FakeSocket, fetch: null,
-        page: null, ...options,
+        url: 'ws://host/v1/ws', token: jwt({ sub: 'u-1' }), env: clock, WebSocket: FakeSocket,
+        fetch: null, page: null, ...options,
     });
-    const heard = { event: [], state: [], gap: [], reset: [], caughtup: [], control: [], error: [] };
-    for (const name of Object.keys(heard)) client.on(name, (value) => heard[name].push(value));
+    const heard = {};
+    for (const name of ['event', 'state', 'gap', 'reset', 'caughtup', 'control', 'error']) {
+        heard[name] = [];
+        client.on(name, (value) => heard[name].push(value));
+    }
     const socket = () => FakeSocket.all.at(-1);
     const connect = async (welcome) => {
         client.connect();

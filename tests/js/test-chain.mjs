@@ -73,7 +73,7 @@ test('a new epoch starts from nothing', () => {
     assert.equal(chain.cursor, '8.1');
 });
 
-test('the end of a replay moves a filtered cursor, and an unfiltered one only when it had none', () => {
+test('the end of a replay moves a filtered cursor, another only when it had none', () => {
     const filtered = begun('7.10', { head: 60, oldest: 1 });
     filtered.caughtUp(60, true);
     assert.equal(filtered.cursor, '7.60');

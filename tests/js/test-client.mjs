@@ -7,16 +7,15 @@ import { harness, jwt, memoryStorage, settle } from './fakes.mjs';
 
 const CURSOR_KEY = 'ringside:cursor:u-1';
 
-test('the handshake carries protocol, token, cursor and filter, and the token is not in the address',
-    async () => {
-        const token = jwt({ sub: 'u-1' });
-        const { connect } = harness({ token, cursor: '7.10', threads: ['a', 'b&c'] });
-        const socket = await connect();
-        assert.deepEqual(socket.protocols, ['ringside.v1', `bearer.${token}`]);
-        assert.equal(socket.cursor, '7.10');
-        assert.deepEqual(socket.query.getAll('thread'), ['a', 'b&c']);
-        assert.ok(!socket.url.includes(token));
-    });
+test('the handshake carries token, cursor and filter, and no token in the address', async () => {
+    const token = jwt({ sub: 'u-1' });
+    const { connect } = harness({ token, cursor: '7.10', threads: ['a', 'b&c'] });
+    const socket = await connect();
+    assert.deepEqual(socket.protocols, ['ringside.v1', `bearer.${token}`]);
+    assert.equal(socket.cursor, '7.10');
+    assert.deepEqual(socket.query.getAll('thread'), ['a', 'b&c']);
+    assert.ok(!socket.url.includes(token));
+});
 
 test('a fresh client goes connecting, replaying, live', async () => {
     const { connect, heard, client } = harness({ cursor: 'start' });
@@ -102,7 +101,7 @@ test('an announced gap is counted with what it lost, and the chain goes on after
     assert.deepEqual(heard.event.map((e) => e.seq), [50]);
 });
 
-test('an unknown type still advances the cursor; an unknown control frame is passed on', async () => {
+test('an unknown type advances the cursor; an unknown control frame is passed on', async () => {
     const { connect, heard, client } = harness({ cursor: '7.0' });
     const socket = await connect({ head: 1, oldest: 1 });
     socket.push({ type: 'weather', seq: 1, prev: 0, data: {} });
@@ -219,7 +218,7 @@ test('going_away sets when to come back', async () => {
     assert.equal(sockets()[1].cursor, '7.1');
 });
 
-test('failing again and again waits longer and longer, and an event makes it quick again', async () => {
+test('failing again and again waits longer, and an event makes it quick again', async () => {
     const { connect, clock, socket, heard, client } = harness({ cursor: '7.0' });
     await connect();
     clock.randomValue = 0.999;
@@ -316,8 +315,8 @@ test('a refused handshake is diagnosed beside the socket, and 401 stops', async 
     const { connect, client, heard, clock } = harness({
         fetch: async (url, init) => {
             calls.push({ url, auth: init.headers.Authorization });
-            const body = { error: { code: 'unauthenticated', message: 'expired', retryable: false } };
-            return new Response(JSON.stringify(body), { status: 401 });
+            const error = { code: 'unauthenticated', message: 'expired', retryable: false };
+            return new Response(JSON.stringify({ error }), { status: 401 });
         },
     });
     (await connect()).fail(1006);
@@ -356,7 +355,7 @@ test('acknowledgements are throttled and say how far the client has come', async
     ]);
 });
 
-test('what was handled before the connection was lost is acknowledged on the next one', async () => {
+test('what was handled before the loss is acknowledged on the next connection', async () => {
     const { connect, clock, sockets } = harness({ cursor: '7.0' });
     const socket = await connect({ head: 1, oldest: 1 });
     socket.event(1);

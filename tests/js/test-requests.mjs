@@ -23,7 +23,9 @@ test('an error reply becomes a typed error', async () => {
     const socket = await connect({});
     const call = client.cancelRun({ run_id: 'r-1' });
     const [frame] = socket.requests('run.cancel');
-    const error = { code: 'run_not_found', message: 'no such run', retryable: false, data: { a: 1 } };
+    const error = {
+        code: 'run_not_found', message: 'no such run', retryable: false, data: { a: 1 },
+    };
     socket.push({ id: frame.id, error });
     await assert.rejects(call, (e) => e instanceof RingsideError && e.code === 'run_not_found'
         && e.message === 'no such run' && e.retryable === false && e.data.a === 1);
@@ -49,7 +51,7 @@ test('a request made before the welcome goes out after it', async () => {
     assert.equal(socket().requests('chat.send').length, 1);
 });
 
-test('a pending chat.send is sent again with the same message_id, and only until it is answered', async () => {
+test('a pending chat.send is sent again under its message_id until answered', async () => {
     const { connect, client, clock, sockets } = harness();
     const first = await connect({});
     const call = client.chatSend({ thread_id: 't-1', content: 'hi' });
@@ -75,7 +77,8 @@ test('several pending messages keep their order', async () => {
     first.fail(1006);
     await clock.advance(300);
     sockets()[1].welcome();
-    assert.deepEqual(sockets()[1].requests('chat.send').map((f) => f.params.content), ['a', 'b', 'c']);
+    const contents = sockets()[1].requests('chat.send').map((frame) => frame.params.content);
+    assert.deepEqual(contents, ['a', 'b', 'c']);
 });
 
 test('a request that must not be repeated fails when the connection is lost', async () => {

@@ -11,7 +11,8 @@ import {
 function folded(...rows) {
     const model = createModel();
     rows.forEach(([type, data = {}, fields = {}], i) => applyEvent(model, {
-        type, data, seq: i + 1, prev: i, timestamp: 1_000 + i, thread_id: 't-1', run_id: 'r-1', ...fields,
+        type, data, seq: i + 1, prev: i, timestamp: 1_000 + i, thread_id: 't-1', run_id: 'r-1',
+        ...fields,
     }));
     return { model, run: model.runs.get('r-1') };
 }
@@ -73,7 +74,9 @@ test('progress and partial output belong to the tool and are not text of the ans
 });
 
 test('a lost worker is told from a failure and from a refusal', () => {
-    const fatal = (code) => ['error_event', { code, message: code, fatal: true }, { synthetic: true }];
+    const fatal = (code) => [
+        'error_event', { code, message: code, fatal: true }, { synthetic: true },
+    ];
     assert.equal(folded(['agent_started'], fatal('worker_lost')).run.state, 'lost');
     assert.equal(folded(['agent_started'], fatal('worker_stalled')).run.state, 'lost');
     assert.equal(folded(['agent_started'], fatal('run_timeout')).run.state, 'failed');
@@ -99,7 +102,7 @@ test('each outcome has its state, and an unknown one is still an end', () => {
 });
 
 test('an interrupt makes the run wait until it is resolved', () => {
-    const ask = ['interrupt_requested', { interrupt_id: 'i-1', reason: 'approval', payload: { a: 1 } }];
+    const ask = ['interrupt_requested', { interrupt_id: 'i-1', reason: 'approval' }];
     assert.equal(folded(['agent_started'], ask).run.state, 'waiting');
     const { run } = folded(['agent_started'], ask,
         ['interrupt_resolved', { interrupt_id: 'i-1', status: 'cancelled' }]);
@@ -121,7 +124,8 @@ test('an end that came without the end of its tool does not leave the tool runni
 });
 
 test('events whose beginning is gone still make their run', () => {
-    const { run } = folded(['tool_completed', { tool_name: 'a', status: 'ok' }, { tool_call_id: 'c' }]);
+    const row = ['tool_completed', { tool_name: 'a', status: 'ok' }, { tool_call_id: 'c' }];
+    const { run } = folded(row);
     assert.deepEqual([run.state, work(run)[0].name, work(run)[0].status], ['running', 'a', 'ok']);
 });
 
@@ -168,10 +172,12 @@ test('the active run is the one at work, else the first in the queue', () => {
 test('open runs of the welcome are made once, and events find them', () => {
     const { model } = folded(['agent_started']);
     const made = applyOpenRuns(model, [
-        { run_id: 'r-1', state: 'running' }, { run_id: 'r-9', thread_id: 't-2', agent: 'a', state: 'queued' },
+        { run_id: 'r-1', state: 'running' },
+        { run_id: 'r-9', thread_id: 't-2', agent: 'a', state: 'queued' },
         { run_id: 'r-8', thread_id: 't-2', state: 'starting' }, {}, null,
     ]);
-    assert.deepEqual(made.map((run) => [run.id, run.state]), [['r-9', 'queued'], ['r-8', 'running']]);
+    const states = made.map((run) => [run.id, run.state]);
+    assert.deepEqual(states, [['r-9', 'queued'], ['r-8', 'running']]);
     assert.equal(model.threads.get('t-2').items.length, 2);
 });
 
@@ -189,7 +195,8 @@ test('a snapshot stands for what the gap took, and its events do not double the 
     });
     delta(20, 'three ');
     delta(21, 'four');
-    assert.deepEqual(work(run).map((i) => i.status ?? i.text), ['unknown', 'one two three four', 'running']);
+    assert.deepEqual(work(run).map((item) => item.status ?? item.text),
+        ['unknown', 'one two three four', 'running']);
 });
 
 test('a snapshot older than what is known changes nothing', () => {
@@ -206,8 +213,11 @@ test('content is a string or parts', () => {
 });
 
 test('every change of a step raises its rev', () => {
-    const { run, model } = folded(['agent_started'], ['partial_result', { delta: 'a' }, { message_id: 'm' }]);
+    const { run, model } = folded(['agent_started'],
+        ['partial_result', { delta: 'a' }, { message_id: 'm' }]);
     const before = work(run)[0].rev;
-    applyEvent(model, { type: 'partial_result', seq: 9, run_id: 'r-1', message_id: 'm', data: { delta: 'b' } });
+    applyEvent(model, {
+        type: 'partial_result', seq: 9, run_id: 'r-1', message_id: 'm', data: { delta: 'b' },
+    });
     assert.ok(work(run)[0].rev > before);
 });
