@@ -19,15 +19,20 @@ const REPEATABLE = new Set(['chat.send', 'run.cancel', 'runs.list', 'run.get', '
 export class Requests {
     #env;
     #send;
+    #refuse;
     #limit;
     #pending = new Map();
     #ready = false;
     #next = 1;
 
-    /** send(frame): hands one frame to the socket; limit: most requests that may wait. */
-    constructor({ env, send, limit = 256 }) {
+    /**
+     * send(frame) hands one frame to the socket; refuse(frame) gives the error why this server
+     * would not take it, or null; limit: most requests that may wait.
+     */
+    constructor({ env, send, refuse, limit = 256 }) {
         this.#env = env;
         this.#send = send;
+        this.#refuse = refuse;
         this.#limit = limit;
     }
 
@@ -95,6 +100,11 @@ export class Requests {
 
     #dispatch(entry) {
         if (!this.#ready || entry.sent || entry.retryTimer !== null) return;
+        const refusal = this.#refuse(entry.frame);
+        if (refusal) {
+            this.#take(entry.frame.id).reject(refusal);
+            return;
+        }
         entry.sent = true;
         this.#send(entry.frame);
     }

@@ -43,6 +43,14 @@ function systemEnv() {
     };
 }
 
+/** A frame over the server's limit would cost the whole connection (1009); it is not sent. */
+function tooLarge(frame, limit) {
+    if (!(limit > 0)) return null;
+    const bytes = new TextEncoder().encode(JSON.stringify(frame)).length;
+    if (bytes <= limit) return null;
+    return new RingsideError('payload_too_large', `${bytes} bytes; the server takes ${limit}`);
+}
+
 export class RingsideClient {
     #options;
     #env;
@@ -101,7 +109,9 @@ export class RingsideClient {
             random: this.#env.random,
         });
         this.#requests = new Requests({
-            env: this.#env, send: (frame) => this.#link?.send(frame),
+            env: this.#env,
+            send: (frame) => this.#link?.send(frame),
+            refuse: (frame) => tooLarge(frame, this.#welcome?.limits?.max_frame),
         });
     }
 

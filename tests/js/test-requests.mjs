@@ -141,3 +141,15 @@ test('a reply to nothing is ignored', async () => {
     await settle();
     assert.equal(heard.error.length, 0);
 });
+
+test('a request over the frame limit is refused here and the connection is kept', async () => {
+    const { connect, client } = harness();
+    const socket = await connect({ limits: { max_frame: 200 } });
+    const small = client.chatSend({ thread_id: 't', message_id: 'm-1', content: 'x' });
+    const large = client.chatSend({ thread_id: 't', message_id: 'm-2', content: 'é'.repeat(99) });
+    await assert.rejects(large, { code: 'payload_too_large', retryable: false });
+    const [frame, ...others] = socket.requests('chat.send');
+    assert.equal(others.length, 0);
+    socket.push({ id: frame.id, result: { run_id: 'r-1' } });
+    assert.equal((await small).run_id, 'r-1');
+});
