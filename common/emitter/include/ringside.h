@@ -64,9 +64,8 @@ RS_API int rs_run_open(rs_run **ret_run, rs_emitter *emitter, const struct rs_ru
 RS_API const char *rs_run_id(const rs_run *run);
 /* Whether the terminal event is out, or the run was dropped: every further step is RS_E_ENDED. */
 RS_API bool rs_run_ended(const rs_run *run);
-/* Takes NULL, returns NULL. A run that was started and has not ended fails with code
- * "agent_failed": at once or, when the ring stays full, as soon as there is room (later calls of
- * this emitter try again; when the process leaves first, the broker ends the run). */
+/* Takes NULL, returns NULL. A run started and not ended fails with "agent_failed": now, or when its
+ * full ring has room (later calls try again; after this process the broker ends it). */
 RS_API rs_run *rs_run_free(rs_run *run);
 /* The broker ended this run: emit nothing more, now or in rs_run_free. */
 RS_API void rs_run_drop(rs_run *run);
