@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one client has seen of its user's stream, and what must hold of it."""
+import json
+
+
+class Broken(AssertionError):
+    """The stream does not keep a promise of the protocol."""
+
+
+def is_terminal(event):
+    return event["type"] == "agent_completed" or (
+        event["type"] == "error_event" and event["data"].get("fatal") is True)
+
+
+class Stream:
+    """A view across connections: each event once, in order, with nothing missing in between."""
+
+    def __init__(self):
+        self.events = []    # in order, each once
+        self.raw = {}       # seq -> the frame's text
+        self.epoch = None
+        self.position = None  # what the next event's prev must be
+        self.repeats = 0
+
+    def welcomed(self, welcome, cursor):
+        """A connection begins: where, depends on the cursor it asked for."""
+        if self.epoch is not None and welcome["epoch"] != self.epoch:
+            raise Broken(f"epoch changed from {self.epoch} to {welcome['epoch']}")
+        self.epoch = welcome["epoch"]
+        if cursor is None:
+            self.position = welcome["head"]
+        elif cursor == "start":
+            self.position = None  # whatever is the oldest that is retained
+        else:
+            self.position = int(cursor.rpartition(".")[2])
+
+    def skipped_to(self, position):
+        """The server said that what lies before is gone."""
+        self.position = position
+
+    def caught_up(self, seq):
+        """Replay is over; what it ended at is what the server says."""
+        if self.position not in (None, seq):
+            raise Broken(f"caught_up at {seq}, but the last position is {self.position}")
+        self.position = seq
+
+    def take(self, text, frame):
+        seq, prev = frame["seq"], frame["prev"]
+        if self.position is not None and prev != self.position:
+            raise Broken(f"gap: seq {seq} has prev {prev} after position {self.position}")
+        if seq <= prev:
+            raise Broken(f"seq {seq} does not follow prev {prev}")
+        self.position = seq
+        if seq in self.raw:
+            if self.raw[seq] != text:
+                raise Broken(f"seq {seq} is two different frames:\n{self.raw[seq]}\n{text}")
+            self.repeats += 1
+            return False
+        if self.events and seq < self.events[-1]["seq"]:
+            raise Broken(f"seq {seq} after {self.events[-1]['seq']}")
+        self.raw[seq] = text
+        self.events.append(frame)
+        return True
+
+    @property
+    def cursor(self):
+        return "start" if self.position is None else f"{self.epoch}.{self.position}"
+
+    def of_run(self, run_id):
+        return [event for event in self.events if event.get("run_id") == run_id]
+
+    def run_ids(self):
+        return list(dict.fromkeys(event["run_id"] for event in self.events if "run_id" in event))
+
+    def ended(self, run_id):
+        return any(is_terminal(event) for event in self.of_run(run_id))
+
+    def text_of(self, run_id):
+        return "".join(event["data"].get("delta", "") for event in self.of_run(run_id)
+                       if event["type"] == "partial_result")
+
+
+def check_run(events, complete=True):
+    """The grammar of one run, from its first event on; `complete`: it must have ended."""
+    types = [event["type"] for event in events]
+    run = events[0]["run_id"] if events else "?"
+
+    def broken(what):
+        return Broken(f"run {run}: {what}: {types}")
+
+    started = ended = False
+    open_tools, used = {}, set()
+    for event in events:
+        kind = event["type"]
+        if ended:
+            raise broken(f"{kind} after the end")
+        if kind == "agent_started":
+            if started:
+                raise broken("started twice")
+            started = True
+        elif kind == "tool_executing":
+            call = event["tool_call_id"]
+            if not started or call in used:
+                raise broken(f"tool call {call} out of place")
+            used.add(call)
+            open_tools[call] = event["data"]["tool_name"]
+        elif kind == "tool_completed":
+            name = open_tools.pop(event["tool_call_id"], None)
+            if name != event["data"]["tool_name"]:
+                raise broken(f"tool_completed of {event['tool_call_id']} without a beginning")
+        elif kind in ("agent_thinking", "partial_result") and not started:
+            raise broken(f"{kind} before agent_started")
+        if is_terminal(event):
+            ended = True
+            if open_tools:
+                raise broken(f"ended with open tools {open_tools}")
+    if complete and not ended:
+        raise broken("has no end")
+
+
+def check_all_runs(stream, complete=True):
+    for run_id in stream.run_ids():
+        check_run(stream.of_run(run_id), complete)
+
+
+def parse(text):
+    """A frame's object; members that repeat or are null break the protocol."""
+    def members(pairs):
+        names = [name for name, _ in pairs]
+        if len(names) != len(set(names)):
+            raise Broken(f"a member twice in {text}")
+        return dict(pairs)
+    return json.loads(text, object_pairs_hook=members)

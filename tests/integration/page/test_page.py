@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page, in a browser: what a person sees of a run, whatever happens to the line."""
+import json
+
+import pytest
+
+from harness.browser import Browser, Tab
+from harness.client import Client
+from harness.node import kill
+from harness.stream import Stream, check_all_runs, parse
+
+QUESTION = "How do rings keep the order of events?"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+def address(node, user):
+    return f"http://{node.address}/#token={node.token(user)}"
+
+
+async def open_page(browser, node, user):
+    tab = await browser.open(address(node, user))
+    await tab.until("document.querySelector('#state').dataset.state === 'live'", "live")
+    return tab
+
+
+async def ask(tab, text, agent=None):
+    await tab.write("#agent", agent or "")
+    await tab.write("#composer", text)
+    await tab.click("#send")
+
+
+def run_with(state):
+    return f"document.querySelector('[data-run-id][data-state=\"{state}\"]')"
+
+
+async def seen(tab):
+    """The page's events as a stream, each checked, the whole chain."""
+    stream = Stream()
+    await tab.until("window.ringside.client.state === 'live'", "live")
+    for event in await tab.evaluate("window.ringside.events"):
+        stream.take(event["text"], parse(event["text"]))
+    assert stream.repeats == 0
+    check_all_runs(stream, complete=False)
+    return stream
+
+
+async def kept(node, user):
+    async with Client(node, user, cursor="start") as client:
+        await client.until_caught_up()
+        return client.stream
+
+
+async def check_counters(tab):
+    for counter in ("#gaps", "#duplicates", "#lost"):
+        assert await tab.text(counter) == "0", counter
+    assert tab.errors == []
+
+
+async def test_a_question_to_the_librarian_shows_every_step(browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    await ask(tab, QUESTION, "librarian")
+    await tab.until(run_with("running"), "a running run")
+    await tab.until(run_with("completed"), "a completed run", 60)
+    stream = await seen(tab)
+    calls = {event["tool_call_id"]: event["data"]["status"] for event in stream.events
+             if event["type"] == "tool_completed"}
+    shown = dict(await tab.evaluate(
+        "[...document.querySelectorAll('[data-tool-call-id]')]"
+        ".map((node) => [node.dataset.toolCallId, node.dataset.status])"))
+    assert calls and shown == calls
+    conversation = await tab.evaluate("document.querySelector('#messages').textContent")
+    assert QUESTION in conversation
+    answer = stream.text_of(stream.run_ids()[0])
+    first_words = " ".join(answer.split()[:3])
+    assert first_words in " ".join(conversation.split())
+    assert stream.raw == (await kept(shared_node, user)).raw
+    await check_counters(tab)
+    await tab.close()
+
+
+async def test_a_reload_in_the_middle_shows_every_event_once(browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    await ask(tab, json.dumps({"steps": 200, "pause_ms": 10}), "slow")
+    for count in (10, 60, 120):
+        await tab.until(f"window.ringside.events.length > {count}", f"{count} events")
+        await tab.reload()
+    await tab.until(run_with("completed"), "a completed run", 60)
+    stream = await seen(tab)
+    check_all_runs(stream)
+    assert stream.raw == (await kept(shared_node, user)).raw
+    assert [int(word) for word in stream.text_of(stream.run_ids()[0]).split()] == \
+        list(range(1, 201))
+    await check_counters(tab)
+    await tab.close()
+
+
+async def test_a_dropped_connection_comes_back_without_gap_or_duplicate(
+        browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    await ask(tab, json.dumps({"steps": 200, "pause_ms": 10}), "slow")
+    for count in (10, 80):
+        await tab.until(f"window.ringside.events.length > {count}", f"{count} events")
+        await tab.click("#drop")
+    await tab.until(run_with("completed"), "a completed run", 60)
+    stream = await seen(tab)
+    assert stream.raw == (await kept(shared_node, user)).raw
+    assert int(await tab.text("#reconnects")) >= 2
+    await check_counters(tab)
+    await tab.close()
+
+
+async def test_a_second_tab_shows_identical_bytes(browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    before = {target["id"] for target in await browser.tabs()}
+    await ask(tab, json.dumps({"steps": 100, "pause_ms": 10}), "slow")
+    await tab.until("window.ringside.events.length > 10", "ten events")
+    await tab.click("#second-tab")
+
+    async def opened():
+        return [target for target in await browser.tabs() if target["id"] not in before]
+
+    await tab.until(run_with("completed"), "a completed run", 60)
+    targets = await opened()
+    assert len(targets) == 1, "no second tab"
+    second = await Tab().attach(targets[0]["webSocketDebuggerUrl"])
+    await second.until(run_with("completed"), "the run in the second tab", 60)
+    assert (await seen(tab)).raw == (await seen(second)).raw
+    await check_counters(second)
+    await second.close()
+    await tab.close()
+
+
+async def test_a_killed_worker_shows_a_failed_run(browser, node, user):
+    tab = await open_page(browser, node, user)
+    await ask(tab, json.dumps({"steps": 100000, "pause_ms": 20}), "slow")
+    await tab.until("window.ringside.events.length > 5", "some events")
+    kill(node.worker_of("slow.py"))
+    await tab.until(run_with("failed"), "a failed run")
+    await ask(tab, "and you?", "echo")
+    await tab.until(run_with("completed"), "the next run", 60)
+    await check_counters(tab)
+    await tab.close()
+
+
+async def test_a_killed_gateway_is_a_pause(browser, node, user):
+    tab = await open_page(browser, node, user)
+    await ask(tab, json.dumps({"steps": 200, "pause_ms": 10}), "slow")
+    await tab.until("window.ringside.events.length > 10", "some events")
+    node.kill("ringside-gateway")
+    await tab.until(run_with("completed"), "a completed run", 120)
+    stream = await seen(tab)
+    check_all_runs(stream)
+    assert stream.raw == (await kept(node, user)).raw
+    await check_counters(tab)
+    await tab.close()
+
+
+async def test_a_bad_token_is_asked_for_again(browser, shared_node):
+    tab = await browser.open(f"http://{shared_node.address}/#token=a.b.c")
+    await tab.until("document.querySelector('#login').open", "the question for a token")
+    await tab.close()

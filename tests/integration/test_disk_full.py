@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk under the history is full: a clear error, no lies, and recovery once there is room."""
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from harness.client import Client, Refused
+from harness.deadline import until
+from harness.stream import check_all_runs, check_run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount of its own")
+SIZE = "24m"
+
+
+@pytest.fixture
+def small_node(make_node):
+    """A node whose data lie on a small file system, in a mount namespace of the node's own."""
+    node = make_node()
+    node.data_dir.mkdir()
+    node.wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                    f'mount -t tmpfs -o size={SIZE},mode=700 none {node.data_dir} && exec "$@"',
+                    "sh"]
+    node.launch()
+    namespace = until(lambda: mounted(node), "the mount")
+    node.secret = lambda: _secret(namespace, node)
+    node.stdout.wait_for("http", 60)
+    node.address = node.stdout.wait_for(r"https?://([0-9.]+:[0-9]+)").group(1)
+    until(lambda: node.get("/health/ready")[0] == 200, "readiness")
+    return node, namespace
+
+
+def mounted(node):
+    """The process to look through, once the mount is there."""
+    mounts = pathlib.Path(f"/proc/{node.up.pid}/mounts").read_text()
+    return node.up.pid if f" {node.data_dir} tmpfs" in mounts else None
+
+
+def seen(namespace, path):
+    """A path of the node's mount namespace, as seen from here."""
+    return pathlib.Path(f"/proc/{namespace}/root{path}")
+
+
+def _secret(namespace, node):
+    from harness import tokens
+    return tokens.read_secret(seen(namespace, node.data_dir / "token.key"))
+
+
+def fill(path):
+    """Writes until nothing more fits."""
+    subprocess.run(["dd", "if=/dev/zero", f"of={path}", "bs=4096"], capture_output=True)
+
+
+async def test_a_full_disk_is_said_and_over_when_there_is_room_again(small_node):
+    node, namespace = small_node
+    ballast = seen(namespace, node.data_dir / "ballast")
+    async with Client(node, "alice") as client:
+        first = await client.chat("before", agent="echo")
+        check_run(await client.until_ended(first))
+        fill(ballast)
+        refusals = 0
+        accepted = []
+        for number in range(200):
+            try:
+                accepted.append(await client.chat("x" * 20000, f"t-{number}", agent="echo"))
+            except Refused as refusal:
+                assert refusal.code == "unavailable" and refusal.retryable
+                refusals += 1
+                if refusals == 3:
+                    break
+        assert refusals == 3, "the disk was never full"
+        assert await client.request("ping") == {}
+        ballast.unlink()
+        after = await retry(client, "after", "t-after")
+        check_run(await client.until_ended(after))
+        for run_id in accepted:
+            await client.until_ended(run_id)
+        check_all_runs(client.stream)
+        live = client.stream
+    async with Client(node, "alice", cursor="start") as fresh:
+        await fresh.until_caught_up()
+        assert fresh.stream.raw == live.raw
+
+
+async def test_a_run_in_progress_survives_a_disk_that_is_full_for_a_while(small_node):
+    node, namespace = small_node
+    ballast = seen(namespace, node.data_dir / "ballast")
+    async with Client(node, "alice") as client:
+        run_id = await client.chat(json.dumps({"steps": 2000, "pause_ms": 1}), agent="slow")
+        await client.until_event("partial_result", run_id)
+        fill(ballast)
+        start = len(node.stderr.lines)
+        await asyncio_wait_for_line(node, r"(?i)history.*(full|space|ENOSPC|cannot|fail)", start)
+        ballast.unlink()
+        events = await client.until_ended(run_id)
+        check_run(events)
+        numbers = [int(word) for word in client.stream.text_of(run_id).split()]
+        assert numbers == list(range(1, 2001))
+
+
+async def asyncio_wait_for_line(node, pattern, start):
+    import asyncio
+    await asyncio.to_thread(node.stderr.wait_for, pattern, 30, start)
+
+
+async def retry(client, content, thread):
+    """Sends until it is accepted, as a client does that is told `retryable`."""
+    for _ in range(1000):
+        try:
+            return await client.chat(content, thread, "m-retry", agent="echo")
+        except Refused as refusal:
+            assert refusal.retryable
+    raise AssertionError("never accepted again")

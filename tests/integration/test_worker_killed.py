@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker dies in the middle of a run: the run ends properly on its user's screen, at once."""
+import json
+import statistics
+import time
+
+from harness.client import Client
+from harness.deadline import until
+from harness.node import kill
+from harness.stream import check_run
+
+ENDLESS = json.dumps({"steps": 100000, "pause_ms": 10})
+IN_A_TOOL = json.dumps({"steps": 3, "pause_ms": 1, "tool_ms": 600000})
+
+
+def check_lost(events):
+    """The run was ended by the broker: open tools first, then one fatal error, all synthetic."""
+    check_run(events)
+    end = events[-1]
+    assert end["type"] == "error_event" and end["data"]["code"] == "worker_lost"
+    assert end["data"]["fatal"] is True and end["data"]["retryable"] is True
+    assert end["synthetic"] is True
+    lost = [event for event in events if event["type"] == "tool_completed"
+            and event["data"]["status"] == "lost"]
+    assert all(event["synthetic"] for event in lost)
+    return lost
+
+
+async def test_a_killed_workers_run_ends_as_lost_and_the_other_takes_new_runs(node, capsys):
+    times = []
+    for number in range(5):
+        async with Client(node, f"user-{number}") as client:
+            run_id = await client.chat(ENDLESS, agent="slow")
+            await client.until_event("partial_result", run_id, count=3)
+            worker = node.worker_of("slow.py")
+            killed = time.monotonic()
+            kill(worker)
+            events = await client.until_ended(run_id)
+            times.append(1000 * (time.monotonic() - killed))
+            assert check_lost(events) == []
+            again = await client.chat("hello", "t-2", agent="echo")
+            check_run(await client.until_ended(again))
+            node.until_restarted("ringside-worker", worker)
+            until(lambda: len(node.pids("ringside-worker")) == 2, "two workers again")
+    with capsys.disabled():
+        print(f"\nworker killed: on screen after {min(times):.1f} … "
+              f"{statistics.median(times):.1f} … {max(times):.1f} ms")
+    assert statistics.median(times) < 100
+
+
+async def test_a_killed_workers_open_tool_is_closed_as_lost_first(node):
+    async with Client(node, "alice") as client:
+        run_id = await client.chat(IN_A_TOOL, agent="slow")
+        await client.until_event("tool_executing", run_id)
+        kill(node.worker_of("slow.py"))
+        lost = check_lost(await client.until_ended(run_id))
+        assert len(lost) == 1
+        assert client.stream.of_run(run_id)[-2] == lost[0]
+
+
+async def test_a_killed_worker_leaves_no_agent_behind(node):
+    async with Client(node, "alice") as client:
+        run_id = await client.chat(ENDLESS, agent="slow")
+        await client.until_event("partial_result", run_id)
+        worker = node.worker_of("slow.py")
+        agents = node.descendants(worker)
+        assert agents
+        kill(worker)
+        await client.until_ended(run_id)
+        from harness.node import alive
+        until(lambda: not any(map(alive, agents)), "the end of the agent")
+
+
+async def test_the_runs_of_the_other_worker_go_on(node):
+    async with Client(node, "alice") as client:
+        runs = [await client.chat(ENDLESS, f"t-{number}", agent="slow") for number in range(8)]
+        for run_id in runs:
+            await client.until_event("partial_result", run_id)
+        node.kill("ringside-worker")
+        await client.until(lambda: any(map(client.stream.ended, runs)), "the end of some run")
+        lost = [run_id for run_id in runs if client.stream.ended(run_id)]
+        going = [run_id for run_id in runs if run_id not in lost]
+        assert lost and going, "both workers should have had runs"
+        for run_id in going:
+            seen = len(client.stream.of_run(run_id))
+            await client.until(lambda: len(client.stream.of_run(run_id)) >= seen + 5
+                               or client.stream.ended(run_id), "the run to go on")
+        ended = [run_id for run_id in runs if client.stream.ended(run_id)]
+        for run_id in ended:
+            check_lost(client.stream.of_run(run_id))
+        still = [run_id for run_id in runs if run_id not in ended]
+        assert still
+        for run_id in still:
+            await client.request("run.cancel", run_id=run_id)
+            check_run(await client.until_ended(run_id))
+
+
+async def test_a_run_whose_worker_died_before_it_began_is_given_to_another(make_node):
+    """All workers are gone; requests wait, and are run when there is a worker again."""
+    node = make_node(workers=1).start()
+    async with Client(node, "alice") as client:
+        worker = node.kill("ringside-worker")
+        runs = [await client.chat(f"hello {number}", f"t-{number}", agent="echo")
+                for number in range(5)]
+        node.until_restarted("ringside-worker", worker)
+        for run_id in runs:
+            events = await client.until_ended(run_id)
+            check_run(events)
+            assert events[-1]["type"] == "agent_completed"
