@@ -240,6 +240,22 @@ static int send_raw(struct channel *channel, nng_msg *raw)
     return result;
 }
 
+int channel_send_encoded(struct channel *channel, struct span bytes)
+{
+    if (!channel->peer)
+        return -ENOTCONN;
+    if (bytes.len > WIRE_MESSAGE_MAX)
+        return -EMSGSIZE;
+    nng_msg *raw;
+    if (nng_msg_alloc(&raw, 0) != 0)
+        return -ENOMEM;
+    if (nng_msg_append(raw, bytes.data, bytes.len) != 0) {
+        nng_msg_free(raw);
+        return -ENOMEM;
+    }
+    return send_raw(channel, raw);
+}
+
 int channel_send(struct channel *channel, const struct wire_message *message)
 {
     if (!channel->peer)
@@ -247,18 +263,7 @@ int channel_send(struct channel *channel, const struct wire_message *message)
     buffer_clear(&channel->scratch);
     wire_encode(&channel->scratch, message);
     int rc = buffer_error(&channel->scratch);
-    if (rc)
-        return rc;
-    if (channel->scratch.len > WIRE_MESSAGE_MAX)
-        return -EMSGSIZE;
-    nng_msg *raw;
-    if (nng_msg_alloc(&raw, 0) != 0)
-        return -ENOMEM;
-    if (nng_msg_append(raw, channel->scratch.data, channel->scratch.len) != 0) {
-        nng_msg_free(raw);
-        return -ENOMEM;
-    }
-    return send_raw(channel, raw);
+    return rc ? rc : channel_send_encoded(channel, buffer_span(&channel->scratch));
 }
 
 size_t channel_queued(const struct channel *channel)

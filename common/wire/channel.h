@@ -41,6 +41,8 @@ void channel_reset(struct channel *channel);
  * nothing.
  */
 int channel_send(struct channel *channel, const struct wire_message *message);
+/* The same for a message that wire_encode has encoded already. */
+int channel_send_encoded(struct channel *channel, struct span bytes);
 #define CHANNEL_QUEUE_MAX (64u << 20)
 /* Bytes that wait here because the peer does not read. */
 size_t channel_queued(const struct channel *channel);

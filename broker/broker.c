@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ring/doorbell.h"
+
+#include <signal.h>
+
+/* Records taken in one turn: what bounds the time until the next commit, and so latency. */
+#define TURN_BUDGET 8192
+#define TIMER_SECONDS 0.1
+
+/* True when all that was staged is kept. Says so once when that changes. */
+static bool commit(struct broker *broker)
+{
+    uint64_t before = history_commit_count(broker->history);
+    int rc = history_commit(broker->history);
+    broker->counters.commits += history_commit_count(broker->history) - before;
+    if (rc) {
+        broker->counters.commit_failures++;
+        effects_refuse(&broker->effects, GATEWAY_PORT_STALLED);
+    }
+    if (rc && broker->stalled_by != rc)
+        log_error("history", "cannot commit: %s; nothing new is taken in until this succeeds",
+            strerror(-rc));
+    else if (!rc && broker->stalled)
+        log_info("history", "commits succeed again");
+    broker->stalled_by = rc;
+    broker->stalled = rc != 0;
+    broker->gateways.stalled = broker->stalled;
+    return !broker->stalled;
+}
+
+/*
+ * One turn, in order:
+ *
+ *  1. deaths      first, so that a dead worker's last words are drained while its records can
+ *                 still be told to be its own, and its runs closed behind them
+ *  2. drain       what living workers wrote
+ *  3. releases    what workers said of their runs, now that all they emitted before is known
+ *  4. placing     queued runs go to whoever has room; staged, so that a crash cannot start twice
+ *  5. commit      all of the above, or none of it; what comes below depends on it
+ *  6. release     ring space goes back, writers who wait for it wake up
+ *  7. effects     replies and assignments that promised something the commit has kept
+ *  8. routing     what is kept may be shown
+ *
+ * While history cannot be written nothing new is taken in: the rings fill, and emitters feel it.
+ * Returns whether there is more to do at once.
+ */
+static bool broker_tick(struct broker *broker)
+{
+    size_t drained = 0;
+    broker->counters.ticks++;
+    if (!broker->stalled) {
+        processes_turn(broker->processes, false);
+        drained = drain_turn(broker->drain, TURN_BUDGET);
+        worker_port_turn(&broker->worker_port);
+        dispatch_place(&broker->dispatch);
+    }
+    if (!commit(broker))
+        return false;
+    drain_release(broker->drain);
+    effects_release(&broker->effects);
+    bool behind = router_flush(&broker->router);
+    return behind || drained > 0;
+}
+
+void broker_run(struct broker *broker)
+{
+    while (!broker->stopping) {
+        bool busy = broker_tick(broker);
+        /* Announced before the last look, so that no bell is missed in between. */
+        bool news = doorbell_prepare_sleep(broker->arena) && !broker->stalled;
+        ev_run(broker->loop, busy || news ? EVRUN_NOWAIT : EVRUN_ONCE);
+        doorbell_awake(broker->arena);
+    }
+}
+
+/* ---- what the loop calls */
+
+static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    /* Waking up was its purpose: the turn that follows takes the news. */
+    (void)loop;
+    (void)watcher;
+    (void)events;
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)events;
+    struct broker *broker = watcher->data;
+    broker->stopping = true;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void sync_history(struct broker *broker)
+{
+    int rc = history_sync(broker->history);
+    if (rc)
+        log_error("history", "cannot sync: %s", strerror(-rc));
+    else
+        drain_durable(broker->drain);
+}
+
+static void on_sync(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct broker *broker = watcher->data;
+    if (history_synced_count(broker->history) != history_commit_count(broker->history))
+        sync_history(broker);
+}
+
+/* About once a second: what need not be prompt. */
+static void look_after(struct broker *broker, uint64_t now_ms)
+{
+    uint64_t passed = now_ms - broker->rate_ms;
+    if (passed < 1000)
+        return;
+    broker->events_per_s = (broker->counters.events_accepted - broker->rate_events) * 1000 / passed;
+    broker->rate_events = broker->counters.events_accepted;
+    broker->rate_ms = now_ms;
+    drain_sweep(broker->drain);
+    int rc = history_trim(broker->history, clock_wall_ms());
+    if (rc && !broker->stalled)
+        log_warn("history", "cannot trim: %s", strerror(-rc));
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct broker *broker = watcher->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    if (!broker->stalled)
+        dispatch_overdue(&broker->dispatch, now_ms, clock_wall_ms());
+    look_after(broker, now_ms);
+}
+
+void broker_watch(struct broker *broker)
+{
+    static const int signals[] = {SIGTERM, SIGINT};
+    double interval = (double)broker->config->history_sync_interval / 1000.;
+    broker->rate_ms = clock_monotonic_ms();
+    ev_io_init(&broker->bell, on_bell, doorbell_fd(broker->arena), EV_READ);
+    ev_io_start(broker->loop, &broker->bell);
+    ev_timer_init(&broker->timer, on_timer, TIMER_SECONDS, TIMER_SECONDS);
+    broker->timer.data = broker;
+    ev_timer_start(broker->loop, &broker->timer);
+    ev_timer_init(&broker->sync, on_sync, interval, interval);
+    broker->sync.data = broker;
+    if (strcmp(broker->config->history_sync, "never") != 0)
+        ev_timer_start(broker->loop, &broker->sync);
+    for (int i = 0; i < 2; i++) {
+        ev_signal_init(&broker->terminate[i], on_terminate, signals[i]);
+        broker->terminate[i].data = broker;
+        ev_signal_start(broker->loop, &broker->terminate[i]);
+    }
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "control_port.h"
+#include "gateway_port.h"
+#include "recovery.h"
+#include "worker_port.h"
+
+/*
+ * The broker: its parts, in the order in which they are made. None can be made without those it
+ * needs, and each step of the start is proven before the next one begins.
+ */
+struct broker {
+    const struct config *config; /* borrowed */
+    struct ev_loop *loop;
+    char run_dir[PATHS_MAX];
+    char data_dir[PATHS_MAX];
+    char id[IDENTIFIER_MADE_SIZE]; /* of this life of the broker */
+    int lock_fd;
+
+    struct counters counters;
+    struct history *history;
+    struct arena *arena;
+    struct users users;
+    struct router router;
+    struct pipeline pipeline;
+    struct processes *processes;
+    struct drain *drain;
+    struct workers workers;
+    struct effects effects;
+    struct dispatch dispatch;
+    struct gateway_port gateways;
+    struct worker_port worker_port;
+    struct link_port ports[4];
+    struct links *links;
+    struct control_port *control;
+
+    ev_timer timer; /* deadlines, trimming, the slow sweep */
+    ev_timer sync;
+    ev_io bell;
+    ev_signal terminate[2];
+    uint64_t started_ms;  /* monotonic */
+    uint64_t rate_events; /* accepted, at the last look; per second since then below */
+    uint64_t events_per_s;
+    uint64_t rate_ms;
+    bool stalled; /* the last commit failed: nothing is taken in until one succeeds */
+    int stalled_by;
+    bool stopping;
+};
+
+/* All phases of the start; what fails is in the log with its reason. `config` is borrowed. */
+int broker_start(struct broker *broker, const struct config *config);
+/* Starts the broker's timers and signals; the last step of the start. */
+void broker_watch(struct broker *broker);
+/* Serves until told to stop. */
+void broker_run(struct broker *broker);
+/* Drains the rings, syncs history, lets go of everything. Safe on a broker half started. */
+void broker_stop(struct broker *broker);

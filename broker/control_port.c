@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control_port.h"
+
+#include "base/log.h"
+#include "wire/attachment.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <nng/transport/ipc/ipc.h>
+
+#define WATCH_SECONDS 1.0
+#define WATCH_PATIENCE 2 /* attempts in vain, before the listener is made anew */
+
+struct control_port {
+    struct control_port_options options;
+    char url[PATHS_MAX];
+    nng_socket socket;
+    nng_listener listener;
+    ev_io readable;
+
+    nng_socket watch; /* reaches for ourselves */
+    nng_dialer dialer;
+    bool dialing;
+    ev_timer watch_timer;
+    atomic_bool reached;
+    int unreached; /* in a row */
+    struct buffer reply;
+    struct buffer body;
+};
+
+/* ---- answering */
+
+static struct wire_message refusal(const char *code, const char *message)
+{
+    return (struct wire_message){.kind = WIRE_REFUSED,
+        .refused = {.code = span_of_string(code), .message = span_of_string(message)}};
+}
+
+static struct wire_message answer_attach(
+    struct control_port *port, const struct wire_attach *request, char url[PATHS_MAX])
+{
+    if (request->version != WIRE_VERSION)
+        return refusal("version_mismatch",
+            "this broker speaks another version of the protocol: install the same release");
+    int rc = links_offer(port->options.links, request->role, request->name, url);
+    if (rc == -EINVAL)
+        return refusal("invalid_argument", "no such role, or the name is no identifier");
+    if (rc == -EUSERS)
+        return refusal("too_many_links", "all the broker's links are taken");
+    if (rc)
+        return refusal("internal", strerror(-rc));
+    return (struct wire_message){.kind = WIRE_ATTACHED,
+        .attached = {
+            .url = span_of_string(url), .broker_id = span_of_string(port->options.broker_id)}};
+}
+
+static struct wire_message answer_query(struct control_port *port, const struct wire_query *request)
+{
+    buffer_clear(&port->body);
+    if (!port->options.answer(port->options.context, request->what, request->argument, &port->body))
+        return refusal("unknown_query", "this broker does not know the query");
+    return (struct wire_message){.kind = WIRE_ANSWER, .answer = {.body = buffer_span(&port->body)}};
+}
+
+static struct wire_message answer(struct control_port *port, struct span bytes, char url[PATHS_MAX])
+{
+    struct wire_message request;
+    if (wire_decode(&request, bytes) < 0)
+        return refusal("malformed", "not a message of this protocol");
+    switch (request.kind) {
+    case WIRE_ATTACH: return answer_attach(port, &request.attach, url);
+    case WIRE_QUERY: return answer_query(port, &request.query);
+    default: return refusal("malformed", "not a request");
+    }
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control_port *port = watcher->data;
+    nng_msg *raw;
+    while (nng_recvmsg(port->socket, &raw, NNG_FLAG_NONBLOCK) == 0) {
+        char url[PATHS_MAX];
+        struct wire_message reply = answer(port, span_of(nng_msg_body(raw), nng_msg_len(raw)), url);
+        buffer_clear(&port->reply);
+        wire_encode(&port->reply, &reply);
+        nng_msg_clear(raw);
+        if (buffer_error(&port->reply) ||
+            nng_msg_append(raw, port->reply.data, port->reply.len) != 0 ||
+            nng_sendmsg(port->socket, raw, NNG_FLAG_NONBLOCK) != 0)
+            nng_msg_free(raw);
+    }
+}
+
+/* ---- the listener and its watch */
+
+static int listen_anew(struct control_port *port)
+{
+    int rc = nng_listener_create(&port->listener, port->socket, port->url);
+    if (rc == 0)
+        rc = nng_listener_set_int(port->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    if (rc == 0)
+        rc = nng_listener_start(port->listener, 0);
+    if (rc == NNG_EADDRINUSE)
+        return -EADDRINUSE;
+    return rc == 0 ? 0 : -EIO;
+}
+
+/* On an nng thread. */
+static void on_reached(nng_pipe pipe, nng_pipe_ev event, void *argument)
+{
+    (void)pipe;
+    (void)event;
+    struct control_port *port = argument;
+    /* Partner: the exchange in on_watch. Nothing else is handed over with it. */
+    atomic_store_explicit(&port->reached, true, memory_order_relaxed);
+}
+
+/* A connection made before proves nothing about the next one: connect anew each time. */
+static void reach_listener(struct control_port *port)
+{
+    port->dialing = nng_dialer_create(&port->dialer, port->watch, port->url) == 0 &&
+                    nng_dialer_start(port->dialer, NNG_FLAG_NONBLOCK) == 0;
+}
+
+static void listen_again(struct control_port *port)
+{
+    log_warn("control_port", "the control socket is deaf: listening anew");
+    nng_listener_close(port->listener);
+    if (listen_anew(port) < 0)
+        log_error("control_port", "cannot listen on %s; trying again", port->url);
+    port->unreached = 0;
+}
+
+static void on_watch(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct control_port *port = watcher->data;
+    /* Partner: the store in on_reached. */
+    bool reached = atomic_exchange_explicit(&port->reached, false, memory_order_relaxed);
+    if (port->dialing)
+        nng_dialer_close(port->dialer);
+    port->unreached = reached ? 0 : port->unreached + 1;
+    if (port->unreached > WATCH_PATIENCE)
+        listen_again(port);
+    reach_listener(port);
+}
+
+/* ---- life */
+
+static int open_sockets(struct control_port *port)
+{
+    int fd;
+    if (nng_rep0_open(&port->socket) != 0 || nng_req0_open(&port->watch) != 0 ||
+        nng_socket_set_size(port->socket, NNG_OPT_RECVMAXSZ, WIRE_MESSAGE_MAX) != 0 ||
+        nng_socket_get_int(port->socket, NNG_OPT_RECVFD, &fd) != 0 ||
+        nng_pipe_notify(port->watch, NNG_PIPE_EV_ADD_POST, on_reached, port) != 0)
+        return -ENOMEM;
+    ev_io_init(&port->readable, on_readable, fd, EV_READ);
+    port->readable.data = port;
+    ev_timer_init(&port->watch_timer, on_watch, WATCH_SECONDS, WATCH_SECONDS);
+    port->watch_timer.data = port;
+    return listen_anew(port);
+}
+
+int control_port_new(struct control_port **ret_port, const struct control_port_options *options)
+{
+    struct control_port *port = calloc(1, sizeof(*port));
+    if (!port)
+        return -ENOMEM;
+    port->options = *options;
+    int len = snprintf(
+        port->url, sizeof(port->url), "ipc://%s/%s", options->run_dir, WIRE_CONTROL_SOCKET);
+    int rc = len < 0 || len >= (int)sizeof(port->url) ? -ENAMETOOLONG : open_sockets(port);
+    if (rc) {
+        free(port); /* the sockets go with the process, which does not start without this */
+        return rc;
+    }
+    ev_io_start(options->loop, &port->readable);
+    reach_listener(port);
+    ev_timer_start(options->loop, &port->watch_timer);
+    *ret_port = port;
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "link.h"
+
+/*
+ * The control socket: one request, one reply. Processes ask here for a link, people for the state
+ * of the node. A watch sends itself a request now and then, because one aborted connection at the
+ * wrong moment stops an ipc listener of this nng for good; a deaf listener is made anew.
+ */
+struct control_port;
+
+struct control_port_options {
+    struct ev_loop *loop;
+    const char *run_dir;
+    const char *broker_id;
+    struct links *links;
+    /* Appends the JSON that answers the query, or returns false when there is no such query. */
+    bool (*answer)(void *context, struct span what, struct span argument, struct buffer *out);
+    void *context;
+};
+
+/* Everything is borrowed. -EADDRINUSE, -ENAMETOOLONG, … */
+int control_port_new(struct control_port **ret_port, const struct control_port_options *options);

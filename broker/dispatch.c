@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "closing.h"
+
+/* A user may be between two pages: only then are runs stopped that end with their clients. */
+#define DISCONNECT_GRACE_MS 5000
+
+void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options)
+{
+    *dispatch = (struct dispatch){.config = options->config,
+        .pipeline = options->pipeline,
+        .users = options->users,
+        .workers = options->workers,
+        .effects = options->effects,
+        .counters = options->counters};
+    list_init(&dispatch->queue);
+}
+
+/* ---- the queue */
+
+void dispatch_enqueue(struct dispatch *dispatch, struct run *run)
+{
+    list_append(&dispatch->queue, &run->queue_link);
+    dispatch->queued++;
+}
+
+static void dequeue(struct dispatch *dispatch, struct run *run)
+{
+    if (list_empty(&run->queue_link))
+        return;
+    list_remove(&run->queue_link);
+    dispatch->queued--;
+}
+
+void dispatch_requeue(struct dispatch *dispatch, struct run *run)
+{
+    run->placed = false;
+    pipeline_move(dispatch->pipeline, run, RUN_QUEUED);
+    list_append(dispatch->queue.next, &run->queue_link);
+    dispatch->queued++;
+    dispatch->counters->runs_requeued++;
+}
+
+static bool thread_busy(const struct run *candidate)
+{
+    LIST_FOR_EACH(struct run, run, &candidate->user->runs, user_link)
+    {
+        if (run->state != RUN_QUEUED && run->state != RUN_ACCEPTED &&
+            strcmp(run->thread_id, candidate->thread_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void assign(struct dispatch *dispatch, struct run *run, struct worker *worker)
+{
+    dequeue(dispatch, run);
+    uint64_t limit = dispatch->config->broker_run_timeout;
+    run->deadline_ms = limit ? clock_wall_ms() + limit : 0;
+    run->placed = true;
+    run->process = worker->process;
+    run->incarnation = worker->incarnation;
+    run->arena_id = dispatch->pipeline->arena_id;
+    run->confirmed = worker->link->serial;
+    run->user->last_process = worker->process;
+    pipeline_move(dispatch->pipeline, run, RUN_STARTING);
+    const struct wire_message message = {.kind = WIRE_ASSIGN,
+        .assign = {.run_id = span_of_string(run->id),
+            .user = span_of_string(run->user->id),
+            .thread_id = span_of_string(run->thread_id),
+            .request_id = span_of_string(run->request_id),
+            .message_id = span_of_string(run->message_id),
+            .agent = span_of_string(run->agent),
+            .content = buffer_span(&run->content),
+            .deadline = run->deadline_ms}};
+    effects_add(dispatch->effects, worker->link, &message);
+    worker->slots--;
+    worker->runs++;
+    dispatch->counters->runs_assigned++;
+}
+
+static bool any_room(const struct workers *workers)
+{
+    LIST_FOR_EACH(struct worker, worker, &workers->list, workers_link)
+    {
+        if (worker->announced && worker->slots > 0)
+            return true;
+    }
+    return false;
+}
+
+void dispatch_place(struct dispatch *dispatch)
+{
+    if (list_empty(&dispatch->queue) || !any_room(dispatch->workers))
+        return;
+    LIST_FOR_EACH(struct run, run, &dispatch->queue, queue_link)
+    {
+        if (thread_busy(run))
+            continue;
+        struct worker *worker =
+            workers_pick(dispatch->workers, span_of_string(run->agent), run->user->last_process);
+        if (worker)
+            assign(dispatch, run, worker);
+    }
+}
+
+/* ---- ends that are not the agent's */
+
+static struct worker *worker_of(struct dispatch *dispatch, const struct run *run)
+{
+    return run->placed ? workers_find(dispatch->workers, run->process, run->incarnation) : NULL;
+}
+
+void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reason)
+{
+    if (run->state == RUN_QUEUED) {
+        dequeue(dispatch, run);
+        closing_end_run(dispatch->pipeline, run, &CLOSING_CANCELLED);
+        return;
+    }
+    if (run->state == RUN_CANCELLING)
+        return;
+    run->end_by_ms = clock_monotonic_ms() + dispatch->config->broker_cancel_grace;
+    pipeline_move(dispatch->pipeline, run, RUN_CANCELLING);
+    struct worker *worker = worker_of(dispatch, run);
+    const struct wire_message message = {.kind = WIRE_CANCEL,
+        .cancel = {.run_id = span_of_string(run->id), .reason = span_of_string(reason)}};
+    if (worker)
+        effects_add(dispatch->effects, worker->link, &message);
+}
+
+typedef bool (*run_filter)(const struct run *run, const void *argument);
+
+/* Runs end while they are acted on, so they are collected first. */
+static struct run **collect(
+    struct dispatch *dispatch, struct buffer *found, run_filter filter, const void *argument)
+{
+    size_t cursor = 0;
+    struct run *end = NULL;
+    for (struct run *run; (run = map_next(&dispatch->pipeline->runs, &cursor));) {
+        if (filter(run, argument))
+            buffer_append(found, &run, sizeof(struct run *));
+    }
+    buffer_append(found, &end, sizeof(struct run *));
+    return buffer_error(found) ? NULL : (struct run **)(void *)found->data;
+}
+
+static bool is_of_process(const struct run *run, const void *argument)
+{
+    const struct process_death *death = argument;
+    return run->placed && run->process == death->index && run->incarnation == death->incarnation;
+}
+
+static void lose(struct dispatch *dispatch, struct run *run, const struct process_death *death)
+{
+    if (run->state == RUN_STARTING && run->dispatched) {
+        dispatch_requeue(dispatch, run);
+        return;
+    }
+    struct closing closing =
+        run->state == RUN_CANCELLING && !run->started ? CLOSING_CANCELLED : CLOSING_WORKER_LOST;
+    closing.signal = death->signal;
+    closing.exit_code = death->exit_code;
+    dispatch->counters->runs_orphaned++;
+    closing_end_run(dispatch->pipeline, run, &closing);
+}
+
+void dispatch_process_died(struct dispatch *dispatch, const struct process_death *death)
+{
+    struct buffer found = BUFFER_INIT;
+    struct run **runs = collect(dispatch, &found, is_of_process, death);
+    for (size_t i = 0; runs && runs[i]; i++)
+        lose(dispatch, runs[i], death);
+    buffer_deinit(&found);
+}
+
+/* ---- time */
+
+struct moment {
+    const struct dispatch *dispatch;
+    uint64_t monotonic_ms;
+    uint64_t wall_ms;
+};
+
+static bool is_unserved(const struct run *run, const struct moment *now)
+{
+    uint64_t limit = now->dispatch->config->broker_placement_timeout;
+    return run->state == RUN_QUEUED && limit && now->wall_ms > run->accepted_ms + limit &&
+           !workers_have_agent(now->dispatch->workers, span_of_string(run->agent));
+}
+
+static bool is_timed_out(const struct run *run, const struct moment *now)
+{
+    uint64_t grace = now->dispatch->config->broker_cancel_grace;
+    return run->placed && run->deadline_ms && now->wall_ms > run->deadline_ms + grace;
+}
+
+static bool is_left(const struct run *run, const struct moment *now)
+{
+    return run->cancel_on_disconnect && run->state != RUN_CANCELLING &&
+           list_empty(&run->user->subscriptions) &&
+           now->monotonic_ms > run->user->lonely_since_ms + DISCONNECT_GRACE_MS;
+}
+
+static bool is_overdue(const struct run *run, const struct moment *now)
+{
+    return run->end_by_ms && now->monotonic_ms >= run->end_by_ms;
+}
+
+static bool is_due(const struct run *run, const void *argument)
+{
+    return is_overdue(run, argument) || is_timed_out(run, argument) || is_left(run, argument) ||
+           is_unserved(run, argument);
+}
+
+static void end_overdue(struct dispatch *dispatch, struct run *run, const struct closing *closing)
+{
+    struct worker *worker = worker_of(dispatch, run);
+    const struct wire_message message = {
+        .kind = WIRE_KILL, .kill = {.run_id = span_of_string(run->id)}};
+    if (worker)
+        effects_add(dispatch->effects, worker->link, &message);
+    dispatch->counters->runs_overdue++;
+    closing_end_run(dispatch->pipeline, run, closing);
+}
+
+static void act(struct dispatch *dispatch, struct run *run, const struct moment *now)
+{
+    struct closing closing = CLOSING_CANCELLED;
+    if (is_timed_out(run, now)) {
+        closing.code = "run_timeout";
+        closing.message = "the run passed its deadline";
+        end_overdue(dispatch, run, &closing);
+    } else if (is_overdue(run, now)) {
+        end_overdue(dispatch, run, &closing);
+    } else if (is_unserved(run, now)) {
+        dequeue(dispatch, run);
+        closing.code = "agent_not_found";
+        closing.message = "no connected worker has this agent";
+        closing.retryable = true;
+        closing_end_run(dispatch->pipeline, run, &closing);
+    } else {
+        dispatch_stop(dispatch, run, "the client disconnected");
+    }
+}
+
+void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms)
+{
+    const struct moment now = {dispatch, monotonic_ms, wall_ms};
+    struct buffer found = BUFFER_INIT;
+    struct run **runs = collect(dispatch, &found, is_due, &now);
+    for (size_t i = 0; runs && runs[i]; i++)
+        act(dispatch, runs[i], &now);
+    buffer_deinit(&found);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config/config.h"
+#include "effects.h"
+#include "pipeline.h"
+#include "processes.h"
+#include "workers.h"
+
+/*
+ * From a request to a worker that runs it. An accepted request is in the batch whose commit comes
+ * before the reply; a run is in history as given to a process before that process hears of it. So
+ * whatever dies, a request is neither lost nor started twice.
+ *
+ * One run a thread is active; others of that thread wait. The queue is first come, first served
+ * among runs whose thread is free and whose agent some worker has room for.
+ */
+struct dispatch {
+    const struct config *config; /* borrowed, as all here */
+    struct pipeline *pipeline;
+    struct users *users;
+    struct workers *workers;
+    struct effects *effects;
+    struct counters *counters;
+    struct list_link queue; /* struct run.queue_link */
+    size_t queued;
+};
+
+struct dispatch_options {
+    const struct config *config;
+    struct pipeline *pipeline;
+    struct users *users;
+    struct workers *workers;
+    struct effects *effects;
+    struct counters *counters;
+};
+
+void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options);
+
+/* The answer to a request; `code` NULL means done. Texts are static or in this struct. */
+struct answer {
+    const char *code;
+    const char *message;
+    bool retryable;
+    char run_id[IDENTIFIER_SIZE];
+    const char *status; /* the run's state */
+};
+
+void dispatch_chat(
+    struct dispatch *dispatch, const struct wire_chat_send *request, struct answer *ret_answer);
+void dispatch_cancel(
+    struct dispatch *dispatch, const struct wire_run_cancel *request, struct answer *ret_answer);
+
+/* Gives queued runs to workers with room. Their ASSIGN leaves with this turn's commit. */
+void dispatch_place(struct dispatch *dispatch);
+/* Puts a run that was never started back to the front of the queue. */
+void dispatch_requeue(struct dispatch *dispatch, struct run *run);
+/* Puts a queued run into the queue: its own at acceptance, others' at recovery. */
+void dispatch_enqueue(struct dispatch *dispatch, struct run *run);
+/* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */
+void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reason);
+/* The process is gone: its runs are ended as lost, and those never started given to another. */
+void dispatch_process_died(struct dispatch *dispatch, const struct process_death *death);
+/* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so. */
+void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms);

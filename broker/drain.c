@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drain.h"
+
+#include "base/log.h"
+#include "event/record.h"
+#include "ring/directory.h"
+#include "ring/doorbell.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A ring's share of a turn: one busy user must not make the others wait. */
+#define RING_SHARE 512
+
+struct ring_state {
+    struct user *user; /* of this generation; NULL: not looked up yet */
+    uint64_t generation;
+    uint64_t appended; /* history has everything before it, from an earlier broker's life */
+    uint64_t drained;  /* taken in this turn, up to here */
+    uint64_t released; /* given back, not yet said to be durable; 0: nothing */
+    bool touched;      /* in `touched` */
+    bool unsynced;     /* in `unsynced` */
+};
+
+struct ring_list {
+    uint32_t *rings;
+    size_t count; /* never more than there are rings */
+};
+
+struct drain {
+    struct drain_options options;
+    struct ring_reader *reader;
+    struct ring_state *states;
+    struct ring_list news;
+    struct ring_list touched;
+    struct ring_list unsynced;
+    struct buffer copy; /* a record, out of reach of its writer */
+};
+
+static bool lists_new(struct drain *drain, uint32_t count)
+{
+    drain->states = calloc(count, sizeof(*drain->states));
+    drain->news.rings = calloc(count, sizeof(uint32_t));
+    drain->touched.rings = calloc(count, sizeof(uint32_t));
+    drain->unsynced.rings = calloc(count, sizeof(uint32_t));
+    return drain->states && drain->news.rings && drain->touched.rings && drain->unsynced.rings;
+}
+
+int drain_new(struct drain **ret_drain, const struct drain_options *options)
+{
+    struct drain *drain = calloc(1, sizeof(*drain));
+    if (!drain)
+        return -ENOMEM;
+    drain->options = *options;
+    int rc = lists_new(drain, arena_ring_count(options->arena)) ? 0 : -ENOMEM;
+    if (!rc)
+        rc = ring_reader_new(&drain->reader, options->arena);
+    if (rc) {
+        drain_free(drain);
+        return rc;
+    }
+    *ret_drain = drain;
+    return 0;
+}
+
+void drain_free(struct drain *drain)
+{
+    if (!drain)
+        return;
+    ring_reader_free(drain->reader);
+    buffer_deinit(&drain->copy);
+    free(drain->states);
+    free(drain->news.rings);
+    free(drain->touched.rings);
+    free(drain->unsynced.rings);
+    free(drain);
+}
+
+/* ---- one record */
+
+/* A ring seen for the first time, or for the first time as this user's. */
+static bool meet_ring(struct drain *drain, const struct ring_record *record)
+{
+    struct ring_state *state = &drain->states[record->ring];
+    if (state->user && state->generation == record->generation)
+        return true;
+    char id[128];
+    int len = directory_user_id(id, drain->options.arena, record->ring);
+    state->user = len < 0 ? NULL : users_get(drain->options.users, span_of(id, (size_t)len));
+    state->generation = record->generation;
+    struct history_position position = {.arena_id = arena_id(drain->options.arena),
+        .ring = record->ring,
+        .generation = record->generation};
+    bool known = history_find_position(drain->options.history, &position) == 0;
+    state->appended = known ? position.position : 0;
+    return state->user != NULL;
+}
+
+static bool find_origin(
+    struct drain *drain, const struct ring_record *record, struct origin *ret_origin)
+{
+    int process = process_of_owner(drain->options.arena, record->owner);
+    if (process < 0)
+        return false;
+    ret_origin->process = (uint32_t)process;
+    return processes_incarnation(
+        drain->options.processes, (uint32_t)process, &ret_origin->incarnation);
+}
+
+static void refuse(struct drain *drain, enum verdict why)
+{
+    drain->options.counters->refused[why]++;
+}
+
+static void take_record(struct drain *drain, const struct ring_record *record)
+{
+    struct event event;
+    struct origin origin;
+    if (!meet_ring(drain, record)) {
+        refuse(drain, VERDICT_FOREIGN_USER);
+        return;
+    }
+    struct ring_state *state = &drain->states[record->ring];
+    if (record->end <= state->appended) {
+        drain->options.counters->events_repeated++;
+        return;
+    }
+    buffer_clear(&drain->copy);
+    buffer_append(&drain->copy, record->payload, record->payload_length);
+    if (record->user_tag != state->user->tag)
+        refuse(drain, VERDICT_FOREIGN_USER);
+    else if (event_record_decode(&event, buffer_span(&drain->copy)) < 0)
+        refuse(drain, VERDICT_MALFORMED);
+    else if (!find_origin(drain, record, &origin))
+        refuse(drain, VERDICT_FOREIGN_RUN);
+    else
+        pipeline_push(drain->options.pipeline, state->user, &event, &origin);
+}
+
+/* ---- turns */
+
+static void touch(struct drain *drain, uint32_t ring, uint64_t upto)
+{
+    struct ring_state *state = &drain->states[ring];
+    state->drained = upto;
+    if (state->touched)
+        return;
+    state->touched = true;
+    drain->touched.rings[drain->touched.count++] = ring;
+}
+
+static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
+{
+    struct ring_record record;
+    size_t taken = 0;
+    int rc = 0;
+    while (taken < budget && (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
+        take_record(drain, &record);
+        touch(drain, ring, record.end);
+        taken++;
+    }
+    if (rc == -EUCLEAN) {
+        drain->options.counters->rings_damaged++;
+        log_error("drain", "ring %u is damaged and set aside: %s", ring,
+            ring_reader_damage(drain->reader, ring));
+    }
+    if (taken == budget)
+        doorbell_mark(drain->options.arena, ring);
+    return taken;
+}
+
+static void note_news(void *userdata, uint32_t ring)
+{
+    struct drain *drain = userdata;
+    drain->news.rings[drain->news.count++] = ring;
+}
+
+static void stage_positions(struct drain *drain)
+{
+    for (size_t i = 0; i < drain->touched.count; i++) {
+        const struct ring_state *state = &drain->states[drain->touched.rings[i]];
+        struct history_position position = {.arena_id = arena_id(drain->options.arena),
+            .ring = drain->touched.rings[i],
+            .generation = state->generation,
+            .position = state->drained};
+        if (state->drained > state->appended)
+            history_stage_position(drain->options.history, &position);
+    }
+}
+
+size_t drain_turn(struct drain *drain, size_t budget)
+{
+    size_t taken = 0;
+    drain->news.count = 0;
+    doorbell_take(drain->options.arena, note_news, drain);
+    for (size_t i = 0; i < drain->news.count; i++) {
+        size_t left = budget - taken;
+        if (left == 0)
+            doorbell_mark(drain->options.arena, drain->news.rings[i]);
+        else
+            taken += drain_ring(drain, drain->news.rings[i], left < RING_SHARE ? left : RING_SHARE);
+    }
+    stage_positions(drain);
+    return taken;
+}
+
+void drain_everything(struct drain *drain)
+{
+    while (drain_turn(drain, SIZE_MAX) > 0)
+        continue;
+}
+
+void drain_release(struct drain *drain)
+{
+    for (size_t i = 0; i < drain->touched.count; i++) {
+        uint32_t ring = drain->touched.rings[i];
+        struct ring_state *state = &drain->states[ring];
+        state->touched = false;
+        state->released = state->drained;
+        ring_reader_release(drain->reader, ring, state->drained);
+        if (!state->unsynced) {
+            state->unsynced = true;
+            drain->unsynced.rings[drain->unsynced.count++] = ring;
+        }
+    }
+    drain->touched.count = 0;
+}
+
+void drain_durable(struct drain *drain)
+{
+    for (size_t i = 0; i < drain->unsynced.count; i++) {
+        uint32_t ring = drain->unsynced.rings[i];
+        drain->states[ring].unsynced = false;
+        ring_reader_set_durable(drain->reader, ring, drain->states[ring].released);
+    }
+    drain->unsynced.count = 0;
+}
+
+void drain_sweep(struct drain *drain)
+{
+    ring_reader_sweep(drain->reader);
+}
+
+void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats)
+{
+    ring_reader_stats(ret_stats, drain->reader);
+}

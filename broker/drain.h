@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "pipeline.h"
+#include "processes.h"
+#include "ring/arena.h"
+#include "ring/reader.h"
+
+/*
+ * From the rings into the pipeline. A ring's records are taken in order, within a budget, and given
+ * back only after the turn's commit, in which history is told how far each ring was drained. So a
+ * broker that dies in between meets the same records again and knows them by their position.
+ */
+struct drain;
+
+struct drain_options {
+    struct arena *arena; /* borrowed, as all here */
+    struct processes *processes;
+    struct pipeline *pipeline;
+    struct users *users;
+    struct history *history;
+    struct counters *counters;
+};
+
+int drain_new(struct drain **ret_drain, const struct drain_options *options);
+void drain_free(struct drain *drain);
+/*
+ * Drains rings that have news, up to `budget` records in all and a fair share of it a ring.
+ * Returns how many were drained; rings that have more are marked at the doorbell again.
+ */
+size_t drain_turn(struct drain *drain, size_t budget);
+/* Drains until nothing is committed in any ring. */
+void drain_everything(struct drain *drain);
+/* After the commit: gives the drained records' space back. */
+void drain_release(struct drain *drain);
+/* After a sync: tells writers who wait for it that all that was released is durable. */
+void drain_durable(struct drain *drain);
+/* Marks rings whose bell may have been lost. */
+void drain_sweep(struct drain *drain);
+void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/identifier.h"
+
+/*
+ * The few places where the broker looks into an event's data: it never does on the way of a normal
+ * event, but must name a tool that it has to close itself.
+ */
+
+/* Copies the string member `name` of the JSON object `data`; "" when there is none that fits. */
+void payload_string(char ret_text[IDENTIFIER_SIZE], struct span data, const char *name);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline.h"
+
+#include "base/clock.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "closing.h"
+#include "event/codec.h"
+
+#include <errno.h>
+
+void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *options)
+{
+    *pipeline = (struct pipeline){.history = options->history,
+        .router = options->router,
+        .counters = options->counters,
+        .arena_id = options->arena_id};
+}
+
+void pipeline_deinit(struct pipeline *pipeline)
+{
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&pipeline->runs, &cursor));)
+        run_free(run);
+    map_deinit(&pipeline->runs);
+    buffer_deinit(&pipeline->encoded);
+    buffer_deinit(&pipeline->record);
+}
+
+/* ---- the table of open runs */
+
+struct run *pipeline_find(const struct pipeline *pipeline, struct span run_id)
+{
+    return map_get(&pipeline->runs, run_id);
+}
+
+int pipeline_adopt(struct pipeline *pipeline, struct run *run)
+{
+    int rc = map_put(&pipeline->runs, span_of_string(run->id), run);
+    if (rc)
+        return rc;
+    list_append(&run->user->runs, &run->user_link);
+    pipeline->runs_by_state[run->state]++;
+    return 0;
+}
+
+void pipeline_stage(struct pipeline *pipeline, struct run *run)
+{
+    buffer_clear(&pipeline->record);
+    run_encode(&pipeline->record, run);
+    int rc = history_stage_run(pipeline->history, span_of_string(run->id),
+        !run_state_final(run->state), buffer_span(&pipeline->record));
+    if (rc)
+        log_error("pipeline", "run %s cannot be staged: %s", run->id, strerror(-rc));
+}
+
+/* After the run's state changed from `before`: counts, keeps, and lets go of an ended run. */
+static void settle(struct pipeline *pipeline, struct run *run, enum run_state before)
+{
+    if (run->state == before)
+        return;
+    pipeline->runs_by_state[before]--;
+    pipeline->runs_by_state[run->state]++;
+    if (run->started || run_state_final(run->state))
+        buffer_clear(&run->content);
+    pipeline_stage(pipeline, run);
+    if (!run_state_final(run->state))
+        return;
+    map_remove(&pipeline->runs, span_of_string(run->id));
+    run_free(run);
+}
+
+void pipeline_move(struct pipeline *pipeline, struct run *run, enum run_state to)
+{
+    enum run_state before = run->state;
+    run_set_state(run, to);
+    settle(pipeline, run, before);
+}
+
+/* ---- the way in */
+
+/* sequencer -> history -> router */
+static void append(struct pipeline *pipeline, struct run *run, struct event *event)
+{
+    struct user *user = run->user;
+    event->seq = history_head(user->stream) + 1;
+    event->user_tag = user->tag;
+    event->thread_id = span_of_string(run->thread_id);
+    event->run_id = span_of_string(run->id);
+    event->request_id = span_of_string(run->request_id);
+    event->agent = span_of_string(run->agent);
+    if (run->first_seq == 0)
+        run->first_seq = event->seq;
+    buffer_clear(&pipeline->encoded);
+    event_encode(&pipeline->encoded, event);
+    struct span encoded = buffer_span(&pipeline->encoded);
+    int rc = buffer_error(&pipeline->encoded);
+    if (!rc)
+        rc = history_append(pipeline->history, user->stream, event->seq, encoded);
+    if (rc) {
+        log_error("pipeline", "an event of run %s is lost: %s", run->id, strerror(-rc));
+        return;
+    }
+    router_note(pipeline->router, user, event->seq, encoded);
+    uint64_t *counter = event->flags & EVENT_FLAG_SYNTHETIC ? &pipeline->counters->events_synthetic
+                                                            : &pipeline->counters->events_accepted;
+    ++*counter;
+}
+
+static void apply(struct pipeline *pipeline, struct run *run, struct event *event)
+{
+    enum run_state before = run->state;
+    append(pipeline, run, event);
+    if (lifecycle_apply(run, event) < 0)
+        log_error("pipeline", "out of memory: run %s may not be closed fully", run->id);
+    settle(pipeline, run, before);
+}
+
+void pipeline_write(struct pipeline *pipeline, struct run *run, struct event *event)
+{
+    event->timestamp = clock_wall_ms();
+    apply(pipeline, run, event);
+}
+
+/* ---- agents' events */
+
+static bool known_to_history(struct pipeline *pipeline, struct span run_id)
+{
+    buffer_clear(&pipeline->record);
+    return history_find_run(pipeline->history, run_id, &pipeline->record) == 0;
+}
+
+/* A program's own run begins with its agent_started, which carries the context. */
+static enum verdict begin_run(struct pipeline *pipeline, struct user *user,
+    const struct event *event, const struct origin *origin)
+{
+    if (known_to_history(pipeline, event->run_id))
+        return VERDICT_SEALED;
+    if (event->type != EVENT_AGENT_STARTED)
+        return VERDICT_UNKNOWN_RUN;
+    if (event->thread_id.len == 0 || event->agent.len == 0)
+        return VERDICT_NO_IDENTITY;
+    struct run *run = run_new(user, event->run_id, RUN_STARTING);
+    if (!run)
+        return VERDICT_NO_MEMORY;
+    run_set_text(run->thread_id, event->thread_id);
+    run_set_text(run->request_id, event->request_id);
+    run_set_text(run->agent, event->agent);
+    run->accepted_ms = clock_wall_ms();
+    run->placed = true;
+    run->process = origin->process;
+    run->incarnation = origin->incarnation;
+    run->arena_id = pipeline->arena_id;
+    if (pipeline_adopt(pipeline, run) < 0) {
+        run_free(run);
+        return VERDICT_NO_MEMORY;
+    }
+    return VERDICT_LEGAL;
+}
+
+static bool belongs(const struct run *run, const struct user *user, const struct origin *origin)
+{
+    return run->user == user && run->placed && run->process == origin->process &&
+           run->incarnation == origin->incarnation;
+}
+
+static enum verdict judge(
+    struct pipeline *pipeline, struct user *user, struct event *event, const struct origin *origin)
+{
+    if (!json_scan_valid_object(event->data))
+        return VERDICT_BAD_DATA;
+    struct run *run = pipeline_find(pipeline, event->run_id);
+    if (!run) {
+        enum verdict verdict = begin_run(pipeline, user, event, origin);
+        if (verdict != VERDICT_LEGAL)
+            return verdict;
+        run = pipeline_find(pipeline, event->run_id);
+    }
+    if (!belongs(run, user, origin))
+        return VERDICT_FOREIGN_RUN;
+    return lifecycle_check(run, event);
+}
+
+enum verdict pipeline_push(
+    struct pipeline *pipeline, struct user *user, struct event *event, const struct origin *origin)
+{
+    enum verdict verdict = judge(pipeline, user, event, origin);
+    if (verdict == VERDICT_LEGAL) {
+        event->flags &= ~(uint32_t)EVENT_FLAG_SYNTHETIC;
+        struct run *run = pipeline_find(pipeline, event->run_id);
+        if (event_is_terminal(event))
+            closing_close_items(pipeline, run, "cancelled"); /* what its emitter left open */
+        apply(pipeline, run, event);
+        return VERDICT_LEGAL;
+    }
+    pipeline->counters->refused[verdict]++;
+    log_debug("pipeline", "refused %s of run %.*s: %s", event_type_name(event->type),
+        SPAN_ARG(event->run_id), verdict_name(verdict));
+    return verdict;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "processes.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "exit_status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+struct watched {
+    struct processes *processes;
+    ev_io readable; /* its pidfd: the process is dead */
+    int pidfd;      /* -1: none could be had, the table is looked at instead */
+    pid_t pid;
+    uint32_t index;
+    uint64_t incarnation; /* 0: nobody */
+    bool seen;            /* in this look at the table */
+};
+
+struct processes {
+    struct ev_loop *loop;
+    struct arena *arena;
+    const struct processes_events *events;
+    void *context;
+    uint32_t count;
+    bool death_seen;
+    struct watched table[]; /* by index in the arena's table */
+};
+
+static void on_death(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    struct watched *watched = watcher->data;
+    ev_io_stop(loop, watcher); /* it stays readable; the turn takes it from here */
+    watched->processes->death_seen = true;
+}
+
+int processes_new(struct processes **ret_processes, struct ev_loop *loop, struct arena *arena,
+    const struct processes_events *events, void *context)
+{
+    uint32_t count = arena_process_count(arena);
+    struct processes *processes =
+        calloc(1, sizeof(*processes) + count * sizeof(processes->table[0]));
+    if (!processes)
+        return -ENOMEM;
+    processes->loop = loop;
+    processes->arena = arena;
+    processes->events = events;
+    processes->context = context;
+    processes->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        processes->table[i] = (struct watched){.processes = processes, .index = i, .pidfd = -1};
+    *ret_processes = processes;
+    return 0;
+}
+
+static void forget(struct watched *watched)
+{
+    if (watched->pidfd >= 0) {
+        ev_io_stop(watched->processes->loop, &watched->readable);
+        close(watched->pidfd);
+    }
+    watched->pidfd = -1;
+    watched->incarnation = 0;
+}
+
+void processes_free(struct processes *processes)
+{
+    if (!processes)
+        return;
+    for (uint32_t i = 0; i < processes->count; i++)
+        forget(&processes->table[i]);
+    free(processes);
+}
+
+static void watch(struct watched *watched, const struct process_info *info)
+{
+    watched->pid = info->pid;
+    watched->incarnation = info->incarnation;
+    watched->pidfd = (int)syscall(SYS_pidfd_open, info->pid, 0);
+    if (watched->pidfd < 0) {
+        watched->processes->death_seen = true; /* dead already, or not ours to watch: look again */
+        return;
+    }
+    /* The pid may have been another's before the pidfd was open; the lock tells. */
+    if (!process_is_live(watched->processes->arena, info->index)) {
+        close(watched->pidfd);
+        watched->pidfd = -1;
+        watched->processes->death_seen = true;
+        return;
+    }
+    ev_io_init(&watched->readable, on_death, watched->pidfd, EV_READ);
+    watched->readable.data = watched;
+    ev_io_start(watched->processes->loop, &watched->readable);
+}
+
+static void on_reaped(void *userdata, const struct process_reaped *reaped)
+{
+    (void)reaped;
+    struct processes *processes = userdata;
+    processes->events->on_last_words(processes->context);
+}
+
+static void bury(struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    struct watched *watched = &processes->table[index];
+    struct process_death death = {.index = index, .incarnation = incarnation, .exit_code = -1};
+    if (watched->incarnation == incarnation && watched->pidfd >= 0) {
+        struct exit_status status = exit_status_of(watched->pid, watched->pidfd);
+        death.signal = status.signal;
+        death.exit_code = status.exit_code;
+    }
+    if (watched->incarnation == incarnation)
+        forget(watched);
+    processes->events->on_death(processes->context, &death);
+}
+
+static void look_at(struct processes *processes, const struct process_info *info)
+{
+    struct watched *watched = &processes->table[info->index];
+    if (info->self)
+        return;
+    if (watched->incarnation != 0 && watched->incarnation != info->incarnation)
+        bury(processes, info->index, watched->incarnation);
+    if (watched->incarnation == 0 && info->live)
+        watch(watched, info);
+    if (info->live)
+        return;
+    /* Known or not, it must be listed while its last words are drained: its records name it. */
+    watched->pid = info->pid;
+    watched->incarnation = info->incarnation;
+    int rc = process_reap(processes->arena, info->index, on_reaped, processes);
+    if (rc == 0)
+        bury(processes, info->index, info->incarnation);
+    else
+        processes->death_seen = true; /* somebody else just looks at its lock: the next turn */
+}
+
+void processes_turn(struct processes *processes, bool force)
+{
+    bool news = process_take_news(processes->arena);
+    if (!news && !force && !processes->death_seen)
+        return;
+    processes->death_seen = false;
+    for (uint32_t i = 0; i < processes->count; i++)
+        processes->table[i].seen = false;
+    struct process_info info;
+    for (uint32_t cursor = 0; process_next(&info, processes->arena, &cursor);) {
+        processes->table[info.index].seen = true;
+        look_at(processes, &info);
+    }
+    for (uint32_t i = 0; i < processes->count; i++) {
+        if (!processes->table[i].seen && processes->table[i].incarnation != 0)
+            bury(processes, i, processes->table[i].incarnation);
+    }
+}
+
+/* It may have attached and written since the last look at the table. */
+static void learn(struct processes *processes, uint32_t index)
+{
+    struct process_info info;
+    uint32_t cursor = index;
+    if (process_next(&info, processes->arena, &cursor) == 1 && info.index == index)
+        watch(&processes->table[index], &info);
+}
+
+bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation)
+{
+    if (index < processes->count && processes->table[index].incarnation == 0)
+        learn(processes, index);
+    if (index >= processes->count || processes->table[index].incarnation == 0)
+        return false;
+    *ret_incarnation = processes->table[index].incarnation;
+    return true;
+}
+
+bool processes_alive(const struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    return index < processes->count && processes->table[index].incarnation == incarnation &&
+           process_is_live(processes->arena, index);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/list.h"
+#include "ring/arena.h"
+#include "ring/process.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The processes that write into the arena, and their deaths. Each is watched by a pidfd, which is
+ * readable the moment the process is dead; the arena's lock decides. What the dead process had in
+ * flight is taken back by process_reap, during which everything it had committed is drained.
+ */
+struct process_death {
+    uint32_t index;
+    uint64_t incarnation;
+    int signal;    /* 0: unknown or not killed by one */
+    int exit_code; /* -1: unknown or killed */
+};
+
+struct processes_events {
+    /* The dead process's committed records must be drained now, while its owner ids name it. */
+    void (*on_last_words)(void *context);
+    /* Nothing more comes from it: its runs can be closed. */
+    void (*on_death)(void *context, const struct process_death *death);
+};
+
+struct processes;
+
+/* Borrows everything for its life. */
+int processes_new(struct processes **ret_processes, struct ev_loop *loop, struct arena *arena,
+    const struct processes_events *events, void *context);
+void processes_free(struct processes *processes);
+/*
+ * Takes note of arrivals and reaps the dead. `force` looks at the whole table, else only when the
+ * arena says there is news or a watched process died.
+ */
+void processes_turn(struct processes *processes, bool force);
+/* The incarnation that holds this index, looked up when new; false when nobody does. */
+bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation);
+/* Whether this very process is still alive, by the kernel's word. */
+bool processes_alive(const struct processes *processes, uint32_t index, uint64_t incarnation);

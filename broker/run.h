@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/identifier.h"
+#include "base/list.h"
+
+#include <stdint.h>
+
+struct user;
+
+enum run_state {
+#define RUN_STATE(symbol, name, final, from) RUN_##symbol,
+#include "run_states.def"
+#undef RUN_STATE
+    RUN_STATE_COUNT,
+};
+
+/* Something of a run that was begun and not ended: a tool call or a message's text. */
+struct open_item {
+    struct list_link link; /* in run.tools or run.texts */
+    char id[IDENTIFIER_SIZE];
+    char label[IDENTIFIER_SIZE]; /* a tool's name */
+    uint64_t since_ms;           /* wall clock: when it was begun */
+};
+
+/*
+ * A run as the broker knows it, from acceptance to its terminal event. Its context (the
+ * identifiers) never changes. On the heap; owned by the table of runs.
+ */
+struct run {
+    char id[IDENTIFIER_SIZE];
+    char thread_id[IDENTIFIER_SIZE];
+    char request_id[IDENTIFIER_SIZE]; /* may be empty, as those below */
+    char message_id[IDENTIFIER_SIZE];
+    char agent[IDENTIFIER_SIZE];
+    struct user *user;     /* borrowed: lives as long as the broker */
+    struct buffer content; /* JSON; until the run is started */
+
+    enum run_state state;
+    bool started;    /* agent_started is in the stream */
+    bool dispatched; /* by this broker, and not begun by a program of its own */
+    bool cancel_on_disconnect;
+
+    bool placed;          /* a process has it: */
+    uint32_t process;     /* its index in the arena's table */
+    uint64_t incarnation; /* which of that index's processes */
+    uint64_t arena_id;
+
+    uint64_t confirmed; /* serial of the link on which its worker last said it has it */
+    bool released;      /* its worker let go of it: to be closed if no end was drained */
+    char release_code[IDENTIFIER_SIZE];
+    char release_message[IDENTIFIER_SIZE];
+
+    uint64_t accepted_ms;        /* wall clock */
+    uint64_t deadline_ms;        /* wall clock; 0: none */
+    uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
+    uint64_t first_seq;          /* its first event: where a restart reads from */
+    struct list_link tools;      /* struct open_item.link */
+    struct list_link texts;      /* struct open_item.link */
+    struct list_link user_link;  /* in user.runs */
+    struct list_link queue_link; /* in dispatch.queue, while QUEUED */
+};
+
+/* NULL when memory is out. `state` is the first one. */
+struct run *run_new(struct user *user, struct span run_id, enum run_state state);
+void run_free(struct run *run);
+
+const char *run_state_name(enum run_state state);
+bool run_state_final(enum run_state state);
+/* Whether the table allows it. */
+bool run_state_follows(enum run_state from, enum run_state to);
+/* The only way a run's state changes; `to` must follow. */
+void run_set_state(struct run *run, enum run_state to);
+
+/* Copies an identifier into one of a run's fields; longer ones do not reach a run. */
+void run_set_text(char field[IDENTIFIER_SIZE], struct span text);
+
+struct open_item *run_find_open(const struct list_link *items, struct span id);
+/* -ENOMEM. */
+int run_add_open(struct list_link *items, struct span id, uint64_t now_ms);
+void run_drop_open(struct open_item *item);
+
+/* The record a run is kept as in history. */
+void run_encode(struct buffer *out, const struct run *run);
+/* The user and the state a record names, without making a run of it. -EBADMSG. */
+int run_peek(struct span record, struct span *ret_user_id, enum run_state *ret_state);
+/* Makes the run again. `user` is the one the record names. -EBADMSG, -ENOMEM. */
+int run_decode(struct run **ret_run, struct user *user, struct span run_id, struct span record);

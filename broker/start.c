@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker's start, phase by phase, and its end. */
+#include "broker.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "status.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* ---- phase: directories and the lock */
+
+static int prepare_directory(char path[PATHS_MAX], int resolved, const char *what)
+{
+    int rc = resolved ? resolved : paths_make_dir(path);
+    if (rc)
+        log_error("start",
+            "the %s directory %s cannot be used: %s; set node.%s_dir or the "
+            "directory's owner and mode",
+            what, resolved ? "" : path, strerror(-rc), what);
+    return rc;
+}
+
+static void say_who_holds(int fd, const char *path)
+{
+    char holder[32] = "";
+    ssize_t len = pread(fd, holder, sizeof(holder) - 1, 0);
+    holder[len > 0 ? strcspn(holder, "\n") : 0] = '\0';
+    log_error("start",
+        "another broker (pid %s) runs on this node: it holds %s; stop it, or give "
+        "this one another node.name and node.run_dir",
+        holder[0] ? holder : "unknown", path);
+}
+
+static int take_lock(struct broker *broker)
+{
+    char path[PATHS_MAX];
+    int rc = paths_join(path, broker->run_dir, "broker.lock");
+    if (rc)
+        return rc;
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        rc = -errno;
+        log_error("start", "cannot open %s: %s", path, strerror(errno));
+        return rc;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        say_who_holds(fd, path);
+        return -EBUSY;
+    }
+    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+        log_warn("start", "cannot write %s: %s", path, strerror(errno));
+    broker->lock_fd = steal_fd(&fd);
+    return 0;
+}
+
+/* Sockets that a dead broker left: with the lock held, nobody listens on them. */
+static void remove_stale_sockets(const struct broker *broker)
+{
+    DIR *dir = opendir(broker->run_dir);
+    if (!dir)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        size_t len = strlen(entry->d_name);
+        bool link = strncmp(entry->d_name, "link-", 5) == 0 && len > 4 &&
+                    strcmp(entry->d_name + len - 4, ".ipc") == 0;
+        if (link || strcmp(entry->d_name, "broker.ipc") == 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    closedir(dir);
+}
+
+static int start_directories(struct broker *broker)
+{
+    const struct config *config = broker->config;
+    int rc = prepare_directory(
+        broker->run_dir, paths_run_dir(broker->run_dir, config->node_run_dir), "run");
+    if (!rc)
+        rc = prepare_directory(
+            broker->data_dir, paths_data_dir(broker->data_dir, config->node_data_dir), "data");
+    if (!rc)
+        rc = take_lock(broker);
+    if (!rc)
+        remove_stale_sockets(broker);
+    return rc;
+}
+
+/* ---- phase: history */
+
+static enum history_sync sync_policy(const char *name)
+{
+    if (strcmp(name, "always") == 0)
+        return HISTORY_SYNC_ALWAYS;
+    return strcmp(name, "never") == 0 ? HISTORY_SYNC_NEVER : HISTORY_SYNC_INTERVAL;
+}
+
+static int start_history(struct broker *broker)
+{
+    char path[PATHS_MAX];
+    char reason[HISTORY_REASON_SIZE];
+    int rc = paths_join(path, broker->data_dir, "history");
+    if (rc)
+        return rc;
+    const struct history_options options = {.directory = path,
+        .sync = sync_policy(broker->config->history_sync),
+        .max_bytes = broker->config->history_max_bytes,
+        .max_age_ms = broker->config->history_max_age};
+    rc = history_open(&broker->history, &options, reason);
+    if (rc)
+        log_error("start", "the history in %s cannot be opened: %s", path, reason);
+    return rc;
+}
+
+/* ---- phase: the arena */
+
+static int start_arena(struct broker *broker)
+{
+    char path[PATHS_MAX];
+    const char *reason = NULL;
+    int rc = paths_arena_dir(path, broker->config->node_name);
+    if (rc)
+        return rc;
+    const struct arena_options options = {.directory = path,
+        .ring_count = (uint32_t)broker->config->ring_count,
+        .ring_bytes = (uint32_t)broker->config->ring_bytes,
+        .ret_reason = &reason};
+    rc = arena_create(&broker->arena, &options);
+    if (rc) {
+        log_error("start", "the shared memory %s cannot be used: %s (%s)", path,
+            reason ? reason : "no details", strerror(-rc));
+        return rc;
+    }
+    if (arena_outcome(broker->arena) == ARENA_REPLACED)
+        log_warn("start", "the shared memory %s was replaced: %s", path, reason ? reason : "");
+    return 0;
+}
+
+/* ---- phase: the parts, and what they recover */
+
+static void on_last_words(void *context)
+{
+    struct broker *broker = context;
+    drain_everything(broker->drain);
+}
+
+static void on_death(void *context, const struct process_death *death)
+{
+    struct broker *broker = context;
+    dispatch_process_died(&broker->dispatch, death);
+}
+
+static const struct processes_events process_events = {
+    .on_last_words = on_last_words, .on_death = on_death};
+
+static int start_intake(struct broker *broker)
+{
+    users_init(&broker->users, broker->history);
+    router_init(&broker->router, broker->history, &broker->counters);
+    pipeline_init(&broker->pipeline, &(struct pipeline_options){.history = broker->history,
+                                         .router = &broker->router,
+                                         .counters = &broker->counters,
+                                         .arena_id = arena_id(broker->arena)});
+    int rc =
+        processes_new(&broker->processes, broker->loop, broker->arena, &process_events, broker);
+    if (rc)
+        return rc;
+    return drain_new(&broker->drain, &(struct drain_options){.arena = broker->arena,
+                                         .processes = broker->processes,
+                                         .pipeline = &broker->pipeline,
+                                         .users = &broker->users,
+                                         .history = broker->history,
+                                         .counters = &broker->counters});
+}
+
+static void make_ports(struct broker *broker)
+{
+    workers_init(&broker->workers);
+    dispatch_init(&broker->dispatch, &(struct dispatch_options){.config = broker->config,
+                                         .pipeline = &broker->pipeline,
+                                         .users = &broker->users,
+                                         .workers = &broker->workers,
+                                         .effects = &broker->effects,
+                                         .counters = &broker->counters});
+    broker->gateways = (struct gateway_port){.users = &broker->users,
+        .router = &broker->router,
+        .dispatch = &broker->dispatch,
+        .history = broker->history,
+        .effects = &broker->effects,
+        .counters = &broker->counters};
+    broker->worker_port = (struct worker_port){.workers = &broker->workers,
+        .dispatch = &broker->dispatch,
+        .processes = broker->processes,
+        .drain = broker->drain};
+    broker->ports[0] = gateway_port_link(&broker->gateways, "gateway");
+    broker->ports[1] = gateway_port_link(&broker->gateways, "client");
+    broker->ports[2] = worker_port_link(&broker->worker_port);
+    broker->ports[3] = (struct link_port){0};
+}
+
+static int recover(struct broker *broker)
+{
+    const struct recovery recovery = {.history = broker->history,
+        .users = &broker->users,
+        .pipeline = &broker->pipeline,
+        .dispatch = &broker->dispatch,
+        .processes = broker->processes,
+        .drain = broker->drain};
+    int rc = recovery_load(&recovery);
+    if (rc) {
+        log_error("start", "the open runs cannot be recovered: %s", strerror(-rc));
+        return rc;
+    }
+    recovery_settle(&recovery);
+    rc = history_commit(broker->history);
+    if (rc) {
+        log_error("start", "history cannot be written: %s", strerror(-rc));
+        return rc;
+    }
+    drain_release(broker->drain);
+    return 0;
+}
+
+/* ---- phase: ports */
+
+static bool answer_query(void *context, struct span what, struct span argument, struct buffer *out)
+{
+    (void)argument;
+    if (!span_is(what, "status"))
+        return false;
+    status_append(context, out);
+    return true;
+}
+
+static int start_ports(struct broker *broker)
+{
+    int rc = links_new(&broker->links, &(struct links_options){.loop = broker->loop,
+                                           .run_dir = broker->run_dir,
+                                           .broker_id = broker->id,
+                                           .counters = &broker->counters,
+                                           .ports = broker->ports});
+    if (rc)
+        return rc;
+    effects_init(&broker->effects, broker->links);
+    rc = control_port_new(&broker->control, &(struct control_port_options){.loop = broker->loop,
+                                                .run_dir = broker->run_dir,
+                                                .broker_id = broker->id,
+                                                .links = broker->links,
+                                                .answer = answer_query,
+                                                .context = broker});
+    if (rc)
+        log_error("start", "cannot listen on %s/broker.ipc: %s", broker->run_dir, strerror(-rc));
+    return rc;
+}
+
+int broker_start(struct broker *broker, const struct config *config)
+{
+    *broker = (struct broker){.config = config, .lock_fd = -1};
+    broker->started_ms = clock_monotonic_ms();
+    broker->loop = ev_default_loop(0);
+    identifier_make(broker->id, "b-");
+    int rc = broker->loop ? start_directories(broker) : -ENOMEM;
+    if (!rc)
+        rc = start_history(broker);
+    if (!rc)
+        rc = start_arena(broker);
+    if (!rc)
+        rc = start_intake(broker);
+    if (!rc) {
+        make_ports(broker);
+        rc = recover(broker);
+    }
+    if (!rc)
+        rc = start_ports(broker);
+    if (!rc)
+        broker_watch(broker);
+    return rc;
+}
+
+void broker_stop(struct broker *broker)
+{
+    if (broker->control) {
+        processes_turn(broker->processes, true);
+        drain_everything(broker->drain);
+        int rc = history_commit(broker->history);
+        if (rc)
+            log_error("stop", "the last events stay in the rings: %s", strerror(-rc));
+        else
+            drain_release(broker->drain);
+    }
+    drain_free(broker->drain);
+    processes_free(broker->processes);
+    if (broker->history)
+        pipeline_deinit(&broker->pipeline);
+    router_deinit(&broker->router);
+    effects_deinit(&broker->effects);
+    arena_detach(broker->arena);
+    history_close(broker->history);
+    if (broker->lock_fd >= 0)
+        close(broker->lock_fd);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/map.h"
+#include "history/history.h"
+#include "run.h"
+
+/* A user the broker has heard of since its start. Lives as long as the broker. */
+struct user {
+    char id[IDENTIFIER_SIZE];
+    uint64_t tag;
+    struct history_stream *stream;  /* borrowed from history */
+    struct list_link runs;          /* open ones: struct run.user_link */
+    struct list_link subscriptions; /* struct subscription.user_link */
+    uint64_t lonely_since_ms;       /* monotonic: since when nobody is connected */
+
+    /* This turn's events, encoded, from `fresh_after` on: what the router sends once committed. */
+    struct buffer fresh;
+    uint64_t fresh_after;
+    struct list_link fresh_link; /* in router.fresh */
+
+    uint64_t last_process; /* that ran for it: asked first for its next run */
+    uint64_t acknowledged; /* the newest number a client said it has processed */
+};
+
+struct users {
+    struct map map;          /* by identifier */
+    struct history *history; /* borrowed */
+};
+
+void users_init(struct users *users, struct history *history);
+void users_deinit(struct users *users);
+/* The user, made when new. NULL when memory is out or `id` is no identifier. */
+struct user *users_get(struct users *users, struct span id);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "link.h"
+#include "run.h"
+
+/* The workers that are connected, what they can do and how much room they have. */
+struct worker {
+    struct link *link;
+    uint32_t process; /* in the arena's table */
+    uint64_t incarnation;
+    char *agents;         /* names, one a line; owned */
+    uint64_t slots;       /* runs it may still be given */
+    bool announced;       /* its list of runs has been looked at: it may be given more */
+    bool listed;          /* the list is whole, and waits to be looked at */
+    uint64_t runs;        /* it has now */
+    struct buffer report; /* JSON: what it last said of itself */
+    struct list_link workers_link;
+};
+
+struct workers {
+    struct list_link list; /* struct worker.workers_link */
+};
+
+void workers_init(struct workers *workers);
+/* NULL when memory is out. */
+struct worker *workers_add(
+    struct workers *workers, struct link *link, const struct wire_hello *hello);
+void workers_remove(struct worker *worker);
+bool worker_has_agent(const struct worker *worker, struct span agent);
+/* Whether any connected worker has this agent. */
+bool workers_have_agent(const struct workers *workers, struct span agent);
+/*
+ * A worker with room that has the agent: the process `preferred` if it can, else the one with the
+ * most room. NULL when none can.
+ */
+struct worker *workers_pick(struct workers *workers, struct span agent, uint64_t preferred);
+/* The worker with this process, or NULL. */
+struct worker *workers_find(struct workers *workers, uint32_t process, uint64_t incarnation);
