@@ -15,6 +15,7 @@ static inline bool directory_is_ready(const struct arena *arena, uint32_t ring)
     return directory_word_state(atomic_load(&arena->directory[ring])) == DIRECTORY_READY;
 }
 
-/* Completes an unfinished claim of the ring. The caller's slot names the ring, or the caller is the
- * owner. False: there was none, or its claimer's intent is not to be believed. */
-bool directory_complete_claim(const struct arena *arena, uint32_t ring);
+/* Completes the unfinished claim that the word, loaded from the directory, stands for, if it still
+ * does. The caller's slot names the ring, or the caller is the owner. False: the word stands and
+ * cannot be completed, its claimer's intent not being believable. */
+bool directory_complete_claim(const struct arena *arena, uint32_t ring, uint64_t word);

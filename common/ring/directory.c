@@ -57,21 +57,21 @@ static void directory_complete(
         &arena->directory[ring], &word, directory_pack(DIRECTORY_READY, 0, key->tag));
 }
 
-bool directory_complete_claim(const struct arena *arena, uint32_t ring)
+bool directory_complete_claim(const struct arena *arena, uint32_t ring, uint64_t word)
 {
-    uint64_t word = atomic_load(&arena->directory[ring]);
     uint32_t owner = directory_word_owner(word);
     struct arena_slot *slot;
     struct user_key key;
+    int r;
 
     if (directory_word_state(word) != DIRECTORY_CLAIMING || !arena_has_owner(arena, owner))
         return false;
     slot = arena_slot_of(arena, owner);
-    if (user_key_load(&key, slot->intent, atomic_load(&slot->intent_length)) < 0)
-        return false;
+    r = user_key_load(&key, slot->intent, atomic_load(&slot->intent_length));
+    /* Completed meanwhile: then what was just copied may be of a later intent. */
     if (atomic_load(&arena->directory[ring]) != word)
-        return true; /* completed meanwhile: the copy above may be of a later intent */
-    if (!directory_word_has_tag(word, key.tag))
+        return true;
+    if (r < 0 || !directory_word_has_tag(word, key.tag))
         return false;
     directory_complete(arena, ring, word, &key);
     return true;
@@ -143,7 +143,7 @@ static int directory_visit(struct ring_writer *writer, uint32_t ring, const stru
         if (directory_word_state(word) == DIRECTORY_READY)
             return directory_holds(arena, ring, key) ? BUCKET_FOUND : BUCKET_OTHER;
         directory_name_ring(writer, ring);
-        if (!directory_complete_claim(arena, ring))
+        if (!directory_complete_claim(arena, ring, word))
             return BUCKET_OTHER;
     }
 }

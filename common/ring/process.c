@@ -64,7 +64,7 @@ static void process_resolve_slot(struct arena *arena, uint32_t owner, struct pro
         return;
     word = atomic_load(&arena->directory[ring]);
     if (directory_word_state(word) == DIRECTORY_CLAIMING && directory_word_owner(word) == owner &&
-        directory_complete_claim(arena, ring))
+        directory_complete_claim(arena, ring, word))
         reaped->completed++;
     if (!directory_is_ready(arena, ring))
         return;

@@ -49,19 +49,25 @@ int fixture_up(void **state)
     return 0;
 }
 
-int fixture_down(void **state)
+void fixture_remove(struct fixture *f)
 {
     static const char *const names[] = {
         "node/arena", "node/arena.new", "node/bell", "node/lock", "node", "target"};
-    struct fixture *f = *state;
     char path[128];
 
-    if (f->arena)
-        fixture_disown(f);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", f->parent, names[i]);
         (void)remove(path);
     }
+}
+
+int fixture_down(void **state)
+{
+    struct fixture *f = *state;
+
+    if (f->arena)
+        fixture_disown(f);
+    fixture_remove(f);
     if (rmdir(f->parent) < 0)
         perror(f->parent);
     free(f);

@@ -37,6 +37,9 @@ void fixture_own(struct fixture *f);
 /* Let the owner go as at its death: nothing is released. */
 void fixture_disown(struct fixture *f);
 
+/* Remove the arena's files, nobody using them. */
+void fixture_remove(struct fixture *f);
+
 /* A writer of this process with a lease on a user's ring. */
 struct ring_lease writer_up(struct ring_writer *w, struct arena *arena, const char *user);
 /* Emits one 8-byte value in a payload of length bytes (at least 8) and asserts it went. */
