@@ -24,8 +24,7 @@
 #define STATE_FLAG_CLEAN 1u
 #define STATE_FLAG_LOST 2u
 
-/* A host that does not tell gets an identifier that no boot has: each start counts as another. */
-static void read_boot_id(char ret_id[STATE_BOOT_ID_SIZE])
+void state_boot_id(char ret_id[STATE_BOOT_ID_SIZE])
 {
     memset(ret_id, 0, STATE_BOOT_ID_SIZE);
     _cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -169,7 +168,6 @@ int state_file_save(struct state_file *state, const struct state_slot *slot)
         return -ENOMEM;
     struct state_slot next = *slot;
     next.turn = state->slot.turn + 1;
-    read_boot_id(next.boot_id);
     encode_slot(bytes, &next);
     int rc = write_all(state->fd, bytes, STATE_HEADER_SIZE + slot->pages_size,
         (off_t)(next.turn % 2) * STATE_SLOT_SIZE);
@@ -181,11 +179,4 @@ int state_file_save(struct state_file *state, const struct state_slot *slot)
     next.pages = STEAL_POINTER(pages);
     state->slot = next;
     return 0;
-}
-
-bool state_file_other_boot(const struct state_file *state)
-{
-    char now[STATE_BOOT_ID_SIZE];
-    read_boot_id(now);
-    return now[0] == '\0' || strcmp(now, state->slot.boot_id) != 0;
 }

@@ -38,7 +38,7 @@ struct state_file {
 int state_file_open(struct state_file *ret_state, const char *path);
 /* Gives up the lock. */
 void state_file_close(struct state_file *state);
-/* Durable when it returns 0. `turn` and `boot_id` are filled in; `pages` is copied. */
+/* Durable when it returns 0. `turn` is filled in; `pages` is copied. */
 int state_file_save(struct state_file *state, const struct state_slot *slot);
-/* Whether the host was started anew since the newest slot was written. */
-bool state_file_other_boot(const struct state_file *state);
+/* Which boot of the host this is; empty when the host does not tell. */
+void state_boot_id(char ret_id[STATE_BOOT_ID_SIZE]);

@@ -71,6 +71,7 @@ static int save_state(struct store *store, bool clean)
 {
     struct state_slot slot = {.sync = store->sync, .clean = clean, .lost = store->lost};
     bool anchored = store->sync == HISTORY_SYNC_INTERVAL && !clean;
+    state_boot_id(slot.boot_id);
     _cleanup_free_ char *pages = anchored ? malloc(STATE_PAGES_MAX) : NULL;
     if (anchored) {
         if (!pages)
@@ -264,6 +265,14 @@ static int put_pages_back(const struct store *store)
     return fdatasync(fd) < 0 ? -errno : 0;
 }
 
+/* A host that does not tell its boots is taken to have been started anew each time. */
+static bool other_boot(const struct state_slot *slot)
+{
+    char now[STATE_BOOT_ID_SIZE];
+    state_boot_id(now);
+    return now[0] == '\0' || strcmp(now, slot->boot_id) != 0;
+}
+
 static int repair(struct store *store, const char **ret_what)
 {
     const struct state_slot *slot = &store->state.slot;
@@ -273,7 +282,7 @@ static int repair(struct store *store, const char **ret_what)
     *ret_what = "its data file is missing";
     if (!exists)
         return slot->turn ? -EUCLEAN : 0;
-    if (slot->turn && (slot->clean || !state_file_other_boot(&store->state)))
+    if (slot->turn && (slot->clean || !other_boot(slot)))
         return 0;
     if (slot->turn && slot->sync == HISTORY_SYNC_ALWAYS)
         return 0;

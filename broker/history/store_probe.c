@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "history/batch.h"
 #include "history/store_private.h"
 
+#include "base/cleanup.h"
+#include "history/batch.h"
+
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,11 +20,28 @@
  */
 #define PROBE_CPU_SECONDS 600
 
+/* Nothing that the broker has registered for its own end or its own crashes may run here. */
+static void probe_end(int rc)
+{
+    syscall(SYS_exit_group, rc ? 1 : 0);
+}
+
+static void probe_take_crashes(void)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGXCPU};
+    for (size_t i = 0; i < ARRAY_SIZE(crashes); i++)
+        signal(crashes[i], SIG_DFL);
+    struct rlimit no_core = {0, 0};
+    struct rlimit cpu = {PROBE_CPU_SECONDS, PROBE_CPU_SECONDS};
+    setrlimit(RLIMIT_CORE, &no_core);
+    setrlimit(RLIMIT_CPU, &cpu);
+}
+
 static void probe_failed(MDB_env *env, const char *text)
 {
     (void)env;
     (void)text;
-    _exit(1);
+    probe_end(-EUCLEAN);
 }
 
 static int probe_free_list(const MDB_val *value, size_t last_page)
@@ -91,15 +112,12 @@ static int probe_all(MDB_env *env, const char *directory)
 
 static void probe_child(const char *directory)
 {
-    struct rlimit no_core = {0, 0};
-    struct rlimit cpu = {PROBE_CPU_SECONDS, PROBE_CPU_SECONDS};
-    setrlimit(RLIMIT_CORE, &no_core);
-    setrlimit(RLIMIT_CPU, &cpu);
     MDB_env *env;
+    probe_take_crashes();
     if (mdb_env_create(&env) != MDB_SUCCESS)
-        _exit(1);
+        probe_end(-ENOMEM);
     mdb_env_set_assert(env, probe_failed);
-    _exit(probe_all(env, directory) == 0 ? 0 : 1);
+    probe_end(probe_all(env, directory));
 }
 
 int store_probe(const char *directory)

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "history-test.h"
+
+/*
+ * Commits of which one number tells everything: the nth has the nth event of the user "all", some
+ * of another user, position n of a ring, message "m-<n>" and the record "<n>" of an open run.
+ */
+#define WORKLOAD_MAX_BYTES 300000
+
+/* Commits the next one, trims; returns its number. */
+uint64_t workload_commit(struct fixture *fixture);
+/* That exactly `count` commits are there, whole. */
+void workload_check(struct fixture *fixture, uint64_t count);
