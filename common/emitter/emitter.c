@@ -225,10 +225,7 @@ int emitter_send(
     rc = writer_take(&writer, emitter);
     if (rc)
         return rc;
-    if (record.size > arena_payload_max(emitter->arena))
-        rc = -EMSGSIZE;
-    else
-        rc = stream_emit(stream, &writer->writer, &record, deadline);
+    rc = stream_emit(stream, &writer->writer, &record, deadline);
     writer_give_back(emitter, writer);
     return error_from_errno(rc);
 }

@@ -93,6 +93,8 @@ void grammar_apply(struct grammar *grammar, enum grammar_step step, struct gramm
     const struct rule *rule = &rules[step];
     assert(grammar->state == rule->run_before);
     assert(!item == (rule->set == GRAMMAR_NONE));
+    assert(rule->run_after != GRAMMAR_ENDED || (!grammar_first_open(grammar, GRAMMAR_TOOL) &&
+                                                   !grammar_first_open(grammar, GRAMMAR_TEXT)));
     grammar->state = rule->run_after;
     if (item)
         item_become(grammar, item, (enum item_state)rule->item_after);

@@ -60,12 +60,20 @@ static void test_an_event_larger_than_a_record_is_refused(void **state)
 static void test_a_freed_run_ends_as_soon_as_there_is_room(void **state)
 {
     struct node *node = *state;
-    rs_run *run = run_started(node->emitter, "ann");
-    fill_ring(run);
-    rs_run_free(run);
+    rs_run *ann = run_started(node->emitter, "ann");
+    rs_run *bob = run_started(node->emitter, "bob");
+    fill_ring(ann);
+    fill_ring(bob);
+    rs_run_free(ann);
+    rs_run_free(bob);
+    rs_run_free(run_new(node->emitter, "cleo"));
+    assert_null(strstr(node_read(node, "bob"), "agent_failed"));
+    rs_run_free(run_new(node->emitter, "cleo"));
+    assert_non_null(strstr(node_read(node, "bob"), "error_event fatal {\"code\":\"agent_failed\""));
     assert_null(strstr(node_read(node, "ann"), "agent_failed"));
-    rs_run_free(run_new(node->emitter, "bob"));
+    rs_run_free(run_new(node->emitter, "cleo"));
     assert_non_null(strstr(node_read(node, "ann"), "error_event fatal {\"code\":\"agent_failed\""));
+    assert_string_equal(node_read(node, "bob"), "");
 }
 
 static void test_detaching_ends_freed_runs(void **state)

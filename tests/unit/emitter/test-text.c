@@ -74,7 +74,9 @@ static void test_half_characters_are_refused(void **state)
 static void test_empty_text_is_no_event(void **state)
 {
     struct node *node = *state;
-    rs_run *run = run_started(node->emitter, "ann");
+    rs_run *run = run_new(node->emitter, "ann");
+    assert_int_equal(rs_text(run, NULL, NULL, 0, NULL), RS_E_ORDER);
+    assert_int_equal(rs_run_start(run), RS_OK);
     node_read(node, "ann");
     assert_int_equal(rs_text(run, NULL, NULL, 0, NULL), RS_OK);
     assert_string_equal(node_read(node, "ann"), "");
