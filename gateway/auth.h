@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config/config.h"
+#include "token/token.h"
+
+/* Who may come in: the node's keys and the configured policy. Loop thread only. */
+struct auth;
+
+/* `config` is borrowed. Says on the log what is wrong with a key; -errno. */
+int auth_new(struct auth **ret_auth, const struct config *config);
+void auth_free(struct auth *auth);
+/* Reads the keys again; when that fails the old ones stay. */
+int auth_reload(struct auth *auth);
+enum token_verdict auth_verify(
+    struct token_claims *ret_claims, const struct auth *auth, struct span token);
+/* Whether a token that ends at `expires_at` is over, clock difference included. */
+bool auth_expired(const struct auth *auth, uint64_t expires_at, uint64_t now);

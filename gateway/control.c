@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+
+#include "base/json.h"
+
+#define PROTOCOL_NAME "ringside.v1"
+
+static void append_limits(struct buffer *out, const struct control_limits *limits)
+{
+    json_append_name(out, "limits");
+    buffer_append_char(out, '{');
+    json_append_member_uint(out, "max_frame", limits->max_frame);
+    json_append_member_uint(out, "max_content", limits->max_content);
+    json_append_member_uint(out, "max_messages_per_second", limits->max_messages_per_second);
+    json_append_member_uint(out, "max_pending_requests", limits->max_pending_requests);
+    buffer_append_char(out, '}');
+}
+
+static void begin(struct buffer *out, const char *type)
+{
+    buffer_append_char(out, '{');
+    json_append_member(out, "type", span_of_string(type));
+}
+
+void control_append_welcome(struct buffer *out, const struct control_welcome *welcome)
+{
+    begin(out, "welcome");
+    json_append_member(out, "protocol", SPAN_LITERAL(PROTOCOL_NAME));
+    json_append_member(out, "connection_id", span_of_string(welcome->connection_id));
+    json_append_member(out, "user_id", span_of_string(welcome->user_id));
+    json_append_member(out, "epoch", welcome->epoch);
+    json_append_member_uint(out, "head", welcome->head);
+    json_append_member_uint(out, "oldest", welcome->oldest);
+    json_append_member_raw(out, "runs", welcome->runs.len ? welcome->runs : SPAN_LITERAL("[]"));
+    json_append_member_uint(out, "heartbeat_ms", welcome->heartbeat_ms);
+    append_limits(out, &welcome->limits);
+    json_append_member(out, "resume", span_of_string(welcome->resume));
+    buffer_append_char(out, '}');
+}
+
+void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const char *reason)
+{
+    begin(out, "gap");
+    json_append_member_uint(out, "from", from);
+    json_append_member_uint(out, "to", to);
+    json_append_member(out, "reason", span_of_string(reason));
+    buffer_append_char(out, '}');
+}
+
+void control_append_caught_up(struct buffer *out, uint64_t seq)
+{
+    begin(out, "caught_up");
+    json_append_member_uint(out, "seq", seq);
+    buffer_append_char(out, '}');
+}
+
+void control_append_going_away(struct buffer *out, const struct control_going_away *going_away)
+{
+    begin(out, "going_away");
+    json_append_member(out, "reason", span_of_string(going_away->reason));
+    json_append_member_uint(out, "reconnect_after_ms", going_away->reconnect_after_ms);
+    json_append_name(out, "cursor");
+    buffer_printf(out, "\"%s.%llu\"}", going_away->epoch, (unsigned long long)going_away->seq);
+}
+
+void control_append_result(struct buffer *out, struct span id, struct span result)
+{
+    buffer_append_char(out, '{');
+    json_append_member_raw(out, "id", id);
+    json_append_member_raw(out, "result", result.len ? result : SPAN_LITERAL("{}"));
+    buffer_append_char(out, '}');
+}
+
+static void append_error(struct buffer *out, const struct protocol_error *error, struct span data)
+{
+    json_append_name(out, "error");
+    buffer_append_char(out, '{');
+    json_append_member(out, "code", span_of_string(error->code));
+    json_append_member(out, "message", span_of_string(error->message));
+    json_append_member_bool(out, "retryable", error->retryable);
+    if (data.len)
+        json_append_member_raw(out, "data", data);
+    buffer_append_char(out, '}');
+}
+
+void control_append_error(
+    struct buffer *out, struct span id, const struct protocol_error *error, struct span data)
+{
+    buffer_append_char(out, '{');
+    json_append_member_raw(out, "id", id);
+    append_error(out, error, data);
+    buffer_append_char(out, '}');
+}
+
+void control_append_http_error(struct buffer *out, const struct protocol_error *error)
+{
+    buffer_append_char(out, '{');
+    append_error(out, error, SPAN_EMPTY);
+    buffer_append_char(out, '}');
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "protocol.h"
+
+/*
+ * The frames that belong to a connection, as JSON text: welcome, gap, caught_up, going_away and
+ * replies. Each appends one object to `out`; errors are the buffer's. Pure.
+ */
+struct control_limits {
+    uint64_t max_frame;   /* bytes of one message */
+    uint64_t max_content; /* bytes of a chat.send's content */
+    uint64_t max_messages_per_second;
+    uint64_t max_pending_requests;
+};
+
+struct control_welcome {
+    const char *connection_id;
+    const char *user_id;
+    struct span epoch;
+    uint64_t head;
+    uint64_t oldest;
+    struct span runs; /* JSON array; empty: none */
+    uint64_t heartbeat_ms;
+    struct control_limits limits;
+    const char *resume;
+};
+
+void control_append_welcome(struct buffer *out, const struct control_welcome *welcome);
+void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const char *reason);
+void control_append_caught_up(struct buffer *out, uint64_t seq);
+
+struct control_going_away {
+    const char *reason;
+    uint64_t reconnect_after_ms;
+    const char *epoch;
+    uint64_t seq;
+};
+
+void control_append_going_away(struct buffer *out, const struct control_going_away *going_away);
+
+/* `id` and `result` are JSON. */
+void control_append_result(struct buffer *out, struct span id, struct span result);
+/* `data`: JSON, or empty. */
+void control_append_error(
+    struct buffer *out, struct span id, const struct protocol_error *error, struct span data);
+/* {"error":{"code","message","retryable"}}: the body of a refused HTTP request. */
+void control_append_http_error(struct buffer *out, const struct protocol_error *error);

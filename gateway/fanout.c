@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fanout.h"
+
+#include "session.h"
+
+#include "base/log.h"
+#include "event/codec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+void fanout_init(struct fanout *fanout, struct broker_link *link, struct counters *counters)
+{
+    *fanout = (struct fanout){.link = link, .counters = counters};
+}
+
+static void feed_free(struct feed *feed)
+{
+    assert(list_empty(&feed->sessions));
+    broker_link_cancel(&feed->reopen);
+    map_remove(&feed->fanout->feeds, span_of_string(feed->user));
+    feed->fanout->counters->users = feed->fanout->feeds.count;
+    free(feed);
+}
+
+void fanout_deinit(struct fanout *fanout)
+{
+    size_t cursor = 0;
+    struct feed *feed;
+    while ((feed = map_next(&fanout->feeds, &cursor))) {
+        feed_free(feed);
+        cursor--;
+    }
+    map_deinit(&fanout->feeds);
+    buffer_deinit(&fanout->scratch);
+}
+
+/* ---- feeds */
+
+static void reopen_done(struct link_call *call, const struct wire_message *answer);
+
+int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user)
+{
+    struct feed *feed = map_get(&fanout->feeds, span_of_string(user));
+    if (feed) {
+        *ret_feed = feed;
+        return 0;
+    }
+    feed = calloc(1, sizeof(*feed));
+    if (!feed)
+        return -ENOMEM;
+    feed->fanout = fanout;
+    snprintf(feed->user, sizeof(feed->user), "%s", user);
+    feed->tag = event_user_tag(span_of_string(user));
+    feed->reopen.done = reopen_done;
+    list_init(&feed->sessions);
+    int rc = map_put(&fanout->feeds, span_of_string(feed->user), feed);
+    if (rc) {
+        free(feed);
+        return rc;
+    }
+    fanout->counters->users = fanout->feeds.count;
+    *ret_feed = feed;
+    return 0;
+}
+
+size_t fanout_user_sessions(const struct fanout *fanout, const char *user)
+{
+    const struct feed *feed = map_get(&fanout->feeds, span_of_string(user));
+    return feed ? feed->session_count : 0;
+}
+
+void feed_join(struct feed *feed, struct list_link *session_link)
+{
+    list_append(&feed->sessions, session_link);
+    feed->session_count++;
+}
+
+void feed_leave(struct feed *feed, struct list_link *session_link)
+{
+    assert(feed->session_count > 0);
+    list_remove(session_link);
+    feed->session_count--;
+}
+
+static void close_sessions(struct feed *feed)
+{
+    LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
+    {
+        if (session_is_open(session))
+            session_close(session, 4004, "the stream was numbered anew");
+    }
+}
+
+void feed_learn(struct feed *feed, struct span epoch, uint64_t head)
+{
+    if (feed->epoch[0] && !span_is(epoch, feed->epoch)) {
+        close_sessions(feed);
+        feed->newest = 0;
+    }
+    snprintf(feed->epoch, sizeof(feed->epoch), "%.*s", SPAN_ARG(epoch));
+    if (head > feed->newest)
+        feed->newest = head;
+}
+
+void feed_lose_state(struct feed *feed)
+{
+    close_sessions(feed);
+    feed->epoch[0] = '\0';
+    feed->newest = 0;
+}
+
+/* ---- live events */
+
+struct feed_event feed_event_of(struct feed *feed, const struct event *event)
+{
+    struct feed_event item = {.event = event, .foreign = event->user_tag != feed->tag};
+    if (item.foreign) {
+        feed->fanout->counters->events_foreign++;
+        log_error("fanout",
+            "event %llu in the stream of user %s belongs to another user; it was "
+            "kept back",
+            (unsigned long long)event->seq, feed->user);
+    }
+    return item;
+}
+
+struct frame *feed_event_frame(struct feed *feed, struct feed_event *item)
+{
+    struct fanout *fanout = feed->fanout;
+    if (!item->frame) {
+        item->frame = frame_new_event(&fanout->scratch, item->event, item->event->seq - 1);
+        fanout->counters->events_encoded++;
+    }
+    return item->frame;
+}
+
+static void deliver(struct feed *feed, const struct event *event)
+{
+    struct feed_event item = feed_event_of(feed, event);
+    if (event->seq > feed->newest)
+        feed->newest = event->seq;
+    LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
+    session_offer(session, &item);
+    frame_unref(item.frame);
+}
+
+void fanout_handle_events(struct fanout *fanout, const struct wire_events *events)
+{
+    struct event event;
+    size_t offset = 0;
+    int rc;
+    struct feed *feed = map_get(&fanout->feeds, events->user);
+    if (!feed || !feed->epoch[0])
+        return;
+    if (!span_is(events->epoch, feed->epoch)) {
+        feed_lose_state(feed);
+        return;
+    }
+    while ((rc = event_decode_next(&event, events->events, &offset)) > 0) {
+        fanout->counters->events_received++;
+        deliver(feed, &event);
+    }
+    if (rc < 0) {
+        fanout->counters->events_malformed++;
+        log_error("fanout",
+            "live events of user %s are malformed; sessions read them from "
+            "history",
+            feed->user);
+    }
+}
+
+void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_changed *changed)
+{
+    struct feed *feed = map_get(&fanout->feeds, changed->user);
+    if (feed && feed->epoch[0] && !span_is(changed->epoch, feed->epoch))
+        feed_lose_state(feed);
+}
+
+/* ---- after the link was made again */
+
+static void resume_sessions(struct feed *feed)
+{
+    LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
+    session_resume(session);
+}
+
+static void reopen_done(struct link_call *call, const struct wire_message *answer)
+{
+    struct feed *feed = CONTAINER_OF(call, struct feed, reopen);
+    if (!answer)
+        return; /* lost once more; the next link asks again */
+    if (answer->kind != WIRE_OPENED || answer->opened.resume == WIRE_RESUME_RESET ||
+        !span_is(answer->opened.epoch, feed->epoch)) {
+        feed_lose_state(feed);
+        return;
+    }
+    feed_learn(feed, answer->opened.epoch, answer->opened.head);
+    resume_sessions(feed);
+}
+
+static void reopen(struct feed *feed)
+{
+    struct wire_message message = {.kind = WIRE_OPEN,
+        .open = {.user = span_of_string(feed->user),
+            .mode = WIRE_OPEN_CURSOR,
+            .epoch = span_of_string(feed->epoch),
+            .after = feed->newest}};
+    broker_link_cancel(&feed->reopen);
+    if (broker_link_call(feed->fanout->link, &feed->reopen, &message) < 0)
+        log_warn("fanout", "user %s could not be opened again yet", feed->user);
+}
+
+void fanout_handle_ready(struct fanout *fanout)
+{
+    size_t cursor = 0;
+    struct feed *feed;
+    while ((feed = map_next(&fanout->feeds, &cursor))) {
+        if (feed->epoch[0] && feed->session_count)
+            reopen(feed);
+        LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
+        session_reopen(session);
+    }
+}
+
+void fanout_tick(struct fanout *fanout)
+{
+    size_t cursor = 0;
+    struct feed *feed;
+    while ((feed = map_next(&fanout->feeds, &cursor))) {
+        if (feed->session_count)
+            continue;
+        const struct wire_message message = {
+            .kind = WIRE_CLOSE, .close = {.user = span_of_string(feed->user)}};
+        broker_link_send(fanout->link, &message);
+        feed_free(feed);
+        cursor--;
+    }
+}

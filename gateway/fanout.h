@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "broker_link.h"
+#include "frame.h"
+
+/*
+ * Who of this gateway's sessions gets which live event. A feed stands for one user here: however
+ * many connections the user has, the broker sends each event once, it is decoded and checked once,
+ * made into a frame at most once, and shared. Loop thread only.
+ *
+ * A feed outlives its last session until the next tick, so that a page that is reloaded finds it
+ * again, and so that no session's end can take the feed away from under a loop over its sessions.
+ */
+struct fanout {
+    struct map feeds;          /* struct feed by its user */
+    struct broker_link *link;  /* borrowed */
+    struct counters *counters; /* borrowed */
+    struct buffer scratch;     /* where frames are made */
+};
+
+struct feed {
+    struct fanout *fanout;
+    char user[IDENTIFIER_SIZE];
+    uint64_t tag;                /* what the user's events must carry */
+    char epoch[IDENTIFIER_SIZE]; /* empty: not known yet */
+    uint64_t newest;             /* the newest number that is known to exist */
+    struct list_link sessions;   /* of struct session, feed_link */
+    size_t session_count;
+    struct link_call reopen; /* after the link was made again */
+};
+
+/* An event on its way to several sessions; the frame is made when the first one wants it. */
+struct feed_event {
+    const struct event *event;
+    struct frame *frame;
+    bool foreign; /* another user's: takes its place in the count, and is shown to nobody */
+};
+
+void fanout_init(struct fanout *fanout, struct broker_link *link, struct counters *counters);
+/* No session may be left. */
+void fanout_deinit(struct fanout *fanout);
+
+/* The user's feed, made when there is none. */
+int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user);
+/* How many sessions the user has here. */
+size_t fanout_user_sessions(const struct fanout *fanout, const char *user);
+void feed_join(struct feed *feed, struct list_link *session_link);
+void feed_leave(struct feed *feed, struct list_link *session_link);
+
+/*
+ * Somebody learned where the user's stream stands. Sessions that were opened under another epoch
+ * are closed with 4004.
+ */
+void feed_learn(struct feed *feed, struct span epoch, uint64_t head);
+/* The stream's numbering is void: every session is closed with 4004. */
+void feed_lose_state(struct feed *feed);
+struct feed_event feed_event_of(struct feed *feed, const struct event *event);
+/* The shared frame, without a reference for the caller. NULL when memory is out. */
+struct frame *feed_event_frame(struct feed *feed, struct feed_event *item);
+
+void fanout_handle_events(struct fanout *fanout, const struct wire_events *events);
+void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_changed *changed);
+/* The link is there again: everything is asked for anew, from where it stood. */
+void fanout_handle_ready(struct fanout *fanout);
+/* Lets go of users without sessions. */
+void fanout_tick(struct fanout *fanout);

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way in: which request gets which answer, and which becomes a session. A handshake is checked
+ * from what costs least and tells least to what costs most: its form, its origin, whether there is
+ * room and a broker at all, and last its token.
+ */
+#include "gateway.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RETRY_SOON 1
+#define RETRY_CROWDED 10
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+static void respond(struct http_exchange *exchange, struct http_response *response)
+{
+    http_exchange_respond(exchange, response);
+    http_response_deinit(response);
+}
+
+static void respond_refusal(struct http_exchange *exchange, const struct http_refusal *refusal)
+{
+    struct http_response response;
+    http_response_refuse(&response, refusal);
+    respond(exchange, &response);
+}
+
+/* ---- admission */
+
+static bool refuse_for_now(
+    struct http_refusal *refusal, int status, unsigned retry_after, const char *why)
+{
+    http_refusal_set(refusal, status, status == 429 ? "rate_limited" : "unavailable", "%s", why);
+    refusal->error.retryable = true;
+    refusal->retry_after = retry_after;
+    return false;
+}
+
+static bool check_readiness(struct http_refusal *refusal, const struct gateway *gateway)
+{
+    if (gateway->draining)
+        return refuse_for_now(refusal, 503, RETRY_SOON, "this gateway is draining");
+    if (!broker_link_ready(gateway->link))
+        return refuse_for_now(refusal, 503, RETRY_SOON, "the broker cannot be reached");
+    return true;
+}
+
+static bool check_token(struct http_refusal *refusal, struct token_claims *claims,
+    const struct gateway *gateway, const struct http_request *request)
+{
+    struct span token = handshake_token(request);
+    if (!token.len) {
+        http_refusal_set(refusal, 401, "unauthenticated", "a bearer token is needed");
+        return false;
+    }
+    enum token_verdict verdict = auth_verify(claims, gateway->auth, token);
+    if (verdict == TOKEN_VALID)
+        return true;
+    http_refusal_set(refusal, 401, token_verdict_code(verdict), "%s", token_verdict_text(verdict));
+    return false;
+}
+
+static bool check_limits(
+    struct http_refusal *refusal, const struct gateway *gateway, const char *user)
+{
+    const struct config *config = gateway->config;
+    if (gateway->counters.connections >= config->gateway_max_connections)
+        return refuse_for_now(refusal, 429, RETRY_CROWDED, "this gateway is full");
+    if (fanout_user_sessions(&gateway->fanout, user) >= config->gateway_max_connections_per_user)
+        return refuse_for_now(refusal, 429, RETRY_CROWDED, "this user has too many connections");
+    return true;
+}
+
+static bool admit(struct http_refusal *refusal, struct handshake *handshake,
+    struct token_claims *claims, const struct gateway *gateway, const struct http_request *request)
+{
+    if (!handshake_parse(handshake, refusal, request))
+        return false;
+    if (!handshake_origin_allowed(request, gateway->config->gateway_allowed_origins)) {
+        http_refusal_set(refusal, 403, "permission_denied", "pages of this origin may not connect");
+        return false;
+    }
+    return check_readiness(refusal, gateway) && check_token(refusal, claims, gateway, request) &&
+           check_limits(refusal, gateway, claims->user);
+}
+
+static void start_session(struct gateway *gateway, struct http_exchange *exchange,
+    const struct http_request *request, struct session *session)
+{
+    struct ws_connection *connection;
+    char key[32];
+    snprintf(key, sizeof(key), "%.*s", SPAN_ARG(request->websocket_key));
+    int fd = http_exchange_take_socket(exchange);
+    if (ws_server_adopt(&connection, gateway->sockets, fd, span_of_string(key), session) < 0)
+        session_free(session);
+    else
+        session_start(session, connection);
+}
+
+static void handle_handshake(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    struct http_refusal refusal;
+    struct handshake handshake;
+    struct token_claims claims;
+    struct session *session = NULL;
+    bool admitted = admit(&refusal, &handshake, &claims, gateway, request);
+    if (admitted && session_new(&session, &gateway->host, &claims, &handshake) < 0)
+        admitted = refuse_for_now(&refusal, 503, RETRY_SOON, "out of memory");
+    if (!admitted) {
+        gateway->counters.handshakes_refused++;
+        respond_refusal(exchange, &refusal);
+        return;
+    }
+    gateway->counters.handshakes_accepted++;
+    start_session(gateway, exchange, request, session);
+}
+
+/* ---- /health/websocket: the token check, the broker, and back */
+
+struct probe {
+    struct link_call call;
+    struct http_exchange *exchange;
+};
+
+static void probe_done(struct link_call *call, const struct wire_message *answer)
+{
+    struct probe *probe = CONTAINER_OF(call, struct probe, call);
+    struct http_response response;
+    if (answer && answer->kind == WIRE_REPLY && !answer->reply.code.len)
+        http_response_health(&response, 200, "ok", NULL);
+    else
+        http_response_health(&response, 503, "failed", "the broker does not answer");
+    respond(probe->exchange, &response);
+    free(probe);
+}
+
+void front_handle_gone(void *context, void *owner)
+{
+    (void)context;
+    struct probe *probe = owner;
+    broker_link_cancel(&probe->call);
+    free(probe);
+}
+
+static void handle_probe(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    struct http_refusal refusal;
+    struct token_claims claims;
+    struct wire_message message = {.kind = WIRE_PING};
+    if (!check_token(&refusal, &claims, gateway, request) || !check_readiness(&refusal, gateway)) {
+        respond_refusal(exchange, &refusal);
+        return;
+    }
+    struct probe *probe = calloc(1, sizeof(*probe));
+    if (probe) {
+        probe->exchange = exchange;
+        probe->call.done = probe_done;
+    }
+    if (!probe || broker_link_call(gateway->link, &probe->call, &message) < 0) {
+        struct http_response response;
+        http_response_health(&response, 503, "failed", "the broker cannot be asked");
+        free(probe);
+        respond(exchange, &response);
+        return;
+    }
+    http_exchange_hold(exchange, probe);
+}
+
+/* ---- the other addresses */
+
+static void handle_live(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    (void)gateway;
+    (void)request;
+    struct http_response response;
+    http_response_health(&response, 200, "live", NULL);
+    respond(exchange, &response);
+}
+
+static void handle_ready(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    (void)request;
+    struct http_response response;
+    struct http_refusal refusal;
+    if (check_readiness(&refusal, gateway))
+        http_response_health(&response, 200, "ready", NULL);
+    else
+        http_response_health(&response, 503, "not_ready", refusal.error.message);
+    respond(exchange, &response);
+}
+
+static void handle_metrics(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    (void)request;
+    struct buffer text = BUFFER_INIT;
+    struct http_response response;
+    counters_append_metrics(&text, &gateway->counters);
+    http_response_text(&response, METRICS_TYPE, &text);
+    respond(exchange, &response);
+}
+
+static void handle_page(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    struct http_response response;
+    http_response_page(&response, request, gateway->config->gateway_web_root);
+    respond(exchange, &response);
+}
+
+void front_handle_request(
+    void *context, struct http_exchange *exchange, const struct http_request *request)
+{
+    static const struct {
+        const char *path;
+        void (*handle)(struct gateway *gateway, struct http_exchange *exchange,
+            const struct http_request *request);
+    } routes[] = {
+        {HANDSHAKE_PATH, handle_handshake},
+        {"/health/live", handle_live},
+        {"/health/ready", handle_ready},
+        {"/health/websocket", handle_probe},
+        {"/metrics", handle_metrics},
+    };
+    struct gateway *gateway = context;
+    gateway->counters.http_requests++;
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+        if (span_is(request->path, routes[i].path)) {
+            routes[i].handle(gateway, exchange, request);
+            return;
+        }
+    }
+    handle_page(gateway, exchange, request);
+}

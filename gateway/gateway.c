@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/paths.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#define TICK_SECONDS 1.
+
+/* ---- what the link brings */
+
+/* Says once to whoever started us that clients are served from now on. */
+static void announce(struct gateway *gateway)
+{
+    const char *fd = getenv("RINGSIDE_READY_FD");
+    unsigned port = http_server_port(gateway->http);
+    if (gateway->announced)
+        return;
+    gateway->announced = true;
+    log_info("gateway", "serving on %s port %u", gateway->config->gateway_host, port);
+    if (fd && *fd && dprintf(atoi(fd), "ready %u\n", port) < 0)
+        log_warn("gateway", "RINGSIDE_READY_FD: %s", strerror(errno));
+}
+
+static void on_link_ready(void *context)
+{
+    struct gateway *gateway = context;
+    fanout_handle_ready(&gateway->fanout);
+    announce(gateway);
+}
+
+static void on_link_lost(void *context)
+{
+    (void)context; /* every call under way has been answered; sessions wait */
+}
+
+static void on_link_events(void *context, const struct wire_events *events)
+{
+    struct gateway *gateway = context;
+    fanout_handle_events(&gateway->fanout, events);
+}
+
+static void on_link_epoch_changed(void *context, const struct wire_epoch_changed *changed)
+{
+    struct gateway *gateway = context;
+    fanout_handle_epoch_changed(&gateway->fanout, changed);
+}
+
+/* ---- what the sockets bring */
+
+static void on_socket_text(void *owner, struct span text)
+{
+    session_handle_text(owner, text);
+}
+
+static void on_socket_heard(void *owner)
+{
+    session_handle_heard(owner);
+}
+
+static void on_socket_writable(void *owner, struct buffer *out, size_t want)
+{
+    session_handle_writable(owner, out, want);
+}
+
+static void on_socket_violation(void *owner, int code, const char *reason)
+{
+    session_close(owner, code, reason);
+}
+
+static void on_socket_closed(void *owner)
+{
+    session_free(owner);
+}
+
+/* ---- once a second */
+
+static void send_report(struct gateway *gateway)
+{
+    _cleanup_(buffer_deinit) struct buffer body = BUFFER_INIT;
+    buffer_append_char(&body, '{');
+    json_append_member(&body, "name", span_of_string(gateway->name));
+    json_append_member_uint(&body, "pid", (uint64_t)getpid());
+    json_append_member(&body, "host", span_of_string(gateway->config->gateway_host));
+    json_append_member_uint(&body, "port", http_server_port(gateway->http));
+    json_append_member_uint(&body, "uptime_ms", clock_monotonic_ms() - gateway->started_at);
+    json_append_member_bool(&body, "draining", gateway->draining);
+    json_append_member_uint(&body, "connections", gateway->counters.connections);
+    json_append_member_uint(&body, "users", gateway->counters.users);
+    json_append_name(&body, "counters");
+    counters_append_json(&body, &gateway->counters);
+    buffer_append_char(&body, '}');
+    const struct wire_message message = {
+        .kind = WIRE_REPORT, .report = {.body = buffer_span(&body)}};
+    if (!buffer_error(&body))
+        broker_link_send(gateway->link, &message);
+}
+
+/*
+ * Time-outs first, since they free what the rest would look at; feeds without sessions go after
+ * the sessions' turn; the report tells how it stands then.
+ */
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct gateway *gateway = watcher->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t now_wall = clock_wall_ms() / 1000;
+    broker_link_tick(gateway->link, now_ms);
+    LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
+    session_tick(session, now_ms, now_wall);
+    fanout_tick(&gateway->fanout);
+    send_report(gateway);
+}
+
+static void on_leave(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    gateway_drain(watcher->data);
+}
+
+static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct gateway *gateway = watcher->data;
+    if (auth_reload(gateway->auth) == 0)
+        log_info("gateway", "token keys were read again");
+    else
+        log_error("gateway", "the token keys in use stay");
+}
+
+/* ---- set-up, in order */
+
+/* Every connection is a descriptor, and a low soft limit is only a default. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < config->gateway_max_connections + 1024)
+        log_warn("gateway", "at most %llu descriptors: gateway.max_connections cannot be reached",
+            (unsigned long long)limit.rlim_max);
+}
+
+static int make_names(struct gateway *gateway)
+{
+    char folder[PATHS_MAX];
+    int rc = paths_run_dir(folder, gateway->config->node_run_dir);
+    if (rc) {
+        log_error("gateway", "node.run_dir: %s", strerror(-rc));
+        return rc;
+    }
+    snprintf(gateway->control_url, sizeof(gateway->control_url), "ipc://%s/" WIRE_CONTROL_SOCKET,
+        folder);
+    snprintf(gateway->name, sizeof(gateway->name), "gateway-%d", (int)getpid());
+    return 0;
+}
+
+static int make_link(struct gateway *gateway)
+{
+    static const struct broker_link_events events = {
+        .on_ready = on_link_ready,
+        .on_lost = on_link_lost,
+        .on_events = on_link_events,
+        .on_epoch_changed = on_link_epoch_changed,
+    };
+    const struct broker_link_options options = {
+        .control_url = gateway->control_url, .name = gateway->name, .counters = &gateway->counters};
+    int rc = broker_link_new(&gateway->link, gateway->loop, &options, &events, gateway);
+    if (rc)
+        log_error("gateway", "the link to the broker: %s", strerror(-rc));
+    return rc;
+}
+
+static int make_sockets(struct gateway *gateway)
+{
+    static const struct ws_events events = {
+        .on_text = on_socket_text,
+        .on_heard = on_socket_heard,
+        .on_writable = on_socket_writable,
+        .on_violation = on_socket_violation,
+        .on_closed = on_socket_closed,
+    };
+    const struct ws_options options = {.max_message = gateway->config->gateway_max_frame,
+        .protocol = HANDSHAKE_PROTOCOL,
+        .events = &events};
+    int rc = ws_server_new(&gateway->sockets, gateway->loop, &options);
+    if (rc)
+        log_error("gateway", "libwebsockets: %s (is its libev plug-in installed?)", strerror(-rc));
+    return rc;
+}
+
+static int make_listener(struct gateway *gateway)
+{
+    static const struct http_server_events events = {
+        .on_request = front_handle_request,
+        .on_gone = front_handle_gone,
+    };
+    const struct config *config = gateway->config;
+    int rc = http_server_new(&gateway->http, gateway->loop, config->gateway_host,
+        (uint16_t)config->gateway_port, &events, gateway);
+    if (rc)
+        log_error("gateway", "cannot listen on %s port %llu: %s", config->gateway_host,
+            (unsigned long long)config->gateway_port,
+            rc == -EINVAL       ? "gateway.host is no address of this machine"
+            : rc == -EADDRINUSE ? "another program has it; choose another gateway.port"
+                                : strerror(-rc));
+    return rc;
+}
+
+static int make_host(struct gateway *gateway)
+{
+    gateway->host = (struct session_host){
+        .config = gateway->config,
+        .link = gateway->link,
+        .fanout = &gateway->fanout,
+        .auth = gateway->auth,
+        .counters = &gateway->counters,
+        .ping = frame_new(FRAME_PING, SPAN_EMPTY),
+    };
+    list_init(&gateway->host.sessions);
+    return gateway->host.ping ? 0 : -ENOMEM;
+}
+
+static void start_watchers(struct gateway *gateway)
+{
+    ev_timer_init(&gateway->tick, on_tick, TICK_SECONDS, TICK_SECONDS);
+    ev_signal_init(&gateway->on_term, on_leave, SIGTERM);
+    ev_signal_init(&gateway->on_int, on_leave, SIGINT);
+    ev_signal_init(&gateway->on_hup, on_reload, SIGHUP);
+    gateway->tick.data = gateway;
+    gateway->on_term.data = gateway;
+    gateway->on_int.data = gateway;
+    gateway->on_hup.data = gateway;
+    ev_timer_start(gateway->loop, &gateway->tick);
+    ev_signal_start(gateway->loop, &gateway->on_term);
+    ev_signal_start(gateway->loop, &gateway->on_int);
+    ev_signal_start(gateway->loop, &gateway->on_hup);
+    gateway_drain_init(gateway);
+}
+
+int gateway_init(struct gateway *gateway, const struct config *config)
+{
+    gateway->config = config;
+    gateway->started_at = clock_monotonic_ms();
+    gateway->loop = ev_default_loop(EVFLAG_AUTO);
+    if (!gateway->loop)
+        return -ENOMEM;
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(config);
+    int rc = auth_new(&gateway->auth, config);
+    if (!rc)
+        rc = make_names(gateway);
+    if (!rc)
+        rc = make_sockets(gateway);
+    if (!rc)
+        rc = make_listener(gateway);
+    if (!rc)
+        rc = make_link(gateway);
+    if (rc)
+        return rc;
+    fanout_init(&gateway->fanout, gateway->link, &gateway->counters);
+    rc = make_host(gateway);
+    if (!rc)
+        start_watchers(gateway);
+    return rc;
+}
+
+void gateway_run(struct gateway *gateway)
+{
+    ev_run(gateway->loop, 0);
+}
+
+void gateway_deinit(struct gateway *gateway)
+{
+    http_server_free(gateway->http);
+    ws_server_free(gateway->sockets);
+    fanout_deinit(&gateway->fanout);
+    frame_unref(gateway->host.ping);
+    auth_free(gateway->auth);
+}

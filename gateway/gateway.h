@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "http_server.h"
+#include "session.h"
+
+/* One gateway: all its parts, made in order and torn down in the opposite one. */
+struct gateway {
+    struct ev_loop *loop;
+    const struct config *config;
+    struct counters counters;
+    struct auth *auth;
+    struct broker_link *link;
+    struct fanout fanout;
+    struct session_host host;
+    struct ws_server *sockets;
+    struct http_server *http;
+    char control_url[600];
+    char name[64];
+    uint64_t started_at; /* monotonic milliseconds */
+    bool announced;      /* "ready PORT" was written */
+
+    bool draining;
+    uint64_t drain_started_at;
+    size_t drain_total; /* connections when it began */
+    size_t drain_sent;  /* of those, sent away so far */
+
+    ev_timer tick;
+    ev_timer drain_step;
+    ev_signal on_term;
+    ev_signal on_int;
+    ev_signal on_hup;
+};
+
+/*
+ * Makes the parts: keys, link, sockets, listener. -errno after saying on the log what is wrong.
+ * `gateway` is zeroed memory of the caller's; `config` is borrowed.
+ */
+int gateway_init(struct gateway *gateway, const struct config *config);
+/* Runs until it was told to leave and the last connection is gone. */
+void gateway_run(struct gateway *gateway);
+/* Takes half-made gateways. The link to the broker is left to the end of the process. */
+void gateway_deinit(struct gateway *gateway);
+
+/* Sends the clients away, spread over the configured window, then ends gateway_run (drain.c). */
+void gateway_drain(struct gateway *gateway);
+void gateway_drain_init(struct gateway *gateway);
+
+/* Answers one HTTP request, or makes a session of it (front.c); an http_server_events callback. */
+void front_handle_request(
+    void *context, struct http_exchange *exchange, const struct http_request *request);
+void front_handle_gone(void *context, void *owner);

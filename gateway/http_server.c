@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Why not leave this to the WebSocket library: it refuses subprotocol lists longer than 126 bytes,
+ * and a browser's token travels in that list; it answers an unknown subprotocol by hanging up,
+ * where the protocol owes the client a reason; and it spins on some pipelined requests. So the
+ * library is given only sockets whose request was read, checked and accepted here.
+ *
+ * An exchange goes READING → WAITING → WRITING → LINGERING. The last one reads what the peer still
+ * sends until it closes: closing a socket with unread bytes resets the connection, and the reset
+ * may overtake the answer.
+ */
+#include "http_server.h"
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define BACKLOG 1024
+#define EXCHANGES_MAX 4096
+#define ACCEPTS_PER_TURN 64
+#define READ_SECONDS 10.
+#define WAIT_SECONDS 15.
+#define WRITE_SECONDS 20.
+#define LINGER_SECONDS 2.
+#define LINGER_BYTES_MAX (1u << 20)
+#define ACCEPT_PAUSE_SECONDS .1
+
+struct http_server {
+    struct ev_loop *loop;                    /* borrowed */
+    const struct http_server_events *events; /* borrowed */
+    void *context;
+    int fd;
+    uint16_t port;
+    ev_io acceptable;
+    ev_timer accept_pause;
+    struct list_link exchanges; /* of struct http_exchange, link */
+    size_t count;
+};
+
+enum exchange_state {
+    EXCHANGE_READING,
+    EXCHANGE_WAITING,
+    EXCHANGE_WRITING,
+    EXCHANGE_LINGERING,
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct list_link link;
+    enum exchange_state state;
+    int fd;
+    bool head_only;
+    void *owner;
+    ev_io io;
+    ev_timer deadline;
+    struct buffer in;  /* the head so far */
+    struct buffer out; /* the answer */
+    size_t sent;
+    size_t discarded;
+};
+
+/* ---- life of an exchange */
+
+static void watch(struct http_exchange *exchange, int events, double seconds)
+{
+    struct ev_loop *loop = exchange->server->loop;
+    ev_io_stop(loop, &exchange->io);
+    ev_timer_stop(loop, &exchange->deadline);
+    if (events) {
+        ev_io_set(&exchange->io, exchange->fd, events);
+        ev_io_start(loop, &exchange->io);
+    }
+    ev_timer_set(&exchange->deadline, seconds, 0.);
+    ev_timer_start(loop, &exchange->deadline);
+}
+
+static void exchange_free(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    ev_io_stop(server->loop, &exchange->io);
+    ev_timer_stop(server->loop, &exchange->deadline);
+    list_remove(&exchange->link);
+    server->count--;
+    if (exchange->fd >= 0)
+        close(exchange->fd);
+    buffer_deinit(&exchange->in);
+    buffer_deinit(&exchange->out);
+    free(exchange);
+}
+
+static void give_up(struct http_exchange *exchange)
+{
+    if (exchange->owner)
+        exchange->server->events->on_gone(exchange->server->context, exchange->owner);
+    exchange_free(exchange);
+}
+
+static void linger(struct http_exchange *exchange)
+{
+    if (shutdown(exchange->fd, SHUT_WR) < 0) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->state = EXCHANGE_LINGERING;
+    watch(exchange, EV_READ, LINGER_SECONDS);
+}
+
+static void write_more(struct http_exchange *exchange)
+{
+    while (exchange->sent < exchange->out.len) {
+        ssize_t put = send(exchange->fd, exchange->out.data + exchange->sent,
+            exchange->out.len - exchange->sent, MSG_NOSIGNAL);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0 && errno == EAGAIN)
+            return;
+        if (put < 0) {
+            exchange_free(exchange);
+            return;
+        }
+        exchange->sent += (size_t)put;
+    }
+    linger(exchange);
+}
+
+void http_exchange_respond(struct http_exchange *exchange, const struct http_response *response)
+{
+    exchange->owner = NULL;
+    http_response_append(&exchange->out, response, exchange->head_only);
+    if (buffer_error(&exchange->out)) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->state = EXCHANGE_WRITING;
+    watch(exchange, EV_WRITE, WRITE_SECONDS);
+    write_more(exchange);
+}
+
+void http_exchange_hold(struct http_exchange *exchange, void *owner)
+{
+    exchange->owner = owner;
+}
+
+int http_exchange_take_socket(struct http_exchange *exchange)
+{
+    int fd = steal_fd(&exchange->fd);
+    exchange_free(exchange);
+    return fd;
+}
+
+/* ---- reading the head */
+
+static void respond_error(struct http_exchange *exchange, int status, const char *message)
+{
+    struct http_response response;
+    http_response_error(&response, status, "invalid_argument", message);
+    http_exchange_respond(exchange, &response);
+    http_response_deinit(&response);
+}
+
+static void handle_head(struct http_exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    struct http_request request;
+    if (http_request_parse(&request, buffer_span(&exchange->in)) < 0) {
+        respond_error(exchange, 400, "the request is malformed");
+        return;
+    }
+    exchange->head_only = request.method == HTTP_HEAD;
+    if (request.method == HTTP_OTHER) {
+        respond_error(exchange, 405, "only GET and HEAD are answered here");
+        return;
+    }
+    if (request.has_body) {
+        respond_error(exchange, 413, "requests here have no body");
+        return;
+    }
+    exchange->state = EXCHANGE_WAITING;
+    watch(exchange, 0, WAIT_SECONDS);
+    server->events->on_request(server->context, exchange, &request);
+}
+
+/*
+ * Looks before it takes, so that not one byte behind the head leaves the socket: what follows an
+ * upgrade belongs to whoever gets the socket. Returns how many bytes were taken, 0 when the peer
+ * has closed, -errno.
+ */
+static ssize_t take_head_bytes(struct http_exchange *exchange)
+{
+    struct buffer *in = &exchange->in;
+    size_t room = HTTP_HEAD_MAX - in->len;
+    char *place = buffer_reserve(in, room);
+    if (!place)
+        return -ENOMEM;
+    ssize_t seen = recv(exchange->fd, place, room, MSG_PEEK);
+    if (seen <= 0)
+        return seen < 0 ? -errno : 0;
+    size_t head = http_request_head_length(span_of(in->data, in->len + (size_t)seen));
+    size_t take = head ? head - in->len : (size_t)seen;
+    ssize_t got = recv(exchange->fd, place, take, 0);
+    if (got > 0)
+        in->len += (size_t)got;
+    return got < 0 ? -errno : got;
+}
+
+static void read_head(struct http_exchange *exchange)
+{
+    ssize_t got = take_head_bytes(exchange);
+    if (got == -EAGAIN || got == -EINTR)
+        return;
+    if (got <= 0)
+        exchange_free(exchange);
+    else if (http_request_head_length(buffer_span(&exchange->in)))
+        handle_head(exchange);
+    else if (exchange->in.len >= HTTP_HEAD_MAX)
+        respond_error(exchange, 431, "the request's head is too long");
+}
+
+static void discard(struct http_exchange *exchange)
+{
+    char bytes[4096];
+    ssize_t got = recv(exchange->fd, bytes, sizeof(bytes), 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    exchange->discarded += got > 0 ? (size_t)got : 0;
+    if (got <= 0 || exchange->discarded > LINGER_BYTES_MAX)
+        exchange_free(exchange);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct http_exchange *exchange = watcher->data;
+    switch (exchange->state) {
+    case EXCHANGE_READING: read_head(exchange); break;
+    case EXCHANGE_WAITING: break;
+    case EXCHANGE_WRITING: write_more(exchange); break;
+    case EXCHANGE_LINGERING: discard(exchange); break;
+    }
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct http_exchange *exchange = watcher->data;
+    if (exchange->state == EXCHANGE_READING && exchange->in.len)
+        respond_error(exchange, 408, "the request did not come in time");
+    else
+        give_up(exchange);
+}
+
+/* ---- accepting */
+
+static void start_exchange(struct http_server *server, int fd)
+{
+    int yes = 1;
+    struct http_exchange *exchange = calloc(1, sizeof(*exchange));
+    if (!exchange) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    exchange->server = server;
+    exchange->fd = fd;
+    ev_init(&exchange->io, on_io);
+    ev_init(&exchange->deadline, on_deadline);
+    exchange->io.data = exchange;
+    exchange->deadline.data = exchange;
+    list_append(&server->exchanges, &exchange->link);
+    server->count++;
+    watch(exchange, EV_READ, READ_SECONDS);
+}
+
+/* Out of descriptors: the connection stays in the backlog, and trying at once would spin. */
+static void pause_accepting(struct http_server *server)
+{
+    ev_io_stop(server->loop, &server->acceptable);
+    ev_timer_set(&server->accept_pause, ACCEPT_PAUSE_SECONDS, 0.);
+    ev_timer_start(server->loop, &server->accept_pause);
+}
+
+static void on_accept_pause(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)events;
+    struct http_server *server = watcher->data;
+    ev_io_start(loop, &server->acceptable);
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct http_server *server = watcher->data;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+            pause_accepting(server);
+        if (fd < 0)
+            return;
+        if (server->count < EXCHANGES_MAX)
+            start_exchange(server, fd);
+        else
+            close(fd);
+    }
+}
+
+/* ---- listening */
+
+static int listen_on(const struct addrinfo *address)
+{
+    int yes = 1;
+    _cleanup_close_ int fd =
+        socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0 ||
+        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    return steal_fd(&fd);
+}
+
+static int open_listener(const char *host, uint16_t port)
+{
+    char service[8];
+    struct addrinfo *addresses = NULL;
+    const struct addrinfo hints = {
+        .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    snprintf(service, sizeof(service), "%u", (unsigned)port);
+    if (getaddrinfo(*host ? host : NULL, service, &hints, &addresses) != 0)
+        return -EINVAL;
+    int fd = listen_on(addresses);
+    freeaddrinfo(addresses);
+    return fd;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
+    return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
+}
+
+int http_server_new(struct http_server **ret_server, struct ev_loop *loop, const char *host,
+    uint16_t port, const struct http_server_events *events, void *context)
+{
+    int fd = open_listener(host, port);
+    if (fd < 0)
+        return fd;
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (!server) {
+        close(fd);
+        return -ENOMEM;
+    }
+    *server = (struct http_server){
+        .loop = loop, .events = events, .context = context, .fd = fd, .port = bound_port(fd)};
+    list_init(&server->exchanges);
+    ev_io_init(&server->acceptable, on_acceptable, fd, EV_READ);
+    ev_timer_init(&server->accept_pause, on_accept_pause, ACCEPT_PAUSE_SECONDS, 0.);
+    server->acceptable.data = server;
+    server->accept_pause.data = server;
+    ev_io_start(loop, &server->acceptable);
+    *ret_server = server;
+    return 0;
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    LIST_FOR_EACH(struct http_exchange, exchange, &server->exchanges, link)
+    give_up(exchange);
+    ev_io_stop(server->loop, &server->acceptable);
+    ev_timer_stop(server->loop, &server->accept_pause);
+    close(server->fd);
+    free(server);
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->port;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const sections[] = {"node", "gateway", NULL};
+static const struct config_flag flags[] = {{0}};
+static const struct config_program program = {
+    .name = "ringside-gateway",
+    .summary =
+        "Serves WebSocket clients: sends each user the events of the user's stream, live and\n"
+        "from history, and takes the user's requests to the broker.\n"
+        "TERM: clients are sent away, then it leaves. HUP: token keys are read again.",
+    .sections = sections,
+    .flags = flags,
+};
+
+int main(int argc, char **argv)
+{
+    static struct gateway gateway;
+    struct config config;
+    enum log_level level = LOG_INFO;
+    switch (config_load(&config, &program, argc, argv, NULL)) {
+    case CONFIG_RUN: break;
+    case CONFIG_EXIT_DONE: config_deinit(&config); return 0;
+    case CONFIG_EXIT_USAGE: config_deinit(&config); return 2;
+    }
+    log_level_parse(config.node_log_level, &level);
+    log_init("gateway", level);
+    int rc = gateway_init(&gateway, &config);
+    if (!rc)
+        gateway_run(&gateway);
+    gateway_deinit(&gateway);
+    config_deinit(&config);
+    /* The messaging library's threads may hang in an orderly exit. */
+    _exit(rc ? EXIT_FAILURE : EXIT_SUCCESS);
+}

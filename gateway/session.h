@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "auth.h"
+#include "control.h"
+#include "fanout.h"
+#include "handshake.h"
+#include "outbox.h"
+#include "rate.h"
+#include "view.h"
+#include "ws_server.h"
+
+/*
+ * One client connection, between its socket and its user's feed.
+ *
+ *   OPENING   the broker was asked where the view begins; nothing was sent yet
+ *   OPEN      welcome is sent; the view decides what follows it
+ *   CLOSING   a close code is on its way; no event and no reply is added any more
+ *
+ * A session is its connection's owner from the handshake to on_closed, which frees it. Closing it
+ * for any reason takes it off its feed at once, so nothing reaches it afterwards.
+ */
+enum session_state {
+    SESSION_OPENING,
+    SESSION_OPEN,
+    SESSION_CLOSING,
+};
+
+/* Requests of one connection that wait for the broker; more are refused. */
+#define SESSION_PENDING_MAX 64
+
+/* What all sessions of a gateway share. */
+struct session_host {
+    const struct config *config;
+    struct broker_link *link;
+    struct fanout *fanout;
+    struct auth *auth;
+    struct counters *counters;
+    struct frame *ping;
+    struct list_link sessions; /* of struct session, host_link */
+};
+
+struct session {
+    struct session_host *host; /* borrowed */
+    struct list_link host_link;
+    struct ws_connection *connection; /* NULL until session_start */
+    enum session_state state;
+    char id[IDENTIFIER_MADE_SIZE];
+    struct token_claims claims;
+
+    struct feed *feed; /* NULL while closing */
+    struct list_link feed_link;
+    enum wire_open_mode mode;
+    char epoch[IDENTIFIER_SIZE];
+    uint64_t after;
+    struct filter *filter; /* NULL: every thread */
+    struct view view;
+    struct link_call open;
+    struct link_call page;
+    uint64_t page_after; /* where the page under way begins */
+
+    struct outbox outbox;
+    struct rate rate;
+    struct list_link requests; /* of struct session_request, link */
+    size_t request_count;
+    uint64_t acked;
+    uint64_t started_at; /* monotonic milliseconds, as the others */
+    uint64_t heard_at;
+    uint64_t pinged_at; /* 0: no ping is unanswered */
+};
+
+/* Takes its place in the user's feed. `handshake` is copied from. */
+int session_new(struct session **ret_session, struct session_host *host,
+    const struct token_claims *claims, const struct handshake *handshake);
+/* Before session_start, or when the connection is gone. */
+void session_free(struct session *session);
+/* The connection is there: the broker is asked. */
+void session_start(struct session *session, struct ws_connection *connection);
+
+static inline bool session_is_open(const struct session *session)
+{
+    return session->state == SESSION_OPEN;
+}
+
+/* ---- from the feed */
+
+/* A live event of the user; skipped, sent, or left to be read from history. */
+void session_offer(struct session *session, struct feed_event *item);
+/* More may have become possible: a page, "caught up". */
+void session_resume(struct session *session);
+/* There is a new link: ask again for what the old one did not answer. */
+void session_reopen(struct session *session);
+
+/* ---- from the socket */
+
+void session_handle_text(struct session *session, struct span text); /* session_requests.c */
+void session_handle_heard(struct session *session);
+void session_handle_writable(struct session *session, struct buffer *out, size_t want);
+
+/* ---- from the gateway */
+
+/* Once a second: token expiry, silence, a welcome that never comes. */
+void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall);
+/* Says where to resume and when to come back, and closes with 4001. */
+void session_send_away(struct session *session, const char *reason, uint64_t reconnect_after_ms);
+void session_close(struct session *session, int code, const char *reason);
+
+/* ---- between session.c and session_requests.c */
+
+/*
+ * Queues a control frame or reply; over the limit the session closes with 4002. A reply that comes
+ * before the welcome waits for it.
+ */
+void session_send_text(struct session *session, struct buffer *json);
+void session_cancel_requests(struct session *session);

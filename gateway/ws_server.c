@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libwebsockets (4.1 to 4.3), held the way that works:
+ *
+ * - It runs on our libev loop, but its own timers do not fire while that loop is idle, so a timer
+ *   of ours wakes it four times a second.
+ * - It never listens and never parses a foreign HTTP request: it adopts a socket together with an
+ *   upgrade request that is written here, which it answers. HTTP callbacks other than that hang up.
+ * - Frames are written raw, whole and many at once: one lws_write a turn, and only when nothing of
+ *   the last one is still buffered inside.
+ * - Closing with a code works from the writable and receive callbacks only. A close is therefore
+ *   noted, the socket's next writable turn flushes the rest and closes, and a peer that never lets
+ *   it be writable is cut off by `linger_until`.
+ */
+#include "ws_server.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <libwebsockets.h>
+
+#define HEARTBEAT_SECONDS .25
+#define BATCH_BYTES (64u << 10)
+#define LINGER_MS 10000
+#define REASON_MAX 123
+#define RECEIVE_CHUNK 1024
+#define SEND_CHUNK (256u << 10)
+
+struct ws_server {
+    struct ev_loop *loop; /* borrowed */
+    struct ws_options options;
+    struct lws_protocols protocols[2];
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    ev_timer heartbeat;
+    struct ws_connection *adopting; /* during ws_server_adopt */
+    struct list_link closing;       /* of struct ws_connection, closing_link */
+    struct buffer batch;            /* LWS_PRE bytes of room, then frames */
+};
+
+struct ws_connection {
+    struct ws_server *server;
+    struct lws *wsi; /* NULL until the upgrade is through */
+    void *owner;
+    bool awake;
+    int close_code; /* 0: open */
+    char close_reason[REASON_MAX + 1];
+    uint64_t linger_until; /* monotonic milliseconds */
+    struct list_link closing_link;
+    struct buffer message; /* fragments so far */
+};
+
+/* What libwebsockets keeps for us with each socket. */
+struct slot {
+    struct ws_connection *connection;
+};
+
+/* ---- sending and closing */
+
+void ws_connection_wake(struct ws_connection *connection)
+{
+    if (connection->awake || !connection->wsi)
+        return;
+    connection->awake = true;
+    lws_callback_on_writable(connection->wsi);
+}
+
+void ws_connection_close(struct ws_connection *connection, int code, const char *reason)
+{
+    if (connection->close_code)
+        return;
+    connection->close_code = code;
+    snprintf(connection->close_reason, sizeof(connection->close_reason), "%s", reason);
+    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
+    list_append(&connection->server->closing, &connection->closing_link);
+    buffer_deinit(&connection->message);
+    ws_connection_wake(connection);
+}
+
+/* -1 tells libwebsockets to close, after the Close frame it was given. */
+static int finish(struct ws_connection *connection)
+{
+    lws_close_reason(connection->wsi, (enum lws_close_status)connection->close_code,
+        (unsigned char *)connection->close_reason, strlen(connection->close_reason));
+    return -1;
+}
+
+static int handle_writable(struct ws_connection *connection)
+{
+    struct ws_server *server = connection->server;
+    struct buffer *batch = &server->batch;
+    connection->awake = false;
+    if (lws_partial_buffered(connection->wsi)) {
+        ws_connection_wake(connection);
+        return 0;
+    }
+    batch->len = LWS_PRE;
+    server->options.events->on_writable(connection->owner, batch, LWS_PRE + BATCH_BYTES);
+    size_t len = batch->len - LWS_PRE;
+    if (!len)
+        return connection->close_code ? finish(connection) : 0;
+    ws_connection_wake(connection);
+    return lws_write(connection->wsi, (unsigned char *)batch->data + LWS_PRE, len, LWS_WRITE_RAW) <
+                   (int)len
+               ? -1
+               : 0;
+}
+
+static void cut_off_lingerers(struct ws_server *server)
+{
+    uint64_t now = clock_monotonic_ms();
+    LIST_FOR_EACH(struct ws_connection, connection, &server->closing, closing_link)
+    {
+        if (now < connection->linger_until)
+            return;
+        list_remove(&connection->closing_link);
+        lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    }
+}
+
+static void on_heartbeat(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct ws_server *server = watcher->data;
+    cut_off_lingerers(server);
+    lws_cancel_service(server->context);
+}
+
+/* ---- receiving */
+
+static void violation(struct ws_connection *connection, int code, const char *reason)
+{
+    connection->server->options.events->on_violation(connection->owner, code, reason);
+}
+
+static void handle_fragment(struct ws_connection *connection, struct span bytes, bool last)
+{
+    struct buffer *message = &connection->message;
+    const struct ws_options *options = &connection->server->options;
+    if (message->len + bytes.len > options->max_message) {
+        violation(connection, 1009, "the message is larger than the limit");
+        return;
+    }
+    if (last && !message->len) {
+        options->events->on_text(connection->owner, bytes);
+        return;
+    }
+    buffer_append_span(message, bytes);
+    if (buffer_error(message)) {
+        violation(connection, 1009, "the message does not fit into memory");
+    } else if (last) {
+        struct buffer whole = *message;
+        *message = BUFFER_INIT;
+        options->events->on_text(connection->owner, buffer_span(&whole));
+        buffer_deinit(&whole);
+    }
+}
+
+static void handle_receive(struct ws_connection *connection, struct lws *wsi, struct span bytes)
+{
+    if (connection->close_code)
+        return;
+    connection->server->options.events->on_heard(connection->owner);
+    if (lws_frame_is_binary(wsi)) {
+        violation(connection, 4400, "a binary frame where text is due");
+        return;
+    }
+    bool last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
+    handle_fragment(connection, bytes, last);
+}
+
+/* ---- libwebsockets' callbacks */
+
+static void handle_gone(struct slot *slot)
+{
+    struct ws_connection *connection = STEAL_POINTER(slot->connection);
+    if (!connection)
+        return;
+    list_remove(&connection->closing_link);
+    buffer_deinit(&connection->message);
+    connection->server->options.events->on_closed(connection->owner);
+    free(connection);
+}
+
+static int handle_established(struct lws *wsi, struct slot *slot)
+{
+    struct ws_server *server = lws_context_user(lws_get_context(wsi));
+    if (!server->adopting)
+        return -1;
+    slot->connection = STEAL_POINTER(server->adopting);
+    slot->connection->wsi = wsi;
+    return 0;
+}
+
+static int on_lws(
+    struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    struct slot *slot = user;
+    struct ws_connection *connection = NULL;
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return strcasecmp(in, "websocket") ? -1 : 0;
+    case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+    case LWS_CALLBACK_HTTP: return -1;
+    case LWS_CALLBACK_ESTABLISHED: return handle_established(wsi, slot);
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_RECEIVE_PONG:
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_CLOSED: connection = slot->connection; break;
+    default: return 0;
+    }
+    if (!connection)
+        return reason == LWS_CALLBACK_CLOSED ? 0 : -1;
+    if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
+        return handle_writable(connection);
+    if (reason == LWS_CALLBACK_RECEIVE)
+        handle_receive(connection, wsi, span_of(in, len));
+    else if (reason == LWS_CALLBACK_CLOSED)
+        handle_gone(slot);
+    else
+        connection->server->options.events->on_heard(connection->owner);
+    return 0;
+}
+
+/* Its words about single connections are no news to an operator. */
+static void on_log(int level, const char *line)
+{
+    (void)level;
+    log_debug("websocket", "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+/* ---- adopting */
+
+static void append_upgrade(struct buffer *out, const struct ws_options *options, struct span key)
+{
+    buffer_printf(out,
+        "GET / HTTP/1.1\r\nHost: ringside\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %s\r\nSec-WebSocket-Key: "
+        "%.*s\r\n\r\n",
+        options->protocol, SPAN_ARG(key));
+}
+
+int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server, int fd,
+    struct span key, void *owner)
+{
+    _cleanup_(buffer_deinit) struct buffer request = BUFFER_INIT;
+    struct ws_connection *connection = calloc(1, sizeof(*connection));
+    append_upgrade(&request, &server->options, key);
+    if (!connection || buffer_error(&request)) {
+        close(fd);
+        free(connection);
+        return -ENOMEM;
+    }
+    connection->server = server;
+    connection->owner = owner;
+    list_init(&connection->closing_link);
+    server->adopting = connection;
+    struct lws *wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, request.data, request.len);
+    struct ws_connection *left = STEAL_POINTER(server->adopting);
+    lws_cancel_service(server->context);
+    if (left || !wsi) {
+        free(left);
+        return -ECONNABORTED;
+    }
+    *ret_connection = connection;
+    return 0;
+}
+
+/* ---- life */
+
+static int make_context(struct ws_server *server)
+{
+    void *loops[1] = {server->loop};
+    const struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = server->protocols,
+        .foreign_loops = loops,
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .pt_serv_buf_size = 16384,
+        .user = server,
+    };
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+    server->context = lws_create_context(&info);
+    server->vhost = server->context ? lws_get_vhost_by_name(server->context, "default") : NULL;
+    return server->vhost ? 0 : -ENOTSUP;
+}
+
+int ws_server_new(
+    struct ws_server **ret_server, struct ev_loop *loop, const struct ws_options *options)
+{
+    struct ws_server *server = calloc(1, sizeof(*server));
+    if (!server || !buffer_reserve(&server->batch, LWS_PRE + BATCH_BYTES)) {
+        free(server);
+        return -ENOMEM;
+    }
+    server->loop = loop;
+    server->options = *options;
+    server->protocols[0] = (struct lws_protocols){
+        .name = options->protocol,
+        .callback = on_lws,
+        .per_session_data_size = sizeof(struct slot),
+        .rx_buffer_size = RECEIVE_CHUNK,
+        .tx_packet_size = SEND_CHUNK,
+    };
+    list_init(&server->closing);
+    ev_timer_init(&server->heartbeat, on_heartbeat, HEARTBEAT_SECONDS, HEARTBEAT_SECONDS);
+    server->heartbeat.data = server;
+    int rc = make_context(server);
+    if (rc) {
+        buffer_deinit(&server->batch);
+        free(server);
+        return rc;
+    }
+    ev_timer_start(loop, &server->heartbeat);
+    *ret_server = server;
+    return 0;
+}
+
+void ws_server_free(struct ws_server *server)
+{
+    if (!server)
+        return;
+    ev_timer_stop(server->loop, &server->heartbeat);
+    lws_context_destroy(server->context);
+    buffer_deinit(&server->batch);
+    free(server);
+}
