@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "registry.h"
+
+#include "base/identifier.h"
+#include "base/list.h"
+
+#include <ev.h>
+#include <ringside.h>
+
+/*
+ * One run: one agent process, one emitter run, from the broker's request to the end of everything
+ * that belongs to it. However the agent behaves, the run ends once: with one terminal event, or,
+ * when the agent could not be started, with the code and message that on_gone gives. Loop thread
+ * only.
+ */
+struct engine;
+
+struct engine_limits {
+    uint64_t start_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t cancel_grace_ms;
+    uint64_t kill_grace_ms;
+    size_t line_max;
+    size_t tools_max;
+    size_t tool_output_max;
+};
+
+/* What the run is about; copied. */
+struct engine_request {
+    struct span run_id;
+    struct span user_id;
+    struct span thread_id;
+    struct span request_id;
+    struct span message_id; /* may be empty */
+    struct span content;    /* JSON */
+    uint64_t deadline;      /* wall-clock milliseconds, 0 for none */
+};
+
+/* Why a run ended without its worker having emitted the end. code "": it did emit it. */
+struct engine_refusal {
+    char code[IDENTIFIER_SIZE];
+    char message[1280];
+};
+
+struct engine_events {
+    /* Everything of the run is gone; the engine is to be freed, and may be right here. */
+    void (*on_gone)(void *context, struct engine *engine, const struct engine_refusal *refusal);
+    /* Events can no longer be written by this process (RS_E_FENCED, …); the run has been given up.
+     */
+    void (*on_emitter_lost)(void *context, int rc);
+};
+
+struct engine_options {
+    struct ev_loop *loop; /* borrowed for its life, as the next three */
+    rs_emitter *emitter;  /* with emit_timeout_ms 0 */
+    const struct registry_agent *agent;
+    const struct engine_limits *limits;
+    const struct engine_events *events;
+    void *context;
+};
+
+/* Starts the agent. -ECANCELED when it cannot be started: then *ret_refusal says why. */
+int engine_new(struct engine **ret_engine, const struct engine_options *options,
+    const struct engine_request *request, struct engine_refusal *ret_refusal);
+/* Kills the agent if it is still there and emits nothing more. Takes NULL. */
+void engine_free(struct engine *engine);
+
+const char *engine_run_id(const struct engine *engine);
+/* Whether the run's end is still to be emitted. */
+bool engine_is_open(const struct engine *engine);
+/* Asks the agent to stop; the run ends as cancelled however it takes that. */
+void engine_cancel(struct engine *engine, struct span reason);
+/* Somebody else has ended the run: the agent is killed, nothing more is emitted. */
+void engine_kill(struct engine *engine);

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define PATH_FALLBACK "/usr/local/bin:/usr/bin:/bin"
+
+extern char **environ;
+
+/* ---- the children's environment */
+
+/*
+ * What is the worker's own: its configuration and secrets, and the service manager's channels to
+ * it, which a child must not speak on.
+ */
+static bool is_ours(const char *variable)
+{
+    static const char *const ours[] = {
+        "RINGSIDE_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY="};
+    for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int copy_environment(char ***ret_environment)
+{
+    size_t count = 0;
+    size_t kept = 0;
+    while (environ[count])
+        count++;
+    char **environment = calloc(count + 1, sizeof(*environment));
+    if (!environment)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (!is_ours(environ[i]))
+            environment[kept++] = environ[i];
+    }
+    *ret_environment = environment;
+    return 0;
+}
+
+/* ---- finding programs */
+
+static int check_executable(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) < 0)
+        return -errno;
+    if (!S_ISREG(info.st_mode))
+        return -EISDIR;
+    return access(path, X_OK) < 0 ? -errno : 0;
+}
+
+/* Looks `name` up along PATH. The first that can be executed counts, as for execvp. */
+static int search_path(char **ret_path, const char *name)
+{
+    const char *folders = getenv("PATH");
+    int rc = -ENOENT;
+    if (!folders || !folders[0])
+        folders = PATH_FALLBACK;
+    while (*folders) {
+        size_t len = strcspn(folders, ":");
+        _cleanup_free_ char *path = NULL;
+        if (len > 0 && asprintf(&path, "%.*s/%s", (int)len, folders, name) < 0)
+            return -ENOMEM;
+        int found = len > 0 ? check_executable(path) : -ENOENT;
+        if (found == 0) {
+            *ret_path = STEAL_POINTER(path);
+            return 0;
+        }
+        if (found == -EACCES)
+            rc = -EACCES;
+        folders += len + (folders[len] == ':');
+    }
+    return rc;
+}
+
+static int find_program(char **ret_path, const char *word)
+{
+    if (!strchr(word, '/'))
+        return search_path(ret_path, word);
+    int rc = check_executable(word);
+    if (rc < 0)
+        return rc;
+    *ret_path = strdup(word);
+    return *ret_path ? 0 : -ENOMEM;
+}
+
+static const char *reason_of(int rc)
+{
+    switch (rc) {
+    case -ENOENT: return "is not there";
+    case -EACCES: return "may not be executed";
+    case -EISDIR: return "is not a file";
+    default: return strerror(-rc);
+    }
+}
+
+/* Fills `program`, or adds a line to `problems`. -ENOMEM only. */
+static int resolve(struct program *program, const struct registry *registry,
+    const struct config_agent *agent, const struct config_tool *tool, struct buffer *problems)
+{
+    const struct config_command *command = tool ? &tool->command : &agent->command;
+    char *path = NULL;
+    int rc = find_program(&path, command->argv[0]);
+    if (rc == -ENOMEM)
+        return rc;
+    if (rc < 0)
+        buffer_printf(problems, "agent %s%s%s: its program %s %s\n", agent->name,
+            tool ? ", tool " : "", tool ? tool->name : "", command->argv[0], reason_of(rc));
+    *program = (struct program){path, command->argv, registry->environment, agent->directory};
+    return 0;
+}
+
+/* ---- building */
+
+static int add_tools(struct registry *registry, struct registry_agent *agent,
+    const struct config_agent *from, struct buffer *problems)
+{
+    agent->tools = calloc(from->tool_count + 1, sizeof(*agent->tools));
+    agent->tool_names = calloc(from->tool_count + 1, sizeof(*agent->tool_names));
+    if (!agent->tools || !agent->tool_names)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->tool_count; i++) {
+        struct registry_tool *tool = &agent->tools[agent->tool_count++];
+        tool->name = from->tools[i].name;
+        tool->timeout_ms = from->tools[i].timeout_ms;
+        agent->tool_names[i] = tool->name;
+        int rc = resolve(&tool->program, registry, from, &from->tools[i], problems);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int add_agent(
+    struct registry *registry, const struct config_agent *from, struct buffer *problems)
+{
+    struct registry_agent *agent = &registry->agents[registry->count++];
+    agent->name = from->name;
+    buffer_printf(&registry->names, "%s%s", registry->names.len ? "\n" : "", from->name);
+    int rc = resolve(&agent->program, registry, from, NULL, problems);
+    return rc < 0 ? rc : add_tools(registry, agent, from, problems);
+}
+
+static int build(struct registry *registry, const struct config *config, struct buffer *problems)
+{
+    registry->agents = calloc(config->agent_count + 1, sizeof(*registry->agents));
+    if (!registry->agents)
+        return -ENOMEM;
+    int rc = copy_environment(&registry->environment);
+    for (size_t i = 0; !rc && i < config->agent_count; i++)
+        rc = add_agent(registry, &config->agents[i], problems);
+    buffer_append_char(&registry->names, '\0');
+    if (!rc)
+        rc = buffer_error(&registry->names);
+    if (!rc)
+        rc = buffer_error(problems);
+    return rc;
+}
+
+int registry_init(
+    struct registry *ret_registry, const struct config *config, struct buffer *problems)
+{
+    struct registry registry = {.names = BUFFER_INIT};
+    size_t said = problems->len;
+    int rc = build(&registry, config, problems);
+    if (!rc && problems->len > said)
+        rc = -ENOEXEC;
+    if (rc < 0)
+        registry_deinit(&registry);
+    else
+        *ret_registry = registry;
+    return rc;
+}
+
+void registry_deinit(struct registry *registry)
+{
+    for (size_t i = 0; registry->agents && i < registry->count; i++) {
+        struct registry_agent *agent = &registry->agents[i];
+        free(agent->program.path);
+        for (size_t k = 0; k < agent->tool_count; k++)
+            free(agent->tools[k].program.path);
+        free(agent->tools);
+        free(agent->tool_names);
+    }
+    free(registry->agents);
+    free(registry->environment);
+    buffer_deinit(&registry->names);
+    *registry = (struct registry){.names = BUFFER_INIT};
+}
+
+const struct registry_agent *registry_find(const struct registry *registry, struct span name)
+{
+    for (size_t i = 0; i < registry->count; i++) {
+        if (span_is(name, registry->agents[i].name))
+            return &registry->agents[i];
+    }
+    return NULL;
+}
+
+const struct registry_tool *registry_find_tool(const struct registry_agent *agent, const char *name)
+{
+    for (size_t i = 0; i < agent->tool_count; i++) {
+        if (strcmp(agent->tools[i].name, name) == 0)
+            return &agent->tools[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "child.h"
+
+#include "base/buffer.h"
+#include "config/config.h"
+
+/*
+ * The agents this worker can run and their tools, with their programs found: built as a whole from
+ * the configuration, or not at all, and never changed afterwards.
+ */
+struct registry_tool {
+    const char *name; /* borrowed from the configuration, as all strings here */
+    struct program program;
+    uint64_t timeout_ms;
+};
+
+struct registry_agent {
+    const char *name;
+    struct program program;
+    struct registry_tool *tools;
+    const char **tool_names;
+    size_t tool_count;
+};
+
+struct registry {
+    struct registry_agent *agents;
+    size_t count;
+    char **environment;  /* of every child: ours, without what is only the worker's */
+    struct buffer names; /* the agents' names, one a line, NUL-terminated: what HELLO says */
+};
+
+/*
+ * Finds every program. `config` is borrowed for the registry's life. -ENOEXEC when an agent cannot
+ * be run: `problems` then has a line for each reason, all of them. -ENOMEM.
+ */
+int registry_init(
+    struct registry *ret_registry, const struct config *config, struct buffer *problems);
+void registry_deinit(struct registry *registry);
+/* NULL when there is no such agent. */
+const struct registry_agent *registry_find(const struct registry *registry, struct span name);
+/* NULL when the agent has no such tool. */
+const struct registry_tool *registry_find_tool(
+    const struct registry_agent *agent, const char *name);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "engine.h"
+
+#include "base/map.h"
+
+/*
+ * The runs of this worker: one engine each, found by run id. Every run that was given is released
+ * once. Loop thread only.
+ */
+struct supervisor_events {
+    /* The run's place is free. `refusal` says why it ended when the worker did not emit the end. */
+    void (*on_released)(void *context, struct span run_id, const struct engine_refusal *refusal);
+    /* The emitter is of no use any more: give the supervisor another one. */
+    void (*on_emitter_lost)(void *context, int rc);
+};
+
+struct supervisor_options {
+    struct ev_loop *loop; /* borrowed, as all here */
+    const struct registry *registry;
+    struct engine_limits limits;
+    const struct supervisor_events *events;
+    void *context;
+};
+
+struct supervisor {
+    struct supervisor_options options;
+    rs_emitter *emitter; /* borrowed; NULL while there is none */
+    struct map engines;  /* run id to struct engine */
+};
+
+void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
+/* Kills what still runs. */
+void supervisor_deinit(struct supervisor *supervisor);
+/*
+ * Starts a run of `agent`. When that cannot be, it is released before this returns. A run that is
+ * there already is left alone: the broker has said it twice.
+ */
+void supervisor_assign(
+    struct supervisor *supervisor, const struct engine_request *request, struct span agent);
+/* A run that is not here has just been released, and these do nothing. */
+void supervisor_cancel(struct supervisor *supervisor, struct span run_id, struct span reason);
+void supervisor_kill(struct supervisor *supervisor, struct span run_id);
+void supervisor_cancel_all(struct supervisor *supervisor, struct span reason);
+void supervisor_kill_all(struct supervisor *supervisor);
+size_t supervisor_count(const struct supervisor *supervisor);
+/* The ids of runs whose end is not emitted yet: start with *cursor = 0; NULL at the end. */
+const char *supervisor_next_open(const struct supervisor *supervisor, size_t *cursor);
