@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How runs end. The last event of a run is its terminal one, and nothing is open behind it: tools
- * are completed, text is made final, interrupts are resolved, in this order. Each of these is a
- * step of its own, so an end that stopped half-way goes on where it stood.
+ * How runs end. The last event of a run is its terminal one, and no tool and no text is open behind
+ * it: tools are completed, then text is made final. Each of these is a step of its own, so an end
+ * that stopped half-way goes on where it stood. An interrupt left open ends with its run, without
+ * an event: nobody resolved it.
  */
 #include "payload.h"
 #include "run.h"
@@ -40,31 +41,10 @@ static int close_texts(struct rs_run *run, enum run_end end, uint64_t deadline)
     return RS_OK;
 }
 
-static int close_interrupts(struct rs_run *run, uint64_t deadline)
-{
-    for (struct grammar_item *item;
-         (item = grammar_first_open(&run->grammar, GRAMMAR_INTERRUPT));) {
-        const struct interrupt interrupt = {.id = item->id, .reason = "run_ended"};
-        struct step step = {.kind = STEP_INTERRUPT_END,
-            .item_id = span_of_string(item->id),
-            .event = {.type = EVENT_INTERRUPT_RESOLVED}};
-        int rc = payload_interrupt(&run->data, &interrupt);
-        if (rc == RS_OK)
-            rc = run_step_data(run, &step, deadline);
-        if (rc)
-            return rc;
-    }
-    return RS_OK;
-}
-
 static int run_close(struct rs_run *run, enum run_end end, uint64_t deadline)
 {
     int rc = close_tools(run, end, deadline);
-    if (rc == RS_OK)
-        rc = close_texts(run, end, deadline);
-    if (rc == RS_OK && end != RUN_END_INTERRUPT)
-        rc = close_interrupts(run, deadline);
-    return rc;
+    return rc ? rc : close_texts(run, end, deadline);
 }
 
 int run_end(struct rs_run *run, enum run_end end, const struct step *step, uint64_t deadline)

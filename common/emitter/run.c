@@ -223,7 +223,7 @@ static void follow(struct rs_run *run, const struct step *step, struct grammar_i
         else if (run->current == item)
             run->current = NULL;
     }
-    if (step->kind == STEP_TEXT || step->kind == STEP_TOOL_BEGIN)
+    if (step->kind == STEP_TEXT || step->kind == STEP_TEXT_LAST || step->kind == STEP_TOOL_BEGIN)
         run->thinking_id[0] = '\0';
 }
 

@@ -122,8 +122,8 @@ RS_API int rs_interrupt_resolved(
 enum rs_outcome { RS_SUCCESS, RS_CANCELLED, RS_INTERRUPT };
 /*
  * The ends. Each first starts a run that was not, completes open tools (`cancelled`, or `lost`
- * after success and failure), finishes open text, and resolves open interrupts unless the outcome
- * is RS_INTERRUPT. When that fails on the way, what was closed stays so: call again to go on.
+ * after success and failure) and makes open text final; an open interrupt ends with its run. When
+ * that fails on the way, what was closed stays so: call again to go on.
  */
 RS_API int rs_run_complete(
     rs_run *run, enum rs_outcome outcome, const char *result_json, const char *usage_json);
