@@ -27,6 +27,21 @@ static int prepare_directory(char path[PATHS_MAX], int resolved, const char *wha
     return rc;
 }
 
+/* Sockets live here, and a socket's path has room for 107 bytes: link-<pid>-<number>.ipc needs 38.
+ */
+#define RUN_DIR_MAX 69
+
+static int check_socket_room(const struct broker *broker)
+{
+    if (strlen(broker->run_dir) <= RUN_DIR_MAX)
+        return 0;
+    log_error("start",
+        "the run directory %s is too long for the sockets in it: at most %d bytes; "
+        "set node.run_dir to a shorter one",
+        broker->run_dir, RUN_DIR_MAX);
+    return -ENAMETOOLONG;
+}
+
 static void say_who_holds(int fd, const char *path)
 {
     char holder[32] = "";
@@ -81,6 +96,8 @@ static int start_directories(struct broker *broker)
     const struct config *config = broker->config;
     int rc = prepare_directory(
         broker->run_dir, paths_run_dir(broker->run_dir, config->node_run_dir), "run");
+    if (!rc)
+        rc = check_socket_room(broker);
     if (!rc)
         rc = prepare_directory(
             broker->data_dir, paths_data_dir(broker->data_dir, config->node_data_dir), "data");
