@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config/config.h"
+
+/* `ringside`'s exit statuses, the same for every verb. */
+enum cli_status {
+    CLI_DONE = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_UNREACHABLE = 3,
+};
+
+/* For config_program.exit_statuses. */
+#define CLI_EXIT_STATUSES                                                                          \
+    "  0  done\n"                                                                                  \
+    "  1  failed\n"                                                                                \
+    "  2  the command line, the environment or the configuration file is wrong\n"                  \
+    "  3  the node cannot be reached\n"
+
+/* How long a node may take to answer before it counts as unreachable. */
+#define CLI_REACH_SECONDS 3.0
+
+/* One thing `ringside` does. `run` gets the arguments from the verb on and returns the status. */
+struct verb {
+    const char *name;
+    const char *summary;
+    enum cli_status (*run)(int argc, char **argv);
+};
+
+enum cli_status verb_up(int argc, char **argv);
+enum cli_status verb_token(int argc, char **argv);
+enum cli_status verb_run(int argc, char **argv);
+enum cli_status verb_tail(int argc, char **argv);
+enum cli_status verb_status(int argc, char **argv);
+enum cli_status verb_doctor(int argc, char **argv);
+
+/* Finds the verb in argv[1] and runs it, or explains the verbs. */
+enum cli_status cli_run(int argc, char **argv);
+
+/* config_load for a verb. True: go on. False: leave with *ret_status (config holds nothing). */
+bool cli_load(struct config *ret_config, const struct config_program *program, int argc,
+    char **argv, const char **operands, enum cli_status *ret_status);
+/* One line on stderr, "ringside VERB: …"; returns `status`. What, why, what to do. */
+enum cli_status cli_fail(enum cli_status status, const char *verb, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Whole numbers of a verb's own flags; complains as `verb` and returns false. */
+bool cli_number(
+    const char *verb, const char *flag, const char *text, uint64_t max, uint64_t *ret_number);
+/* Identifiers of a verb's own flags: as identifier_valid. */
+bool cli_identifier(const char *verb, const char *flag, const char *text);
+/* "ringside VERB: cannot be reached …"; returns CLI_UNREACHABLE. */
+enum cli_status cli_unreachable(const char *verb, const char *run_dir);

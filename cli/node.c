@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node.h"
+
+#include "backoff.h"
+#include "child.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define START_SECONDS 60.0
+#define STOP_SECONDS 10.0
+#define ARGUMENTS_MAX 6
+
+enum node_state {
+    NODE_STARTING,
+    NODE_RUNNING,
+    NODE_STOPPING,
+    NODE_STOPPED,
+};
+
+struct member {
+    struct child child;
+    struct node *node;
+    enum program_index program;
+    struct backoff backoff;
+    ev_timer restart;
+    uint64_t started_ms;
+};
+
+/* The members that start and stop together: a run of node.members. */
+struct group {
+    const char *name;
+    enum program_index program;
+    unsigned first;
+    unsigned count;
+};
+
+struct node {
+    struct ev_loop *loop;
+    struct node_plan plan;
+    const struct node_events *events;
+    void *context;
+    enum node_state state;
+    struct group groups[PROGRAM_COUNT]; /* in the order of starting */
+    int group;                          /* being started, or stopped */
+    uint64_t group_since_ms;
+    ev_timer deadline; /* of the group */
+    unsigned port;     /* what gateways are told to listen on; 0: not known yet */
+    char port_text[8];
+    unsigned member_count;
+    struct member members[];
+};
+
+static void begin_group(struct node *node, int group);
+static void stop_group(struct node *node, int group);
+
+/* ---- one member */
+
+static void member_start(struct member *member)
+{
+    struct node *node = member->node;
+    char *argv[ARGUMENTS_MAX];
+    unsigned count = 0;
+    argv[count++] = (char *)(uintptr_t)node->plan.programs->paths[member->program];
+    if (node->plan.config->file) {
+        argv[count++] = (char *)(uintptr_t) "--config";
+        argv[count++] = node->plan.config->file;
+    }
+    if (member->program == PROGRAM_GATEWAY) {
+        argv[count++] = (char *)(uintptr_t) "--gateway-port";
+        argv[count++] = node->port_text;
+    }
+    argv[count] = NULL;
+    member->started_ms = clock_monotonic_ms();
+    backoff_started(&member->backoff, member->started_ms);
+    int rc = child_start(&member->child, argv);
+    if (rc < 0) {
+        log_error("node", "%s cannot be started: %s", member->child.name, strerror(-rc));
+        ev_timer_set(&member->restart, BACKOFF_LAST_MS / 1e3, 0.);
+        ev_timer_start(node->loop, &member->restart);
+    }
+}
+
+static void on_restart(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop, (void)events;
+    member_start(watcher->data);
+}
+
+static void member_start_again(struct member *member, const char *how)
+{
+    uint64_t pause = backoff_ended(&member->backoff, clock_monotonic_ms());
+    log_warn("node", "%s %s; starting it again in %llu ms", member->child.name, how,
+        (unsigned long long)pause);
+    ev_timer_set(&member->restart, (double)pause / 1e3, 0.);
+    ev_timer_start(member->node->loop, &member->restart);
+}
+
+/* ---- starting */
+
+static void fail(struct node *node, const char *reason)
+{
+    node->events->on_failed(node->context, reason);
+    node_stop(node);
+}
+
+static bool group_ready(const struct node *node, const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        if (!node->members[group->first + i].child.ready)
+            return false;
+    }
+    return true;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct node *node = watcher->data;
+    const struct group *group = &node->groups[node->group];
+    (void)loop, (void)events;
+    if (node->state == NODE_STARTING) {
+        char reason[128];
+        snprintf(
+            reason, sizeof(reason), "%s: not ready within %d s", group->name, (int)START_SECONDS);
+        fail(node, reason);
+        return;
+    }
+    for (unsigned i = 0; i < group->count; i++) {
+        struct child *child = &node->members[group->first + i].child;
+        if (child->pid)
+            log_warn("node", "%s did not leave in time; killing it", child->name);
+        child_signal(child, SIGKILL);
+    }
+}
+
+static void set_deadline(struct node *node, double seconds)
+{
+    ev_timer_stop(node->loop, &node->deadline);
+    ev_timer_set(&node->deadline, seconds, 0.);
+    ev_timer_start(node->loop, &node->deadline);
+}
+
+/*
+ * Gateways that were asked for any free port must agree on one: the first finds it, the others
+ * are started when it is known.
+ */
+static unsigned startable(const struct node *node, const struct group *group)
+{
+    bool finds_port = group->program == PROGRAM_GATEWAY && node->port == 0;
+    return finds_port && group->count > 1 ? 1 : group->count;
+}
+
+static void start_members(struct node *node, const struct group *group)
+{
+    unsigned count = startable(node, group);
+    for (unsigned i = 0; i < count; i++) {
+        struct member *member = &node->members[group->first + i];
+        if (member->child.pid == 0)
+            member_start(member);
+    }
+}
+
+static void become_running(struct node *node)
+{
+    ev_timer_stop(node->loop, &node->deadline);
+    node->state = NODE_RUNNING;
+    node->events->on_running(node->context, node->plan.gateways ? node->port : 0);
+}
+
+static void begin_group(struct node *node, int group)
+{
+    node->group = group;
+    if (group == PROGRAM_COUNT) {
+        become_running(node);
+    } else if (node->groups[group].count == 0) {
+        begin_group(node, group + 1);
+    } else {
+        node->group_since_ms = clock_monotonic_ms();
+        set_deadline(node, START_SECONDS);
+        start_members(node, &node->groups[group]);
+    }
+}
+
+/* "ready 8080": what the gateway listens on. */
+static void learn_port(struct node *node, struct span line)
+{
+    unsigned port = 0;
+    char text[64];
+    snprintf(text, sizeof(text), "%.*s", SPAN_ARG(line));
+    if (node->port || sscanf(text, "ready %u", &port) != 1 || port == 0 || port > 65535)
+        return;
+    node->port = port;
+    snprintf(node->port_text, sizeof(node->port_text), "%u", port);
+}
+
+static void on_member_ready(void *context, struct child *child, struct span line)
+{
+    struct member *member = context;
+    struct node *node = member->node;
+    const struct group *group = &node->groups[node->group];
+    if (member->program == PROGRAM_GATEWAY)
+        learn_port(node, line);
+    if (node->state == NODE_RUNNING)
+        log_info("node", "%s is ready again (pid %d, %llu ms)", child->name, (int)child->pid,
+            (unsigned long long)(clock_monotonic_ms() - member->started_ms));
+    if (node->state != NODE_STARTING || member->program != group->program)
+        return;
+    if (group_ready(node, group)) {
+        node->events->on_phase(
+            node->context, group->name, group->count, clock_monotonic_ms() - node->group_since_ms);
+        begin_group(node, node->group + 1);
+    } else if (member->program == PROGRAM_GATEWAY && node->port) {
+        start_members(node, group);
+    }
+}
+
+/* ---- stopping */
+
+static bool group_gone(const struct node *node, const struct group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        if (node->members[group->first + i].child.pid)
+            return false;
+    }
+    return true;
+}
+
+static double stop_seconds(const struct node *node, const struct group *group)
+{
+    const struct config *config = node->plan.config;
+    switch (group->program) {
+    case PROGRAM_GATEWAY: return STOP_SECONDS + (double)config->gateway_drain_window / 1e3;
+    case PROGRAM_WORKER: return STOP_SECONDS + (double)config->worker_cancel_grace / 1e3;
+    default: return STOP_SECONDS;
+    }
+}
+
+static void stop_group(struct node *node, int group)
+{
+    while (group >= 0 && group_gone(node, &node->groups[group]))
+        group--;
+    node->group = group;
+    if (group < 0) {
+        ev_timer_stop(node->loop, &node->deadline);
+        node->state = NODE_STOPPED;
+        node->events->on_stopped(node->context);
+        return;
+    }
+    const struct group *leaving = &node->groups[group];
+    for (unsigned i = 0; i < leaving->count; i++)
+        child_signal(&node->members[leaving->first + i].child, SIGTERM);
+    set_deadline(node, stop_seconds(node, leaving));
+}
+
+static void kill_all(struct node *node)
+{
+    for (unsigned i = 0; i < node->member_count; i++)
+        child_signal(&node->members[i].child, SIGKILL);
+}
+
+void node_stop(struct node *node)
+{
+    if (node->state == NODE_STOPPING || node->state == NODE_STOPPED) {
+        kill_all(node);
+        return;
+    }
+    node->state = NODE_STOPPING;
+    for (unsigned i = 0; i < node->member_count; i++)
+        ev_timer_stop(node->loop, &node->members[i].restart);
+    stop_group(node, PROGRAM_COUNT - 1);
+}
+
+static void on_member_ended(void *context, struct child *child, int status)
+{
+    struct member *member = context;
+    struct node *node = member->node;
+    const struct group *group = &node->groups[node->group < 0 ? 0 : node->group];
+    char how[CHILD_END_SIZE];
+    child_describe_end(how, status);
+    if (node->state == NODE_STOPPING) {
+        if (member->program == group->program && group_gone(node, group))
+            stop_group(node, node->group - 1);
+    } else if (node->state == NODE_STARTING && member->program == group->program) {
+        char reason[128];
+        snprintf(reason, sizeof(reason), "%s %s before it was ready", child->name, how);
+        fail(node, reason);
+    } else {
+        member_start_again(member, how);
+    }
+}
+
+/* ---- life */
+
+static const struct child_events member_events = {
+    .on_ready = on_member_ready,
+    .on_ended = on_member_ended,
+};
+
+static void add_group(
+    struct node *node, const char *name, enum program_index program, unsigned count)
+{
+    node->groups[program] = (struct group){name, program, node->member_count, count};
+    for (unsigned i = 0; i < count; i++) {
+        struct member *member = &node->members[node->member_count++];
+        char text[32];
+        if (program == PROGRAM_BROKER)
+            snprintf(text, sizeof(text), "broker");
+        else
+            snprintf(text, sizeof(text), "%s-%u", program == PROGRAM_WORKER ? "worker" : "gateway",
+                i + 1);
+        member->node = node;
+        member->program = program;
+        child_init(&member->child, text, node->loop, &member_events, member);
+        ev_timer_init(&member->restart, on_restart, 0., 0.);
+        member->restart.data = member;
+    }
+}
+
+int node_new(struct node **ret_node, struct ev_loop *loop, const struct node_plan *plan,
+    const struct node_events *events, void *context)
+{
+    unsigned count = 1 + plan->workers + plan->gateways;
+    struct node *node = calloc(1, sizeof(*node) + count * sizeof(struct member));
+    if (!node)
+        return -ENOMEM;
+    node->loop = loop;
+    node->plan = *plan;
+    node->events = events;
+    node->context = context;
+    node->port = (unsigned)plan->config->gateway_port;
+    snprintf(node->port_text, sizeof(node->port_text), "%u", node->port);
+    ev_timer_init(&node->deadline, on_deadline, 0., 0.);
+    node->deadline.data = node;
+    add_group(node, "broker", PROGRAM_BROKER, 1);
+    add_group(node, "workers", PROGRAM_WORKER, plan->workers);
+    add_group(node, "gateways", PROGRAM_GATEWAY, plan->gateways);
+    assert(node->member_count == count);
+    *ret_node = node;
+    begin_group(node, PROGRAM_BROKER);
+    return 0;
+}
+
+void node_free(struct node *node)
+{
+    if (!node)
+        return;
+    for (unsigned i = 0; i < node->member_count; i++) {
+        ev_timer_stop(node->loop, &node->members[i].restart);
+        child_deinit(&node->members[i].child);
+    }
+    ev_timer_stop(node->loop, &node->deadline);
+    free(node);
+}

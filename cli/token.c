@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "tokens.h"
+
+#include <stdio.h>
+
+static enum cli_status make_token(const struct config *config, const char *user, const char *ttl)
+{
+    uint64_t lifetime_ms;
+    if (!user)
+        return cli_fail(CLI_USAGE, "token", "needs --user NAME");
+    if (!cli_identifier("token", "user", user))
+        return CLI_USAGE;
+    if (config_parse_duration(ttl, &lifetime_ms) < 0 || lifetime_ms < 1000)
+        return cli_fail(
+            CLI_USAGE, "token", "--ttl: \"%s\" is not a duration (30s, 10m, 24h) from 1s on", ttl);
+    struct buffer token = BUFFER_INIT;
+    char why[TOKENS_WHY_SIZE];
+    enum cli_status status = CLI_DONE;
+    if (tokens_make(&token, config, user, lifetime_ms / 1000, why) < 0)
+        status = cli_fail(CLI_FAILED, "token", "%s", why);
+    else
+        printf("%.*s\n", SPAN_ARG(buffer_span(&token)));
+    buffer_deinit(&token);
+    return status;
+}
+
+enum cli_status verb_token(int argc, char **argv)
+{
+    const char *user = NULL, *ttl = "1h";
+    const struct config_flag flags[] = {
+        {"user", "NAME", "whom the token names (its sub claim)", &user},
+        {"ttl", "DURATION", "how long it is good for; default 1h", &ttl},
+        {NULL, NULL, NULL, NULL},
+    };
+    static const char *const sections[] = {"node", NULL};
+    const struct config_program program = {
+        .name = "ringside token",
+        .summary =
+            "Prints a token signed with the node's own key (HS256), which is made when it is\n"
+            "missing. For development and tests: whoever can read the key can be any user.",
+        .sections = sections,
+        .flags = flags,
+        .examples =
+            "  ringside token --user demo\n"
+            "  curl -H \"Authorization: Bearer $(ringside token --user demo --ttl 5m)\" \\\n"
+            "      http://127.0.0.1:8080/v1/events\n",
+        .exit_statuses = CLI_EXIT_STATUSES,
+    };
+    struct config config;
+    enum cli_status status;
+    if (!cli_load(&config, &program, argc, argv, NULL, &status))
+        return status;
+    status = make_token(&config, user, ttl);
+    config_deinit(&config);
+    return status;
+}
