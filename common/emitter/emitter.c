@@ -135,10 +135,11 @@ uint64_t emitter_deadline(const struct rs_emitter *emitter)
     return clock_monotonic_ms() + emitter->emit_timeout_ms;
 }
 
+/* Negative errno, as the ring layer's. */
 static int writer_take(struct pooled_writer **ret_writer, struct rs_emitter *emitter)
 {
     if (emitter_is_forked(emitter))
-        return RS_E_FORKED;
+        return -ECHILD;
     pthread_mutex_lock(&emitter->lock);
     struct pooled_writer *writer = emitter->idle;
     if (writer)
@@ -149,11 +150,11 @@ static int writer_take(struct pooled_writer **ret_writer, struct rs_emitter *emi
         int rc = writer ? ring_writer_init(&writer->writer, emitter->arena) : -ENOMEM;
         if (rc < 0) {
             free(writer);
-            return error_from_errno(rc);
+            return rc;
         }
     }
     *ret_writer = writer;
-    return RS_OK;
+    return 0;
 }
 
 static void writer_give_back(struct rs_emitter *emitter, struct pooled_writer *writer)
@@ -174,7 +175,7 @@ int emitter_lease(struct rs_emitter *emitter, struct stream *stream)
     struct pooled_writer *writer;
     int rc = writer_take(&writer, emitter);
     if (rc)
-        return rc;
+        return error_from_errno(rc);
     rc = stream_lease(stream, &writer->writer);
     writer_give_back(emitter, writer);
     return error_from_errno(rc);
@@ -220,11 +221,10 @@ int emitter_send(
     struct event_record record;
     struct pooled_writer *writer;
     int rc = event_record_encode(&record, event);
+    if (rc == 0)
+        rc = writer_take(&writer, emitter);
     if (rc)
         return error_from_errno(rc);
-    rc = writer_take(&writer, emitter);
-    if (rc)
-        return rc;
     rc = stream_emit(stream, &writer->writer, &record, deadline);
     writer_give_back(emitter, writer);
     return error_from_errno(rc);

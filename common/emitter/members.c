@@ -157,7 +157,7 @@ static bool text_like(struct span value)
 
 static bool is_error(struct span value)
 {
-    return value.data[0] == '{' && identifier_valid(member_text(value, "code")) &&
+    return value.len > 0 && value.data[0] == '{' && identifier_valid(member_text(value, "code")) &&
            text_like(member_value(value, "message"));
 }
 
@@ -166,7 +166,7 @@ static bool is_kind(enum kind kind, struct span value)
     switch (kind) {
     case KIND_ANY: return true;
     case KIND_TEXT: return text_like(value);
-    case KIND_NAME: return value.data[0] == '"' && value.len > 2 && value.len <= NAME_JSON_MAX;
+    case KIND_NAME: return text_like(value) && value.len > 2 && value.len <= NAME_JSON_MAX;
     case KIND_IDENTIFIER: return identifier_valid(unquote(value));
     case KIND_BOOL: return span_is(value, "true") || span_is(value, "false");
     case KIND_NUMBER: return is_number(value);

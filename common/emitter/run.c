@@ -10,11 +10,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static void put_span(char *to, struct span from)
+{
+    if (from.data)
+        memcpy(to, from.data, from.len);
+}
+
+/* The identifier is valid, or NULL for an empty one. */
 static void put_id(char ret_id[IDENTIFIER_SIZE], const char *id)
 {
     struct span span = span_of_string(id);
-    if (span.len > 0)
-        memcpy(ret_id, span.data, span.len);
+    put_span(ret_id, span);
     ret_id[span.len] = '\0';
 }
 
@@ -159,7 +165,6 @@ static struct event run_event(const struct rs_run *run, const struct step *step)
 {
     struct event event = step->event;
     event.run_id = span_of_string(run->run_id);
-    event.timestamp = clock_wall_ms();
     return event;
 }
 
@@ -189,14 +194,14 @@ static struct grammar_item *item_new(struct rs_run *run, const struct step *step
         tool->run = run;
         tool->began_ms = clock_monotonic_ms();
         tool->name_length = name.len;
-        memcpy(tool->name_json, name.data, name.len);
+        put_span(tool->name_json, name);
         item = &tool->item;
     } else {
         item = calloc(1, sizeof(*item));
         if (!item)
             return NULL;
     }
-    memcpy(item->id, step->item_id.data, step->item_id.len);
+    put_span(item->id, step->item_id);
     return item;
 }
 
@@ -239,6 +244,7 @@ int run_step(struct rs_run *run, const struct step *step, uint64_t deadline)
     if (rc)
         return rc;
     struct event event = run_event(run, step);
+    event.timestamp = clock_wall_ms();
     rc = emitter_send(run->emitter, &run->stream, &event, deadline);
     if (rc) {
         if (fresh)

@@ -4,6 +4,8 @@
  *
  *   example-emitter --user ann /usr/share/doc
  */
+#define _XOPEN_SOURCE 700 /* nftw */
+
 #include <ringside.h>
 
 #include <ftw.h>
