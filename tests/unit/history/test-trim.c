@@ -233,6 +233,26 @@ static void test_a_record_written_again_lives_as_long_as_its_newest_batch(void *
     assert_int_equal(find_run(fixture, "closed"), 0);
 }
 
+static void test_an_emptied_store_does_not_number_its_batches_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with_limits(fixture, 1, 0);
+    for (int i = 1; i <= 2; i++) {
+        char message[8];
+        snprintf(message, sizeof(message), "m-%d", i);
+        assert_return_code(history_stage_message(fixture->history, SPAN_LITERAL("ann"),
+                               span_of_string(message), SPAN_LITERAL("r-1")),
+            0);
+        commit_events(fixture, "ann", 1);
+        trim_all(fixture, clock_wall_ms());
+        fixture_reopen(fixture);
+    }
+    /* Under the same number the second would have taken the first one's place in the ledger. */
+    trim_all(fixture, clock_wall_ms() + DAY_MS + 1);
+    assert_int_equal(find_message(fixture, "m-1"), -ENOENT);
+    assert_int_equal(find_message(fixture, "m-2"), -ENOENT);
+}
+
 static void test_the_file_stops_growing_under_a_limit(void **state)
 {
     struct fixture *fixture = *state;
@@ -268,6 +288,7 @@ int main(void)
         CASE(test_positions_outlive_the_batches_that_held_them),
         CASE(test_requests_are_recognised_for_a_day_and_open_runs_for_ever),
         CASE(test_a_record_written_again_lives_as_long_as_its_newest_batch),
+        CASE(test_an_emptied_store_does_not_number_its_batches_anew),
         CASE(test_the_file_stops_growing_under_a_limit),
     };
     return cmocka_run_group_tests_name("history-trim", tests, NULL, NULL);
