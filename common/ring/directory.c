@@ -142,6 +142,7 @@ static int directory_visit(struct ring_writer *writer, uint32_t ring, const stru
             return BUCKET_OTHER;
         if (directory_word_state(word) == DIRECTORY_READY)
             return directory_holds(arena, ring, key) ? BUCKET_FOUND : BUCKET_OTHER;
+        RING_STEP(directory_met);
         directory_name_ring(writer, ring);
         if (!directory_complete_claim(arena, ring, word))
             return BUCKET_OTHER;

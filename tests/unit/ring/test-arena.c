@@ -75,7 +75,7 @@ static void test_arena_files_are_open_to_their_user_only(void **state)
 static void test_second_owner_is_told_busy(void **state)
 {
     struct fixture *f = *state;
-    enum arena_outcome outcome;
+    enum arena_outcome outcome = ARENA_CREATED;
 
     assert_int_equal(create_result(f, &outcome, NULL), -EBUSY);
     fixture_disown(f);
@@ -153,7 +153,7 @@ static void test_garbage_is_refused_and_replaced_when_unused(void **state)
 {
     struct fixture *f = *state;
     const char garbage[64] = "this is no arena", *reason = NULL;
-    enum arena_outcome outcome;
+    enum arena_outcome outcome = ARENA_CREATED;
 
     scribble(f, 0, garbage, sizeof garbage);
     fixture_disown(f);
@@ -168,7 +168,7 @@ static void test_garbage_in_use_is_not_replaced(void **state)
 {
     struct fixture *f = *state;
     const char garbage[64] = "this is no arena", *reason = NULL;
-    enum arena_outcome outcome;
+    enum arena_outcome outcome = ARENA_CREATED;
     struct arena *other;
 
     assert_int_equal(arena_attach(&other, f->directory), 0);
@@ -186,7 +186,7 @@ static void test_another_version_is_a_protocol_error(void **state)
     struct fixture *f = *state;
     const uint32_t version = LAYOUT_VERSION + 1;
     const char *reason = NULL;
-    enum arena_outcome outcome;
+    enum arena_outcome outcome = ARENA_CREATED;
     struct arena *other;
 
     assert_int_equal(arena_attach(&other, f->directory), 0);
@@ -217,7 +217,7 @@ static void test_symbolic_links_are_not_followed(void **state)
 {
     static const char *const names[] = {"arena", "lock", "bell"};
     struct fixture *f = *state;
-    enum arena_outcome outcome;
+    enum arena_outcome outcome = ARENA_CREATED;
     char path[128], target[128];
 
     fixture_disown(f);

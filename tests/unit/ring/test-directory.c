@@ -180,6 +180,29 @@ static void test_unfinished_claim_of_the_dead_is_completed_by_the_owner(void **s
     assert_int_equal(directory_find(&ring, f->arena, "ann", 3), 0);
 }
 
+static struct fixture *met_fixture;
+
+static void completed_meanwhile(void)
+{
+    reap_dead(met_fixture->arena, NULL, NULL);
+}
+
+static void test_claim_completed_while_another_meets_it_gives_one_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    uint32_t ring, found;
+
+    claimer_dies(f, "directory_claimed", "ann");
+    assert_int_equal(ring_writer_init(&w, f->arena), 0);
+    met_fixture = f;
+    step_at("directory_met", 1, completed_meanwhile);
+    assert_int_equal(directory_claim(&ring, &w, "ann", 3), 0);
+    assert_int_equal(directory_find(&found, f->arena, "ann", 3), 0);
+    assert_int_equal(found, ring);
+    ring_writer_deinit(&w);
+}
+
 static void test_claimer_dead_before_the_claim_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -202,6 +225,7 @@ int main(void)
         WITH_ARENA(test_concurrent_claimers_agree),
         WITH_ARENA(test_unfinished_claim_is_completed_by_the_next_who_needs_it),
         WITH_ARENA(test_unfinished_claim_of_the_dead_is_completed_by_the_owner),
+        WITH_ARENA(test_claim_completed_while_another_meets_it_gives_one_ring),
         WITH_ARENA(test_claimer_dead_before_the_claim_leaves_nothing),
     };
 

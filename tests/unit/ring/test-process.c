@@ -108,6 +108,50 @@ static void test_dead_claim_after_its_padding_is_resolved(void **state)
         dead_claim_at(*state, "tail_claimed", FIXTURE_CAPACITY - 5, 20, help);
 }
 
+static struct {
+    struct fixture *f;
+    struct ring_writer w;
+    struct ring_lease lease;
+} intruder;
+
+static void take_nothing(void *userdata, uint32_t ring)
+{
+    drain_nothing(userdata, ring);
+}
+
+static void count_ring(void *userdata, uint32_t ring)
+{
+    (void)ring;
+    ++*(uint32_t *)userdata;
+}
+
+static void intrude(void)
+{
+    emit_value(&intruder.w, &intruder.lease, 20, 8);
+    doorbell_take(intruder.f->arena, take_nothing, intruder.f); /* its bell is spent now */
+}
+
+static void test_settled_padding_rings_for_what_was_committed_behind_it(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct ring_lease lease = writer_up(&w, f->arena, "ann");
+    struct ring_claim claim;
+    uint32_t rung = 0;
+
+    intruder.f = f;
+    intruder.lease = writer_up(&intruder.w, f->arena, "ann");
+    move_to(f, &w, &lease, FIXTURE_CAPACITY - 5);
+    step_at("padding_claimed", 1, intrude);
+    assert_int_equal(ring_reserve(&claim, &w, &lease, payload_for(20)), 0);
+    doorbell_take(f->arena, count_ring, &rung);
+    assert_int_equal(rung, 1);
+    drain_value(f, lease.ring, 20); /* with the other's claim still open */
+    ring_abandon(&w, &claim);
+    ring_writer_deinit(&w);
+    ring_writer_deinit(&intruder.w);
+}
+
 static void test_committed_record_of_the_dead_is_delivered_though_no_bell_rang(void **state)
 {
     struct fixture *f = *state;
@@ -226,6 +270,7 @@ int main(void)
         WITH_ARENA(test_dead_claim_up_to_the_end_of_the_lap_is_resolved),
         WITH_ARENA(test_dead_padding_at_the_end_of_the_lap_is_resolved),
         WITH_ARENA(test_dead_claim_after_its_padding_is_resolved),
+        WITH_ARENA(test_settled_padding_rings_for_what_was_committed_behind_it),
         WITH_ARENA(test_committed_record_of_the_dead_is_delivered_though_no_bell_rang),
         WITH_ARENA(test_full_ring_of_dead_claims_frees_itself),
         WITH_ARENA(test_living_process_is_not_reaped),

@@ -167,7 +167,7 @@ static void test_readers_may_die_at_any_step_and_the_next_goes_on(void **state)
     }
     assert_true(s.repeats > 0); /* deaths after the hand-over do happen */
     print_message("%u deaths, %llu events, %llu repeated\n", DEATHS,
-        (unsigned long long)(s.kept[0] + s.kept[1]), (unsigned long long)s.repeats);
+        (unsigned long long)s.kept[0] + s.kept[1], (unsigned long long)s.repeats);
 }
 
 int main(int argc, char **argv)

@@ -151,7 +151,7 @@ static void test_user_id_that_does_not_match_its_tag_quarantines_the_ring(void *
     struct fixture *f = *state;
     struct damaged d = three_records(f);
 
-        struct ring_record record;
+    struct ring_record record;
 
     atomic_store(&d.header->user_id[0], 0x626f62); /* bob */
     assert_int_equal(ring_reader_next(&record, f->reader, d.lease.ring), -EUCLEAN);
@@ -199,7 +199,7 @@ static void test_next_reader_gets_what_was_not_released_under_the_same_positions
     struct ring_record first, again;
     uint32_t ring = d.lease.ring;
 
-    first = drain_value(f, ring, 0);
+    drain_value(f, ring, 0);
     release_all(f, ring);
     first = drain_value(f, ring, 1);
     ring_writer_deinit(&d.w);
