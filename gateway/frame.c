@@ -77,6 +77,16 @@ struct frame *frame_new_with_prev(const struct frame *frame, uint64_t prev)
     return copy;
 }
 
+struct frame *frame_new_close(int code, const char *reason)
+{
+    char payload[2 + FRAME_REASON_MAX];
+    size_t len = strnlen(reason, FRAME_REASON_MAX);
+    payload[0] = (char)(code >> 8);
+    payload[1] = (char)code;
+    memcpy(payload + 2, reason, len);
+    return frame_new(FRAME_CLOSE, span_of(payload, 2 + len));
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
     frame->refs++;

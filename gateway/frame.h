@@ -18,6 +18,7 @@ struct frame {
 
 enum frame_opcode {
     FRAME_TEXT = 0x1,
+    FRAME_CLOSE = 0x8,
     FRAME_PING = 0x9,
 };
 
@@ -30,6 +31,10 @@ struct frame *frame_new(enum frame_opcode opcode, struct span payload);
 struct frame *frame_new_event(struct buffer *scratch, const struct event *event, uint64_t prev);
 /* The same event on a view where something else comes before it. */
 struct frame *frame_new_with_prev(const struct frame *frame, uint64_t prev);
+
+/* A Close frame; `reason` is cut to what fits (FRAME_REASON_MAX bytes). */
+struct frame *frame_new_close(int code, const char *reason);
+#define FRAME_REASON_MAX 123
 
 struct frame *frame_ref(struct frame *frame);
 /* Takes NULL. */

@@ -8,11 +8,14 @@
  *   upgrade request that is written here, which it answers. HTTP callbacks other than that hang up.
  * - Frames are written raw, whole and many at once: one lws_write a turn, and only when nothing of
  *   the last one is still buffered inside.
- * - Closing with a code works from the writable and receive callbacks only. A close is therefore
- *   noted, the socket's next writable turn flushes the rest and closes, and a peer that never lets
- *   it be writable is cut off by `linger_until`.
+ * - It gives a connection up as soon as data arrives behind a Close frame it sent, and the reset
+ *   that follows takes our last frames and the close code from the peer. So the Close frame is
+ *   ours as well: written behind everything that waits, after which what the peer still sends is
+ *   read and dropped until its own Close comes, or until `linger_until` for a peer that is gone.
  */
 #include "ws_server.h"
+
+#include "frame.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -26,8 +29,7 @@
 
 #define HEARTBEAT_SECONDS .25
 #define BATCH_BYTES (64u << 10)
-#define LINGER_MS 10000
-#define REASON_MAX 123
+#define LINGER_MS 20000
 #define RECEIVE_CHUNK 1024
 #define SEND_CHUNK (256u << 10)
 
@@ -48,9 +50,9 @@ struct ws_connection {
     struct lws *wsi; /* NULL until the upgrade is through */
     void *owner;
     bool awake;
-    int close_code; /* 0: open */
-    char close_reason[REASON_MAX + 1];
-    uint64_t linger_until; /* monotonic milliseconds */
+    bool closing;              /* nothing of the peer is delivered any more */
+    struct frame *close_frame; /* to be sent when nothing else waits; NULL: sent */
+    uint64_t linger_until;     /* monotonic milliseconds */
     struct list_link closing_link;
     struct buffer message; /* fragments so far */
 };
@@ -72,43 +74,45 @@ void ws_connection_wake(struct ws_connection *connection)
 
 void ws_connection_close(struct ws_connection *connection, int code, const char *reason)
 {
-    if (connection->close_code)
+    if (connection->closing)
         return;
-    connection->close_code = code;
-    snprintf(connection->close_reason, sizeof(connection->close_reason), "%s", reason);
+    connection->closing = true;
+    connection->close_frame = frame_new_close(code, reason);
     connection->linger_until = clock_monotonic_ms() + LINGER_MS;
     list_append(&connection->server->closing, &connection->closing_link);
     buffer_deinit(&connection->message);
     ws_connection_wake(connection);
 }
 
-/* -1 tells libwebsockets to close, after the Close frame it was given. */
-static int finish(struct ws_connection *connection)
+/* What waits for the socket: the owner's frames, and behind the last of them the Close frame. */
+static size_t gather(struct ws_connection *connection)
 {
-    lws_close_reason(connection->wsi, (enum lws_close_status)connection->close_code,
-        (unsigned char *)connection->close_reason, strlen(connection->close_reason));
-    return -1;
+    struct buffer *batch = &connection->server->batch;
+    batch->len = LWS_PRE;
+    connection->server->options.events->on_writable(
+        connection->owner, batch, LWS_PRE + BATCH_BYTES);
+    if (batch->len == LWS_PRE && connection->close_frame) {
+        struct frame *frame = STEAL_POINTER(connection->close_frame);
+        buffer_append(batch, frame->bytes, frame->len);
+        frame_unref(frame);
+    }
+    return batch->len - LWS_PRE;
 }
 
+/* -1 tells libwebsockets to give the connection up. */
 static int handle_writable(struct ws_connection *connection)
 {
-    struct ws_server *server = connection->server;
-    struct buffer *batch = &server->batch;
     connection->awake = false;
     if (lws_partial_buffered(connection->wsi)) {
         ws_connection_wake(connection);
         return 0;
     }
-    batch->len = LWS_PRE;
-    server->options.events->on_writable(connection->owner, batch, LWS_PRE + BATCH_BYTES);
-    size_t len = batch->len - LWS_PRE;
+    size_t len = gather(connection);
     if (!len)
-        return connection->close_code ? finish(connection) : 0;
+        return 0;
     ws_connection_wake(connection);
-    return lws_write(connection->wsi, (unsigned char *)batch->data + LWS_PRE, len, LWS_WRITE_RAW) <
-                   (int)len
-               ? -1
-               : 0;
+    unsigned char *bytes = (unsigned char *)connection->server->batch.data + LWS_PRE;
+    return lws_write(connection->wsi, bytes, len, LWS_WRITE_RAW) < (int)len ? -1 : 0;
 }
 
 static void cut_off_lingerers(struct ws_server *server)
@@ -162,16 +166,17 @@ static void handle_fragment(struct ws_connection *connection, struct span bytes,
     }
 }
 
-static void handle_receive(struct ws_connection *connection, struct lws *wsi, struct span bytes)
+static void handle_receive(struct ws_connection *connection, struct span bytes)
 {
-    if (connection->close_code)
+    if (connection->closing)
         return;
     connection->server->options.events->on_heard(connection->owner);
-    if (lws_frame_is_binary(wsi)) {
+    if (lws_frame_is_binary(connection->wsi)) {
         violation(connection, 4400, "a binary frame where text is due");
         return;
     }
-    bool last = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
+    bool last = lws_is_final_fragment(connection->wsi) &&
+                lws_remaining_packet_payload(connection->wsi) == 0;
     handle_fragment(connection, bytes, last);
 }
 
@@ -184,6 +189,7 @@ static void handle_gone(struct slot *slot)
         return;
     list_remove(&connection->closing_link);
     buffer_deinit(&connection->message);
+    frame_unref(connection->close_frame);
     connection->server->options.events->on_closed(connection->owner);
     free(connection);
 }
@@ -198,33 +204,35 @@ static int handle_established(struct lws *wsi, struct slot *slot)
     return 0;
 }
 
+static int handle_event(
+    struct ws_connection *connection, enum lws_callback_reasons reason, struct span bytes)
+{
+    switch (reason) {
+    case LWS_CALLBACK_SERVER_WRITEABLE: return handle_writable(connection);
+    case LWS_CALLBACK_RECEIVE: handle_receive(connection, bytes); return 0;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return connection->closing ? -1 : 0; /* the answer to ours; theirs is answered for us */
+    default: connection->server->options.events->on_heard(connection->owner); return 0;
+    }
+}
+
 static int on_lws(
     struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct slot *slot = user;
-    struct ws_connection *connection = NULL;
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return strcasecmp(in, "websocket") ? -1 : 0;
     case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
     case LWS_CALLBACK_HTTP: return -1;
     case LWS_CALLBACK_ESTABLISHED: return handle_established(wsi, slot);
+    case LWS_CALLBACK_CLOSED: handle_gone(slot); return 0;
     case LWS_CALLBACK_RECEIVE:
     case LWS_CALLBACK_RECEIVE_PONG:
     case LWS_CALLBACK_SERVER_WRITEABLE:
-    case LWS_CALLBACK_CLOSED: connection = slot->connection; break;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return slot->connection ? handle_event(slot->connection, reason, span_of(in, len)) : -1;
     default: return 0;
     }
-    if (!connection)
-        return reason == LWS_CALLBACK_CLOSED ? 0 : -1;
-    if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
-        return handle_writable(connection);
-    if (reason == LWS_CALLBACK_RECEIVE)
-        handle_receive(connection, wsi, span_of(in, len));
-    else if (reason == LWS_CALLBACK_CLOSED)
-        handle_gone(slot);
-    else
-        connection->server->options.events->on_heard(connection->owner);
-    return 0;
 }
 
 /* Its words about single connections are no news to an operator. */
