@@ -59,8 +59,7 @@ enum verdict lifecycle_check(const struct run *run, const struct event *event)
     case EVENT_AGENT_COMPLETED:
     case EVENT_ERROR_EVENT:
     case EVENT_INTERRUPT_REQUESTED: return VERDICT_LEGAL;
-    case EVENT_INTERRUPT_RESOLVED:
-        return run->state == RUN_WAITING ? VERDICT_LEGAL : VERDICT_NOT_WAITING;
+    case EVENT_INTERRUPT_RESOLVED: return run->interrupts > 0 ? VERDICT_LEGAL : VERDICT_NOT_WAITING;
     case EVENT_NONE:
     case EVENT_AGENT_STARTED:
     case EVENT_RUN_QUEUED:
@@ -127,8 +126,14 @@ int lifecycle_apply(struct run *run, const struct event *event)
     case EVENT_TOOL_COMPLETED:
         return apply_item(&run->tools, event->tool_call_id, false, event->timestamp);
     case EVENT_PARTIAL_RESULT: return apply_partial(run, event);
-    case EVENT_INTERRUPT_REQUESTED: move(run, RUN_WAITING); return 0;
-    case EVENT_INTERRUPT_RESOLVED: move(run, RUN_RUNNING); return 0;
+    case EVENT_INTERRUPT_REQUESTED:
+        run->interrupts++;
+        move(run, RUN_WAITING);
+        return 0;
+    case EVENT_INTERRUPT_RESOLVED:
+        if (--run->interrupts == 0)
+            move(run, RUN_RUNNING);
+        return 0;
     default: return 0;
     }
 }

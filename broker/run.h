@@ -56,6 +56,7 @@ struct run {
     uint64_t deadline_ms;        /* wall clock; 0: none */
     uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
     uint64_t first_seq;          /* its first event: where a restart reads from */
+    unsigned interrupts;         /* requested and not resolved */
     struct list_link tools;      /* struct open_item.link */
     struct list_link texts;      /* struct open_item.link */
     struct list_link user_link;  /* in user.runs */
