@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A batch of the history, and a run's record in it, as a damaged store might hold them. */
+#include "fuzz.h"
+
+#include "history/batch.h"
+#include "run.h"
+#include "user.h"
+
+static void check_section(const struct batch *batch, uint32_t index)
+{
+    struct batch_section section;
+    if (batch_section_at(&section, batch, index) < 0)
+        return;
+    struct buffer out = BUFFER_INIT;
+    const struct batch_read read = {.max_bytes = 4096, .at_least_one = true};
+    (void)batch_read_section(&out, batch, &section, &read);
+    buffer_deinit(&out);
+}
+
+static void check_batch(struct span bytes)
+{
+    struct batch batch;
+    if (batch_open(&batch, bytes) < 0 || batch_check_front(&batch) < 0)
+        return;
+    for (uint32_t i = 0; i < batch.sections; i++)
+        check_section(&batch, i);
+    for (uint32_t i = 0; i < batch.positions; i++) {
+        struct history_position position;
+        batch_position_at(&position, &batch, i);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct user user = {.id = "fuzz"};
+    struct run *run;
+    check_batch(span_of(data, size));
+    if (run_decode(&run, &user, SPAN_LITERAL("r-1"), span_of(data, size)) == 0)
+        run_free(run);
+    return 0;
+}
