@@ -80,7 +80,9 @@ void engine_fail(struct engine *engine, const char *code, struct span message, b
 {
     if (engine_is_over(engine))
         return;
-    log_warn("engine", "run %s of %s fails: %s", engine->run_id, engine->options.agent->name, code);
+    if (engine->state != ENGINE_CANCELLING)
+        log_warn(
+            "engine", "run %s of %s fails: %s", engine->run_id, engine->options.agent->name, code);
     snprintf(engine->ending.code, sizeof(engine->ending.code), "%s", code);
     put_text(&engine->ending.text, message);
     engine->ending.retryable = retryable;
