@@ -137,6 +137,7 @@ static void test_channel_hears_a_peers_last_words_before_it_is_gone(void **state
     assert_int_equal(send_number(&server, 1, 10), -ENOTCONN);
 }
 
+/* A dialer that was dropped may still connect once, so arrivals are not counted here. */
 static void test_channel_serves_one_peer_after_the_other(void **state)
 {
     (void)state;
@@ -144,9 +145,9 @@ static void test_channel_serves_one_peer_after_the_other(void **state)
         assert_int_equal(send_number(&client, 1, 100), 0);
         RUN_UNTIL(server.received == (uint64_t)round);
         channel_reset(client.channel);
-        RUN_UNTIL(server.departures == round);
+        RUN_UNTIL(!channel_connected(server.channel));
         assert_int_equal(channel_dial(client.channel, url), 0);
-        RUN_UNTIL(server.arrivals == round + 1 && channel_connected(client.channel));
+        RUN_UNTIL(channel_connected(server.channel) && channel_connected(client.channel));
     }
 }
 
