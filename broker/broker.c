@@ -32,6 +32,15 @@ static bool commit(struct broker *broker)
     return !broker->stalled;
 }
 
+/* A bounded share; what is left over is taken up in the next turns. */
+static void trim(struct broker *broker)
+{
+    int rc = history_trim(broker->history, clock_wall_ms());
+    broker->trimming = rc > 0;
+    if (rc < 0 && !broker->stalled)
+        log_warn("history", "cannot trim: %s", strerror(-rc));
+}
+
 /*
  * One turn, in order:
  *
@@ -44,6 +53,7 @@ static bool commit(struct broker *broker)
  *  6. release     ring space goes back, writers who wait for it wake up
  *  7. effects     replies and assignments that promised something the commit has kept
  *  8. routing     what is kept may be shown
+ *  9. trimming    when a call about once a second left something over
  *
  * While history cannot be written nothing new is taken in: the rings fill, and emitters feel it.
  * Returns whether there is more to do at once.
@@ -63,7 +73,9 @@ static bool broker_tick(struct broker *broker)
     drain_release(broker->drain);
     effects_release(&broker->effects);
     bool behind = router_flush(&broker->router);
-    return behind || drained > 0;
+    if (broker->trimming)
+        trim(broker);
+    return behind || drained > 0 || broker->trimming;
 }
 
 void broker_run(struct broker *broker)
@@ -123,9 +135,7 @@ static void look_after(struct broker *broker, uint64_t now_ms)
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
     drain_sweep(broker->drain);
-    int rc = history_trim(broker->history, clock_wall_ms());
-    if (rc && !broker->stalled)
-        log_warn("history", "cannot trim: %s", strerror(-rc));
+    trim(broker);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)

@@ -45,6 +45,7 @@ struct broker {
     uint64_t rate_ms;
     bool stalled; /* the last commit failed: nothing is taken in until one succeeds */
     int stalled_by;
+    bool trimming; /* the last call left something over */
     bool stopping;
 };
 

@@ -266,7 +266,7 @@ static int compare_keys(const void *left, const void *right)
 static int call_in_order(const struct map *open,
     int (*callback)(void *context, struct span run_id, struct span record), void *context)
 {
-    _cleanup_free_ const struct staged_record **order = malloc((open->count + 1) * sizeof(*order));
+    _cleanup_free_ const struct staged_record **order = malloc((open->count + 1) * sizeof(void *));
     if (!order)
         return -ENOMEM;
     size_t count = 0;
@@ -276,7 +276,7 @@ static int call_in_order(const struct map *open,
         if (record->open)
             order[count++] = record;
     }
-    qsort(order, count, sizeof(*order), compare_keys);
+    qsort(order, count, sizeof(void *), compare_keys);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = callback(context, record_key(order[i]), record_value(order[i]));

@@ -50,7 +50,7 @@ static int reserve_section(struct staging *staging)
     if (!sections)
         return -ENOMEM;
     staging->sections = sections;
-    struct history_stream **streams = realloc(staging->streams, cap * sizeof(*streams));
+    struct history_stream **streams = realloc(staging->streams, cap * sizeof(void *));
     if (!streams)
         return -ENOMEM;
     staging->streams = streams;

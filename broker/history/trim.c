@@ -47,7 +47,7 @@ static int save_streams(struct trim *trim, const struct batch *batch)
         struct history_stream *stream = streams_find(&trim->history->streams, section.user_id);
         if (!stream)
             return -EIO;
-        buffer_append(&trim->popped, &stream, sizeof(stream));
+        buffer_append(&trim->popped, &stream, sizeof(void *));
         trim->events += section.count;
         uint64_t last = section.first_seq + section.count - 1;
         if (last != stream->committed_head)
@@ -103,8 +103,7 @@ static int delete_batches(struct trim *trim)
         trim->oldest = (struct retained_batch){batch.number, batch.time_ms, entry.value.len};
         if (!over_limit(trim, &trim->oldest))
             return 0;
-        if (trim->batches >= TRIM_BATCHES ||
-            trim->popped.len >= TRIM_SECTIONS * sizeof(struct history_stream *)) {
+        if (trim->batches >= TRIM_BATCHES || trim->popped.len >= TRIM_SECTIONS * sizeof(void *)) {
             trim->more = true;
             return 0;
         }
@@ -161,9 +160,9 @@ static int trim_work(struct store *store, void *context)
 static void apply(const struct trim *trim)
 {
     struct history *history = trim->history;
-    for (size_t at = 0; at < trim->popped.len; at += sizeof(struct history_stream *)) {
+    for (size_t at = 0; at < trim->popped.len; at += sizeof(void *)) {
         struct history_stream *stream;
-        memcpy(&stream, trim->popped.data + at, sizeof(stream));
+        memcpy(&stream, trim->popped.data + at, sizeof(void *));
         index_pop_front(&stream->index);
     }
     history->batches -= trim->batches;
