@@ -23,6 +23,8 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *opt
 
 void dispatch_enqueue(struct dispatch *dispatch, struct run *run)
 {
+    if (!list_empty(&run->queue_link))
+        return;
     list_append(&dispatch->queue, &run->queue_link);
     dispatch->queued++;
 }
@@ -38,8 +40,13 @@ static void dequeue(struct dispatch *dispatch, struct run *run)
 void dispatch_requeue(struct dispatch *dispatch, struct run *run)
 {
     run->placed = false;
+    run->released = false; /* by the worker it is taken from */
     pipeline_move(dispatch->pipeline, run, RUN_QUEUED);
-    list_append(dispatch->queue.next, &run->queue_link);
+    struct list_link *before = dispatch->queue.next;
+    while (before != &dispatch->queue &&
+           run_compare_age(CONTAINER_OF(before, struct run, queue_link), run) < 0)
+        before = before->next;
+    list_append(before, &run->queue_link);
     dispatch->queued++;
     dispatch->counters->runs_requeued++;
 }
@@ -154,7 +161,7 @@ static bool is_of_process(const struct run *run, const void *argument)
     return run->placed && run->process == death->index && run->incarnation == death->incarnation;
 }
 
-static void lose(struct dispatch *dispatch, struct run *run, const struct process_death *death)
+void dispatch_lose(struct dispatch *dispatch, struct run *run, const struct process_death *death)
 {
     if (run->state == RUN_STARTING && run->dispatched) {
         dispatch_requeue(dispatch, run);
@@ -162,8 +169,10 @@ static void lose(struct dispatch *dispatch, struct run *run, const struct proces
     }
     struct closing closing =
         run->state == RUN_CANCELLING && !run->started ? CLOSING_CANCELLED : CLOSING_WORKER_LOST;
-    closing.signal = death->signal;
-    closing.exit_code = death->exit_code;
+    if (death) {
+        closing.signal = death->signal;
+        closing.exit_code = death->exit_code;
+    }
     dispatch->counters->runs_orphaned++;
     closing_end_run(dispatch->pipeline, run, &closing);
 }
@@ -173,7 +182,7 @@ void dispatch_process_died(struct dispatch *dispatch, const struct process_death
     struct buffer found = BUFFER_INIT;
     struct run **runs = collect(dispatch, &found, is_of_process, death);
     for (size_t i = 0; runs && runs[i]; i++)
-        lose(dispatch, runs[i], death);
+        dispatch_lose(dispatch, runs[i], death);
     buffer_deinit(&found);
 }
 

@@ -2,10 +2,10 @@
 #include "recovery.h"
 
 #include "base/log.h"
-#include "closing.h"
 #include "event/codec.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #define PAGE_BYTES (1u << 20)
 
@@ -83,8 +83,7 @@ int recovery_load(const struct recovery *recovery)
         return rc;
     size_t cursor = 0;
     for (struct user *user; (user = map_next(&recovery->users->map, &cursor));) {
-        if (!list_empty(&user->runs))
-            rc = replay_user(recovery, user);
+        rc = list_empty(&user->runs) ? 0 : replay_user(recovery, user);
         if (rc)
             log_error("recovery", "the events of %s cannot be read: %s", user->id, strerror(-rc));
     }
@@ -98,13 +97,16 @@ static void settle_run(const struct recovery *recovery, struct run *run)
     bool alive = run->placed && run->arena_id == recovery->pipeline->arena_id &&
                  processes_alive(recovery->processes, run->process, run->incarnation);
     if (run->state == RUN_QUEUED)
-        dispatch_enqueue(recovery->dispatch, run);
+        dispatch_enqueue(recovery->dispatch, run); /* unless a death has just put it there */
     else if (alive)
         return; /* its worker will say that it still has it */
-    else if (run->state == RUN_STARTING && run->dispatched)
-        dispatch_requeue(recovery->dispatch, run);
     else
-        closing_end_run(recovery->pipeline, run, &CLOSING_WORKER_LOST);
+        dispatch_lose(recovery->dispatch, run, NULL);
+}
+
+static int compare_runs(const void *left, const void *right)
+{
+    return run_compare_age(*(struct run *const *)left, *(struct run *const *)right);
 }
 
 void recovery_settle(const struct recovery *recovery)
@@ -118,6 +120,8 @@ void recovery_settle(const struct recovery *recovery)
         buffer_append(&all, &run, sizeof(struct run *));
     struct run **runs = (struct run **)(void *)all.data;
     size_t count = all.len / sizeof(struct run *);
+    if (count)
+        qsort(runs, count, sizeof(struct run *), compare_runs);
     for (size_t i = 0; i < count; i++)
         settle_run(recovery, runs[i]);
     log_info("recovery", "%zu open runs found, %zu queued", count, recovery->dispatch->queued);

@@ -82,6 +82,16 @@ void run_free(struct run *run)
     free(run);
 }
 
+int run_compare_age(const struct run *a, const struct run *b)
+{
+    if (a->accepted_ms != b->accepted_ms)
+        return a->accepted_ms < b->accepted_ms ? -1 : 1;
+    /* Within one millisecond the numbers in the stream tell one user's runs apart. */
+    if (a->first_seq != b->first_seq)
+        return a->first_seq < b->first_seq ? -1 : 1;
+    return strcmp(a->id, b->id);
+}
+
 struct open_item *run_find_open(const struct list_link *items, struct span id)
 {
     LIST_FOR_EACH(struct open_item, item, items, link)

@@ -77,6 +77,9 @@ void run_set_state(struct run *run, enum run_state to);
 /* Copies an identifier into one of a run's fields; longer ones do not reach a run. */
 void run_set_text(char field[IDENTIFIER_SIZE], struct span text);
 
+/* Below, at or above 0 as `a` was accepted before, with or after `b`. */
+int run_compare_age(const struct run *a, const struct run *b);
+
 struct open_item *run_find_open(const struct list_link *items, struct span id);
 /* -ENOMEM. */
 int run_add_open(struct list_link *items, struct span id, uint64_t now_ms);

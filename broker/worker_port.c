@@ -68,10 +68,8 @@ static void settle_run(struct worker_port *port, struct run *run)
         close_released(port, run);
     else if (!worker || !worker->listed || !is_missing(run, worker))
         return;
-    else if (run->state == RUN_STARTING)
-        dispatch_requeue(port->dispatch, run);
     else
-        closing_end_run(port->dispatch->pipeline, run, &CLOSING_WORKER_LOST);
+        dispatch_lose(port->dispatch, run, NULL);
 }
 
 static void settle_runs(struct worker_port *port)
