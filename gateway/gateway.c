@@ -227,7 +227,8 @@ static int make_host(struct gateway *gateway)
         .fanout = &gateway->fanout,
         .auth = gateway->auth,
         .counters = &gateway->counters,
-        .ping = frame_new(FRAME_PING, SPAN_EMPTY),
+        /* With a payload: libwebsockets does not report the pong to an empty ping. */
+        .ping = frame_new(FRAME_PING, SPAN_LITERAL("?")),
     };
     list_init(&gateway->host.sessions);
     return gateway->host.ping ? 0 : -ENOMEM;

@@ -153,15 +153,32 @@ static bool has_room(const struct session *session)
     return session->outbox.bytes < session->outbox.limit / 2;
 }
 
+/*
+ * Events come in bursts that may be larger than the outbox, so what waits is first offered to the
+ * socket: only a client whose socket takes nothing more is too slow.
+ */
+static int queue_event(struct session *session, struct frame *frame)
+{
+    int rc = outbox_push(&session->outbox, frame);
+    while (rc == -ENOBUFS && ws_connection_flush(session->connection))
+        rc = outbox_push(&session->outbox, frame);
+    return rc;
+}
+
 static void send_event(struct session *session, struct feed_event *item)
 {
     _cleanup_(frame_unrefp) struct frame *own = NULL;
     struct frame *frame = feed_event_frame(session->feed, item);
     if (frame && session->view.prev != item->event->seq - 1)
         frame = own = frame_new_with_prev(frame, session->view.prev);
+    int rc = frame ? queue_event(session, frame) : -ENOMEM;
+    if (rc) {
+        overflow(session, rc);
+        return;
+    }
     session->host->counters->events_queued++;
     view_advance(&session->view, item->event->seq, true);
-    send_frame(session, frame);
+    ws_connection_wake(session->connection);
 }
 
 static void take_event(struct session *session, struct feed_event *item)
@@ -406,6 +423,8 @@ void session_handle_writable(struct session *session, struct buffer *out, size_t
         session->host->counters->bytes_sent += out->len - before;
         session->host->counters->writes++;
     }
+    if (!outbox_empty(&session->outbox))
+        session_handle_heard(session); /* a long queue moves: the peer reads, if slowly */
     if (session->state == SESSION_OPEN && session->view.replaying)
         session_resume(session);
 }

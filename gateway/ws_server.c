@@ -99,20 +99,32 @@ static size_t gather(struct ws_connection *connection)
     return batch->len - LWS_PRE;
 }
 
+/* How many bytes the socket was given; -EAGAIN while it is full, -EPIPE when it is broken. */
+static ssize_t write_batch(struct ws_connection *connection)
+{
+    if (lws_partial_buffered(connection->wsi))
+        return -EAGAIN;
+    size_t len = gather(connection);
+    if (!len)
+        return 0;
+    unsigned char *bytes = (unsigned char *)connection->server->batch.data + LWS_PRE;
+    int put = lws_write(connection->wsi, bytes, len, LWS_WRITE_RAW);
+    return put < (int)len ? -EPIPE : put;
+}
+
 /* -1 tells libwebsockets to give the connection up. */
 static int handle_writable(struct ws_connection *connection)
 {
     connection->awake = false;
-    if (lws_partial_buffered(connection->wsi)) {
+    ssize_t written = write_batch(connection);
+    if (written)
         ws_connection_wake(connection);
-        return 0;
-    }
-    size_t len = gather(connection);
-    if (!len)
-        return 0;
-    ws_connection_wake(connection);
-    unsigned char *bytes = (unsigned char *)connection->server->batch.data + LWS_PRE;
-    return lws_write(connection->wsi, bytes, len, LWS_WRITE_RAW) < (int)len ? -1 : 0;
+    return written == -EPIPE ? -1 : 0;
+}
+
+bool ws_connection_flush(struct ws_connection *connection)
+{
+    return connection->wsi && write_batch(connection) > 0;
 }
 
 static void cut_off_lingerers(struct ws_server *server)

@@ -50,6 +50,11 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
 /* There is something to send: on_writable will be called. Cheap when asked for already. */
 void ws_connection_wake(struct ws_connection *connection);
 /*
+ * Calls on_writable at once, to make room. False when the socket is full. Not to be called from
+ * ws_events.
+ */
+bool ws_connection_flush(struct ws_connection *connection);
+/*
  * Sends what on_writable still gives, then a Close frame with code and reason (at most 123 bytes
  * of it), then closes. A peer that does not read is cut off after a while. Repeated calls do
  * nothing; no message is delivered any more.
