@@ -194,7 +194,6 @@ int history_load(struct history *history, char ret_reason[HISTORY_REASON_SIZE])
     struct load load = {.history = history};
     int rc = load_all(&load);
     if (rc)
-        snprintf(ret_reason, HISTORY_REASON_SIZE, "history cannot be opened: %s (%s)", load.what,
-            strerror(-rc));
+        snprintf(ret_reason, HISTORY_REASON_SIZE, "%s (%s)", load.what, strerror(-rc));
     return rc;
 }

@@ -342,8 +342,7 @@ int store_open(struct store **ret_store, const struct store_options *options,
         if (rc == 0)
             rc = store_env_open(store, &what);
         if (rc)
-            explain(
-                ret_reason, "history in %.120s: %s (%s)", options->directory, what, strerror(-rc));
+            explain(ret_reason, "%s (%s)", what, strerror(-rc));
     }
     if (rc) {
         state_file_close(&store->state);

@@ -82,7 +82,7 @@ struct trial {
 static bool fail_commit(struct fixture *fixture, const struct trial *trial)
 {
     uint64_t head = history_committed_head(fixture_stream(fixture, "ann"));
-    stage_events(fixture, "ann", 300);
+    stage_events(fixture, "ann", 50);
     stage_events(fixture, "bob", 1);
     set_fault(trial->kind, trial->turn);
     int rc = history_commit(fixture->history);
@@ -95,7 +95,7 @@ static bool fail_commit(struct fixture *fixture, const struct trial *trial)
         assert_events(fixture, "ann", 0, head);
     stage_events(fixture, "ann", 10); /* the second try has more in it than the first */
     assert_return_code(history_commit(fixture->history), 0);
-    assert_range(fixture, "ann", 1, head + 310);
+    assert_range(fixture, "ann", 1, head + 60);
     return true;
 }
 
