@@ -44,10 +44,9 @@ static void trim(struct broker *broker)
 /*
  * One turn, in order:
  *
- *  1. deaths      first, so that a dead worker's last words are drained while its records can
- *                 still be told to be its own, and its runs closed behind them
- *  2. drain       what living workers wrote
- *  3. releases    what workers said of their runs, now that all they emitted before is known
+ *  1. deaths      first, so that the drain below brings the dead's last words
+ *  2. drain       what was written
+ *  3. farewells   runs whose process let go of them, once their last words are known
  *  4. placing     queued runs go to whoever has room; staged, so that a crash cannot start twice
  *  5. commit      all of the above, or none of it; what comes below depends on it
  *  6. release     ring space goes back, writers who wait for it wake up
@@ -65,7 +64,7 @@ static bool broker_tick(struct broker *broker)
     if (!broker->stalled) {
         processes_turn(broker->processes, false);
         drained = drain_turn(broker->drain, TURN_BUDGET);
-        worker_port_turn(&broker->worker_port);
+        farewell_turn(&broker->farewell);
         dispatch_place(&broker->dispatch);
     }
     if (!commit(broker))
@@ -135,6 +134,7 @@ static void look_after(struct broker *broker, uint64_t now_ms)
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
     drain_sweep(broker->drain);
+    farewell_sweep(&broker->farewell);
     trim(broker);
 }
 

@@ -29,6 +29,7 @@ struct broker {
     struct workers workers;
     struct effects effects;
     struct dispatch dispatch;
+    struct farewell farewell;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[4];

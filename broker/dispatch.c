@@ -40,7 +40,7 @@ static void dequeue(struct dispatch *dispatch, struct run *run)
 void dispatch_requeue(struct dispatch *dispatch, struct run *run)
 {
     run->placed = false;
-    run->released = false; /* by the worker it is taken from */
+    run->farewell = FAREWELL_NONE;
     pipeline_move(dispatch->pipeline, run, RUN_QUEUED);
     struct list_link *before = dispatch->queue.next;
     while (before != &dispatch->queue &&
@@ -153,37 +153,6 @@ static struct run **collect(
     }
     buffer_append(found, &end, sizeof(struct run *));
     return buffer_error(found) ? NULL : (struct run **)(void *)found->data;
-}
-
-static bool is_of_process(const struct run *run, const void *argument)
-{
-    const struct process_death *death = argument;
-    return run->placed && run->process == death->index && run->incarnation == death->incarnation;
-}
-
-void dispatch_lose(struct dispatch *dispatch, struct run *run, const struct process_death *death)
-{
-    if (run->state == RUN_STARTING && run->dispatched) {
-        dispatch_requeue(dispatch, run);
-        return;
-    }
-    struct closing closing =
-        run->state == RUN_CANCELLING && !run->started ? CLOSING_CANCELLED : CLOSING_WORKER_LOST;
-    if (death) {
-        closing.signal = death->signal;
-        closing.exit_code = death->exit_code;
-    }
-    dispatch->counters->runs_orphaned++;
-    closing_end_run(dispatch->pipeline, run, &closing);
-}
-
-void dispatch_process_died(struct dispatch *dispatch, const struct process_death *death)
-{
-    struct buffer found = BUFFER_INIT;
-    struct run **runs = collect(dispatch, &found, is_of_process, death);
-    for (size_t i = 0; runs && runs[i]; i++)
-        dispatch_lose(dispatch, runs[i], death);
-    buffer_deinit(&found);
 }
 
 /* ---- time */

@@ -59,12 +59,5 @@ void dispatch_requeue(struct dispatch *dispatch, struct run *run);
 void dispatch_enqueue(struct dispatch *dispatch, struct run *run);
 /* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */
 void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reason);
-/*
- * The run's process no longer has it: one that was never started is given to another, others are
- * ended. `death` is NULL when nothing is known of it.
- */
-void dispatch_lose(struct dispatch *dispatch, struct run *run, const struct process_death *death);
-/* The process is gone: its runs are ended as lost, and those never started given to another. */
-void dispatch_process_died(struct dispatch *dispatch, const struct process_death *death);
 /* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so. */
 void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms);

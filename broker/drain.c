@@ -96,17 +96,6 @@ static bool meet_ring(struct drain *drain, const struct ring_record *record)
     return state->user != NULL;
 }
 
-static bool find_origin(
-    struct drain *drain, const struct ring_record *record, struct origin *ret_origin)
-{
-    int process = process_of_owner(drain->options.arena, record->owner);
-    if (process < 0)
-        return false;
-    ret_origin->process = (uint32_t)process;
-    return processes_incarnation(
-        drain->options.processes, (uint32_t)process, &ret_origin->incarnation);
-}
-
 static void refuse(struct drain *drain, enum verdict why)
 {
     drain->options.counters->refused[why]++;
@@ -115,7 +104,7 @@ static void refuse(struct drain *drain, enum verdict why)
 static void take_record(struct drain *drain, const struct ring_record *record)
 {
     struct event event;
-    struct origin origin;
+    const struct origin origin = {record->process, record->incarnation};
     if (!meet_ring(drain, record)) {
         refuse(drain, VERDICT_FOREIGN_USER);
         return;
@@ -131,8 +120,6 @@ static void take_record(struct drain *drain, const struct ring_record *record)
         refuse(drain, VERDICT_FOREIGN_USER);
     else if (event_record_decode(&event, buffer_span(&drain->copy)) < 0)
         refuse(drain, VERDICT_MALFORMED);
-    else if (!find_origin(drain, record, &origin))
-        refuse(drain, VERDICT_FOREIGN_RUN);
     else
         pipeline_push(drain->options.pipeline, state->user, &event, &origin);
 }
@@ -208,6 +195,22 @@ void drain_everything(struct drain *drain)
 {
     while (drain_turn(drain, SIZE_MAX) > 0)
         continue;
+}
+
+struct ring_mark drain_mark(struct drain *drain, const struct user *user)
+{
+    struct ring_mark mark = {0};
+    if (directory_find(&mark.ring, drain->options.arena, user->id, strlen(user->id)) < 0)
+        return mark;
+    mark.set = true;
+    mark.position = ring_reader_tail(drain->reader, mark.ring);
+    return mark;
+}
+
+bool drain_passed(const struct drain *drain, const struct ring_mark *mark)
+{
+    return !mark->set || ring_reader_damage(drain->reader, mark->ring) ||
+           ring_reader_cursor(drain->reader, mark->ring) >= mark->position;
 }
 
 void drain_release(struct drain *drain)

@@ -31,6 +31,10 @@ void drain_free(struct drain *drain);
 size_t drain_turn(struct drain *drain, size_t budget);
 /* Drains until nothing is committed in any ring. */
 void drain_everything(struct drain *drain);
+/* Where the user's ring ends now: everything emitted for the user so far lies before it. */
+struct ring_mark drain_mark(struct drain *drain, const struct user *user);
+/* Whether all before the mark was drained (a ring set aside as damaged brings nothing more). */
+bool drain_passed(const struct drain *drain, const struct ring_mark *mark);
 /* After the commit: gives the drained records' space back. */
 void drain_release(struct drain *drain);
 /* After a sync: tells writers who wait for it that all that was released is durable. */

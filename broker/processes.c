@@ -96,13 +96,6 @@ static void watch(struct watched *watched, const struct process_info *info)
     ev_io_start(watched->processes->loop, &watched->readable);
 }
 
-static void on_reaped(void *userdata, const struct process_reaped *reaped)
-{
-    (void)reaped;
-    struct processes *processes = userdata;
-    processes->events->on_last_words(processes->context);
-}
-
 static void bury(struct processes *processes, uint32_t index, uint64_t incarnation)
 {
     struct watched *watched = &processes->table[index];
@@ -128,10 +121,9 @@ static void look_at(struct processes *processes, const struct process_info *info
         watch(watched, info);
     if (info->live)
         return;
-    /* Known or not, it must be listed while its last words are drained: its records name it. */
     watched->pid = info->pid;
     watched->incarnation = info->incarnation;
-    int rc = process_reap(processes->arena, info->index, on_reaped, processes);
+    int rc = process_reap(processes->arena, info->index, NULL, NULL);
     if (rc == 0)
         bury(processes, info->index, info->incarnation);
     else
@@ -176,8 +168,9 @@ bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t
     return true;
 }
 
-bool processes_alive(const struct processes *processes, uint32_t index, uint64_t incarnation)
+bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation)
 {
-    return index < processes->count && processes->table[index].incarnation == incarnation &&
+    uint64_t holder;
+    return processes_incarnation(processes, index, &holder) && holder == incarnation &&
            process_is_live(processes->arena, index);
 }

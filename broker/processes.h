@@ -12,7 +12,7 @@
 /*
  * The processes that write into the arena, and their deaths. Each is watched by a pidfd, which is
  * readable the moment the process is dead; the arena's lock decides. What the dead process had in
- * flight is taken back by process_reap, during which everything it had committed is drained.
+ * flight is taken back by process_reap.
  */
 struct process_death {
     uint32_t index;
@@ -22,9 +22,7 @@ struct process_death {
 };
 
 struct processes_events {
-    /* The dead process's committed records must be drained now, while its owner ids name it. */
-    void (*on_last_words)(void *context);
-    /* Nothing more comes from it: its runs can be closed. */
+    /* Nothing more is written by it; what it had committed is still to be drained. */
     void (*on_death)(void *context, const struct process_death *death);
 };
 
@@ -42,4 +40,4 @@ void processes_turn(struct processes *processes, bool force);
 /* The incarnation that holds this index, looked up when new; false when nobody does. */
 bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation);
 /* Whether this very process is still alive, by the kernel's word. */
-bool processes_alive(const struct processes *processes, uint32_t index, uint64_t incarnation);
+bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation);

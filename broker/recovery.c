@@ -94,14 +94,11 @@ int recovery_load(const struct recovery *recovery)
 
 static void settle_run(const struct recovery *recovery, struct run *run)
 {
-    bool alive = run->placed && run->arena_id == recovery->pipeline->arena_id &&
-                 processes_alive(recovery->processes, run->process, run->incarnation);
+    run->death_exit_code = -1;
     if (run->state == RUN_QUEUED)
-        dispatch_enqueue(recovery->dispatch, run); /* unless a death has just put it there */
-    else if (alive)
-        return; /* its worker will say that it still has it */
-    else
-        dispatch_lose(recovery->dispatch, run, NULL);
+        dispatch_enqueue(recovery->dispatch, run);
+    else if (!run->placed || run->arena_id != recovery->pipeline->arena_id)
+        farewell_say(recovery->farewell, run, FAREWELL_DIED); /* of another arena: long gone */
 }
 
 static int compare_runs(const void *left, const void *right)
@@ -109,11 +106,9 @@ static int compare_runs(const void *left, const void *right)
     return run_compare_age(*(struct run *const *)left, *(struct run *const *)right);
 }
 
-void recovery_settle(const struct recovery *recovery)
+/* Oldest first, which is the order of the queue. */
+static size_t settle_runs(const struct recovery *recovery)
 {
-    /* Deaths are found here too: each is drained and its runs closed on the way. */
-    processes_turn(recovery->processes, true);
-    drain_everything(recovery->drain);
     struct buffer all = BUFFER_INIT;
     size_t cursor = 0;
     for (struct run *run; (run = map_next(&recovery->pipeline->runs, &cursor));)
@@ -124,6 +119,16 @@ void recovery_settle(const struct recovery *recovery)
         qsort(runs, count, sizeof(struct run *), compare_runs);
     for (size_t i = 0; i < count; i++)
         settle_run(recovery, runs[i]);
-    log_info("recovery", "%zu open runs found, %zu queued", count, recovery->dispatch->queued);
     buffer_deinit(&all);
+    return count;
+}
+
+void recovery_settle(const struct recovery *recovery)
+{
+    processes_turn(recovery->processes, true);
+    size_t found = settle_runs(recovery);
+    farewell_sweep(recovery->farewell);
+    drain_everything(recovery->drain);
+    farewell_turn(recovery->farewell);
+    log_info("recovery", "%zu open runs found, %zu queued", found, recovery->dispatch->queued);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "dispatch.h"
-#include "drain.h"
+#include "farewell.h"
 
 /*
  * What a broker does before it serves anybody: it finds the open runs in history, learns from
@@ -16,6 +15,7 @@ struct recovery {
     struct dispatch *dispatch;
     struct processes *processes;
     struct drain *drain;
+    struct farewell *farewell;
 };
 
 /* Finds the runs. 0, or -errno with what failed in the log. Before the rings are drained. */

@@ -16,6 +16,21 @@ enum run_state {
     RUN_STATE_COUNT,
 };
 
+/* How a process let go of a run. */
+enum farewell_kind {
+    FAREWELL_NONE,
+    FAREWELL_DIED,     /* the process is dead */
+    FAREWELL_RELEASED, /* the worker says that the agent is gone */
+    FAREWELL_MISSING,  /* the worker does not know it */
+};
+
+/* A place in a ring, or none when `set` is false. */
+struct ring_mark {
+    bool set;
+    uint32_t ring;
+    uint64_t position;
+};
+
 /* Something of a run that was begun and not ended: a tool call or a message's text. */
 struct open_item {
     struct list_link link; /* in run.tools or run.texts */
@@ -47,8 +62,11 @@ struct run {
     uint64_t incarnation; /* which of that index's processes */
     uint64_t arena_id;
 
-    uint64_t confirmed; /* serial of the link on which its worker last said it has it */
-    bool released;      /* its worker let go of it: to be closed if no end was drained */
+    uint64_t confirmed;          /* serial of the link on which its worker last said it has it */
+    enum farewell_kind farewell; /* its process let go of it: closed if no end was drained */
+    struct ring_mark mark;       /* up to where its end may still be in its user's ring */
+    int death_signal;
+    int death_exit_code;
     char release_code[IDENTIFIER_SIZE];
     char release_message[IDENTIFIER_SIZE];
 

@@ -160,20 +160,13 @@ static int start_arena(struct broker *broker)
 
 /* ---- phase: the parts, and what they recover */
 
-static void on_last_words(void *context)
-{
-    struct broker *broker = context;
-    drain_everything(broker->drain);
-}
-
 static void on_death(void *context, const struct process_death *death)
 {
     struct broker *broker = context;
-    dispatch_process_died(&broker->dispatch, death);
+    farewell_process_died(&broker->farewell, death);
 }
 
-static const struct processes_events process_events = {
-    .on_last_words = on_last_words, .on_death = on_death};
+static const struct processes_events process_events = {.on_death = on_death};
 
 static int start_intake(struct broker *broker)
 {
@@ -204,6 +197,8 @@ static void make_ports(struct broker *broker)
                                          .workers = &broker->workers,
                                          .effects = &broker->effects,
                                          .counters = &broker->counters});
+    broker->farewell = (struct farewell){
+        .dispatch = &broker->dispatch, .processes = broker->processes, .drain = broker->drain};
     broker->gateways = (struct gateway_port){.users = &broker->users,
         .router = &broker->router,
         .dispatch = &broker->dispatch,
@@ -213,7 +208,7 @@ static void make_ports(struct broker *broker)
     broker->worker_port = (struct worker_port){.workers = &broker->workers,
         .dispatch = &broker->dispatch,
         .processes = broker->processes,
-        .drain = broker->drain};
+        .farewell = &broker->farewell};
     broker->ports[0] = gateway_port_link(&broker->gateways, "gateway");
     broker->ports[1] = gateway_port_link(&broker->gateways, "client");
     broker->ports[2] = worker_port_link(&broker->worker_port);
@@ -227,7 +222,8 @@ static int recover(struct broker *broker)
         .pipeline = &broker->pipeline,
         .dispatch = &broker->dispatch,
         .processes = broker->processes,
-        .drain = broker->drain};
+        .drain = broker->drain,
+        .farewell = &broker->farewell};
     int rc = recovery_load(&recovery);
     if (rc) {
         log_error("start", "the open runs cannot be recovered: %s", strerror(-rc));

@@ -2,7 +2,6 @@
 #include "worker_port.h"
 
 #include "base/log.h"
-#include "closing.h"
 
 #include <errno.h>
 
@@ -45,68 +44,18 @@ static bool is_missing(const struct run *run, const struct worker *worker)
            run->incarnation == worker->incarnation && run->confirmed != worker->link->serial;
 }
 
-static void close_released(struct worker_port *port, struct run *run)
-{
-    char code[IDENTIFIER_SIZE];
-    char message[IDENTIFIER_SIZE];
-    struct closing closing = CLOSING_WORKER_LOST;
-    memcpy(code, run->release_code, sizeof(code)); /* the run is freed by its end */
-    memcpy(message, run->release_message, sizeof(message));
-    if (code[0]) {
-        closing.code = code;
-        closing.message = message;
-        closing.retryable = false;
-        closing.tool_status = "cancelled";
-    }
-    closing_end_run(port->dispatch->pipeline, run, &closing);
-}
-
-static void settle_run(struct worker_port *port, struct run *run)
-{
-    struct worker *worker = workers_find(port->workers, run->process, run->incarnation);
-    if (run->released)
-        close_released(port, run);
-    else if (!worker || !worker->listed || !is_missing(run, worker))
-        return;
-    else
-        dispatch_lose(port->dispatch, run, NULL);
-}
-
-static void settle_runs(struct worker_port *port)
-{
-    const struct map *runs = &port->dispatch->pipeline->runs;
-    struct buffer all = BUFFER_INIT;
-    size_t cursor = 0;
-    for (struct run *run; (run = map_next(runs, &cursor));)
-        buffer_append(&all, &run, sizeof(struct run *));
-    struct run **each = (struct run **)(void *)all.data;
-    for (size_t i = 0; i < all.len / sizeof(struct run *); i++)
-        settle_run(port, each[i]);
-    buffer_deinit(&all);
-}
-
-void worker_port_turn(struct worker_port *port)
-{
-    if (!port->pending)
-        return;
-    port->pending = false;
-    drain_everything(port->drain);
-    settle_runs(port);
-    LIST_FOR_EACH(struct worker, worker, &port->workers->list, workers_link)
-    {
-        worker->announced |= worker->listed;
-        worker->listed = false;
-    }
-}
-
 static void handle_available(
     struct worker_port *port, struct worker *worker, const struct wire_available *message)
 {
     worker->slots += message->slots;
     if (worker->announced)
         return;
-    worker->listed = true;
-    port->pending = true;
+    worker->announced = true;
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&port->dispatch->pipeline->runs, &cursor));) {
+        if (is_missing(run, worker))
+            farewell_say(port->farewell, run, FAREWELL_MISSING);
+    }
 }
 
 static void handle_running(
@@ -131,10 +80,9 @@ static void handle_released(
     struct run *run = own_run(port, worker, message->run_id);
     if (!run)
         return;
-    run->released = true;
     run_set_text(run->release_code, message->code);
     run_set_text(run->release_message, message->message);
-    port->pending = true;
+    farewell_say(port->farewell, run, FAREWELL_RELEASED);
 }
 
 static void on_message(void *context, void *peer, const struct wire_message *message)

@@ -11,8 +11,7 @@ struct worker {
     uint64_t incarnation;
     char *agents;         /* names, one a line; owned */
     uint64_t slots;       /* runs it may still be given */
-    bool announced;       /* its list of runs has been looked at: it may be given more */
-    bool listed;          /* the list is whole, and waits to be looked at */
+    bool announced;       /* it has said which runs it has and how much room */
     uint64_t runs;        /* it has now */
     struct buffer report; /* JSON: what it last said of itself */
     struct list_link workers_link;

@@ -264,7 +264,6 @@ int ring_commit(struct ring_writer *writer, const struct ring_claim *claim)
     if (!writer_has(writer, claim))
         return -EINVAL;
     RING_STEP(payload_written);
-    writer->named = 1;
     return writer_settle(writer, CONTROL_COMMITTED);
 }
 
@@ -324,24 +323,15 @@ int ring_lease_for_user(
     return 0;
 }
 
-/* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
-static void writer_free_slot(struct ring_writer *writer)
-{
-    uint64_t holder = writer->holder;
-
-    atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);
-    atomic_fetch_sub(&writer->arena->writers, 1);
-}
-
 void ring_writer_deinit(struct ring_writer *writer)
 {
     if (!writer->slot || writer->arena->forked)
         return;
     if (writer->claim_open)
         (void)writer_settle(writer, CONTROL_DISCARDED);
-    /* Records that name the slot may not have been read yet: then it is the owner's to free, when
-     * it reaps this process, and `writers` goes on counting it so that the entry stays as well. */
-    if (!writer->named || writer->arena->owner)
-        writer_free_slot(writer);
+    /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
+    uint64_t holder = writer->holder;
+    atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);
+    atomic_fetch_sub(&writer->arena->writers, 1);
     writer->slot = NULL;
 }

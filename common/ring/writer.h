@@ -30,7 +30,6 @@ struct ring_writer {
     uint64_t holder;
     uint32_t owner;
     uint32_t claim_open;
-    uint32_t named;           /* records name the slot */
     struct claim_place place; /* of the open claim */
 };
 
@@ -56,11 +55,7 @@ enum ring_position_kind {
 
 /* Take a slot. -EUSERS: all taken; -ECHILD: forked. */
 int ring_writer_init(struct ring_writer *writer, struct arena *arena);
-/*
- * Give the slot back; an open claim is abandoned. Takes a writer never initialised, if zeroed. A
- * slot that wrote stays taken until the owner has reaped this process, so that what it wrote can
- * still be told to be its own: keep writers and use them again rather than make one per record.
- */
+/* Give the slot back; an open claim is abandoned. Takes a writer never initialised, if zeroed. */
 void ring_writer_deinit(struct ring_writer *writer);
 /* The id in the records of this writer: process_of_owner() of it is this process. */
 uint32_t ring_writer_owner(const struct ring_writer *writer);

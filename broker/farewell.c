@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "farewell.h"
+
+#include "closing.h"
+
+void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind why)
+{
+    if (run->farewell != FAREWELL_NONE)
+        return;
+    run->farewell = why;
+    run->mark = drain_mark(farewell->drain, run->user);
+    farewell->waiting = true;
+}
+
+void farewell_process_died(struct farewell *farewell, const struct process_death *death)
+{
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
+        if (!run->placed || run->process != death->index || run->incarnation != death->incarnation)
+            continue;
+        run->death_signal = death->signal;
+        run->death_exit_code = death->exit_code;
+        farewell_say(farewell, run, FAREWELL_DIED);
+    }
+}
+
+void farewell_sweep(struct farewell *farewell)
+{
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
+        if (!run->placed || processes_alive(farewell->processes, run->process, run->incarnation))
+            continue;
+        run->death_exit_code = -1;
+        farewell_say(farewell, run, FAREWELL_DIED);
+    }
+}
+
+/* ---- what becomes of a run */
+
+static void close_lost(struct farewell *farewell, struct run *run)
+{
+    struct closing closing = CLOSING_WORKER_LOST;
+    if (run->state == RUN_CANCELLING && !run->started)
+        closing = CLOSING_CANCELLED;
+    if (run->farewell == FAREWELL_DIED) {
+        closing.signal = run->death_signal;
+        closing.exit_code = run->death_exit_code;
+    }
+    farewell->dispatch->counters->runs_orphaned++;
+    closing_end_run(farewell->dispatch->pipeline, run, &closing);
+}
+
+/* Its worker says why it never began. */
+static void close_refused(struct farewell *farewell, struct run *run)
+{
+    char code[IDENTIFIER_SIZE];
+    char message[IDENTIFIER_SIZE];
+    memcpy(code, run->release_code, sizeof(code)); /* the run is freed by its end */
+    memcpy(message, run->release_message, sizeof(message));
+    const struct closing closing = {
+        .code = code, .message = message, .tool_status = "cancelled", .exit_code = -1};
+    closing_end_run(farewell->dispatch->pipeline, run, &closing);
+}
+
+static void deal_with(struct farewell *farewell, struct run *run)
+{
+    bool never_begun = run->state == RUN_STARTING && run->dispatched;
+    if (run->farewell == FAREWELL_RELEASED && run->release_code[0])
+        close_refused(farewell, run);
+    else if (run->farewell != FAREWELL_RELEASED && never_begun)
+        dispatch_requeue(farewell->dispatch, run);
+    else
+        close_lost(farewell, run);
+}
+
+void farewell_turn(struct farewell *farewell)
+{
+    if (!farewell->waiting)
+        return;
+    farewell->waiting = false;
+    struct buffer due = BUFFER_INIT; /* runs end while they are dealt with: collected first */
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
+        if (run->farewell == FAREWELL_NONE)
+            continue;
+        if (drain_passed(farewell->drain, &run->mark))
+            buffer_append(&due, &run, sizeof(struct run *));
+        else
+            farewell->waiting = true;
+    }
+    struct run **runs = (struct run **)(void *)due.data;
+    for (size_t i = 0; i < due.len / sizeof(struct run *); i++)
+        deal_with(farewell, runs[i]);
+    buffer_deinit(&due);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "dispatch.h"
+#include "drain.h"
+
+/*
+ * Runs that their process has let go of, by dying, by saying so, or by not knowing them. Such a run
+ * may still have its end in the ring, behind the open claim of a writer that lives. So it is marked
+ * with how far its user's ring reached at that moment, and dealt with once the ring is drained up
+ * to there: if its end was there it is gone by then, else it is closed, or, when it was never
+ * started, given to another worker.
+ */
+struct farewell {
+    struct dispatch *dispatch; /* borrowed, as all here */
+    struct processes *processes;
+    struct drain *drain;
+    bool waiting; /* some run is marked */
+};
+
+/* `why` is not FAREWELL_NONE; a run that is marked already keeps its first mark. */
+void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind why);
+/* For all runs of the process. */
+void farewell_process_died(struct farewell *farewell, const struct process_death *death);
+/* The slow safety net: runs whose process is gone without a death having been seen. */
+void farewell_sweep(struct farewell *farewell);
+/* After a drain: deals with the runs whose last words are known. */
+void farewell_turn(struct farewell *farewell);
