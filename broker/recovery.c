@@ -37,7 +37,7 @@ static void replay_event(const struct recovery *recovery, const struct event *ev
     struct run *run = pipeline_find(recovery->pipeline, event->run_id);
     if (!run || event->seq < run->first_seq)
         return;
-    /* The record has the state; the events have what is open, and whether it started. */
+    /* The record has the state; the events have what is open. */
     enum run_state state = run->state;
     lifecycle_apply(run, event);
     run->state = state;
