@@ -109,8 +109,11 @@ void dispatch_place(struct dispatch *dispatch)
             continue;
         struct worker *worker =
             workers_pick(dispatch->workers, span_of_string(run->agent), run->user->last_process);
-        if (worker)
-            assign(dispatch, run, worker);
+        if (!worker)
+            continue;
+        assign(dispatch, run, worker);
+        if (!any_room(dispatch->workers))
+            return;
     }
 }
 
@@ -166,8 +169,8 @@ struct moment {
 static bool is_unserved(const struct run *run, const struct moment *now)
 {
     uint64_t limit = now->dispatch->config->broker_placement_timeout;
-    return run->state == RUN_QUEUED && limit && now->wall_ms > run->accepted_ms + limit &&
-           !workers_have_agent(now->dispatch->workers, span_of_string(run->agent));
+    return run->state == RUN_QUEUED && limit && run->unserved_ms &&
+           now->monotonic_ms > run->unserved_ms + limit;
 }
 
 static bool is_timed_out(const struct run *run, const struct moment *now)
@@ -225,9 +228,27 @@ static void act(struct dispatch *dispatch, struct run *run, const struct moment 
     }
 }
 
+/* A worker that is just being restarted, or has yet to find a restarted broker, costs no run. */
+static void note_unserved(struct dispatch *dispatch, uint64_t monotonic_ms)
+{
+    const char *agent = "";
+    bool served = false;
+    LIST_FOR_EACH(struct run, run, &dispatch->queue, queue_link)
+    {
+        if (strcmp(agent, run->agent) != 0)
+            served = workers_have_agent(dispatch->workers, span_of_string(run->agent));
+        agent = run->agent;
+        if (served)
+            run->unserved_ms = 0;
+        else if (run->unserved_ms == 0)
+            run->unserved_ms = monotonic_ms;
+    }
+}
+
 void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms)
 {
     const struct moment now = {dispatch, monotonic_ms, wall_ms};
+    note_unserved(dispatch, monotonic_ms);
     struct buffer found = BUFFER_INIT;
     struct run **runs = collect(dispatch, &found, is_due, &now);
     for (size_t i = 0; runs && runs[i]; i++)

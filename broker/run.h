@@ -73,6 +73,7 @@ struct run {
     uint64_t accepted_ms;        /* wall clock */
     uint64_t deadline_ms;        /* wall clock; 0: none */
     uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
+    uint64_t unserved_ms;        /* monotonic: since when no worker has its agent; 0: one does */
     uint64_t first_seq;          /* its first event: where a restart reads from */
     unsigned interrupts;         /* requested and not resolved */
     struct list_link tools;      /* struct open_item.link */
