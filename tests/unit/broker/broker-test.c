@@ -11,20 +11,13 @@
 
 /* ---- up and down */
 
-static void on_last_words(void *context)
-{
-    struct fixture *f = context;
-    drain_everything(f->drain);
-}
-
 static void on_death(void *context, const struct process_death *death)
 {
     struct fixture *f = context;
-    dispatch_process_died(&f->dispatch, death);
+    farewell_process_died(&f->farewell, death);
 }
 
-static const struct processes_events process_events = {
-    .on_last_words = on_last_words, .on_death = on_death};
+static const struct processes_events process_events = {.on_death = on_death};
 
 static struct link_port no_ports[] = {{.role = NULL}};
 
@@ -79,6 +72,8 @@ static void make_dispatch(struct fixture *f)
                                     .workers = &f->workers,
                                     .effects = &f->effects,
                                     .counters = &f->counters});
+    f->farewell =
+        (struct farewell){.dispatch = &f->dispatch, .processes = f->processes, .drain = f->drain};
 }
 
 static void open_all(struct fixture *f)
@@ -163,7 +158,8 @@ struct recovery fixture_recovery(struct fixture *f)
         .pipeline = &f->pipeline,
         .dispatch = &f->dispatch,
         .processes = f->processes,
-        .drain = f->drain};
+        .drain = f->drain,
+        .farewell = &f->farewell};
 }
 
 void fixture_recover(struct fixture *f)
@@ -184,6 +180,7 @@ void fixture_turn(struct fixture *f)
 {
     processes_turn(f->processes, true);
     drain_turn(f->drain, 8192);
+    farewell_turn(&f->farewell);
     dispatch_place(&f->dispatch);
     fixture_commit(f);
     drain_release(f->drain);

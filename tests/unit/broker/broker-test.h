@@ -29,6 +29,7 @@ struct fixture {
     struct links *links;
     struct effects effects;
     struct dispatch dispatch;
+    struct farewell farewell;
     struct link fake_links[8]; /* of workers that are only entries in the table */
     size_t fake_count;
 };

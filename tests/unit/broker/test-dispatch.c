@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets which run, and what becomes of runs when time passes or processes die. */
+#include "broker-test.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+/* Any time that a test starts from: what passes is handed in. */
+#define START_MS 1000000
+
+static struct answer running(struct fixture *f, const char *user, const char *message)
+{
+    struct answer answer = chat(f, user, "t-1", message);
+    assert_null(answer.code);
+    fixture_turn(f);
+    assert_int_equal(push(f, user, started(answer.run_id)), VERDICT_LEGAL);
+    return answer;
+}
+
+static void die(struct fixture *f, uint32_t process, int signal)
+{
+    const struct process_death death = {
+        .index = process, .incarnation = AGENT_INCARNATION, .signal = signal, .exit_code = -1};
+    farewell_process_died(&f->farewell, &death);
+    farewell_turn(&f->farewell);
+}
+
+/* ---- placing */
+
+static void test_run_goes_to_the_worker_with_most_room(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *small = fixture_worker(f, 3, 1, "librarian");
+    struct worker *large = fixture_worker(f, 4, 5, "librarian");
+    struct worker *other = fixture_worker(f, 5, 9, "writer");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "starting");
+    assert_int_equal(small->slots, 1);
+    assert_int_equal(large->slots, 4);
+    assert_int_equal(other->slots, 9);
+    assert_int_equal(fixture_find(f, answer.run_id)->process, 4);
+    assert_int_equal(f->counters.runs_assigned, 1);
+}
+
+static void test_run_goes_where_the_users_last_one_was(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 2, "librarian");
+    struct worker *large = fixture_worker(f, 4, 3, "librarian");
+    chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    large->slots = 1;
+    struct answer second = chat(f, "ann", "t-2", "m-2");
+    fixture_turn(f);
+    assert_int_equal(fixture_find(f, second.run_id)->process, 4);
+}
+
+static void test_worker_whose_runs_are_not_known_yet_gets_none(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 2, "librarian");
+    worker->announced = false;
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "queued");
+    worker->announced = true;
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "starting");
+}
+
+static void test_queue_is_first_come_first_served(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 0, "librarian");
+    struct answer answers[4];
+    const char *const users[] = {"ann", "bob", "cid", "dot"};
+    for (int i = 0; i < 4; i++)
+        answers[i] = chat(f, users[i], "t-1", "m-1");
+    for (int i = 0; i < 4; i++) {
+        worker->slots = 1;
+        fixture_turn(f);
+        for (int j = 0; j < 4; j++)
+            assert_state(f, answers[j].run_id, j <= i ? "starting" : "queued");
+    }
+    assert_int_equal(f->dispatch.queued, 0);
+}
+
+static void test_run_that_cannot_be_placed_holds_nobody_else_up(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 0, "writer");
+    fixture_worker(f, 4, 2, "librarian");
+    struct answer stuck = chat_as(f, &(struct wire_chat_send){.user = SPAN_LITERAL("ann"),
+                                         .thread_id = SPAN_LITERAL("t-1"),
+                                         .message_id = SPAN_LITERAL("m-1"),
+                                         .agent = SPAN_LITERAL("writer"),
+                                         .content = SPAN_LITERAL("1")});
+    struct answer other = chat(f, "bob", "t-1", "m-1");
+    fixture_turn(f);
+    assert_state(f, stuck.run_id, "queued");
+    assert_state(f, other.run_id, "starting");
+}
+
+static void test_run_is_in_history_as_given_before_its_worker_hears_of_it(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 1, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    dispatch_place(&f->dispatch);
+    assert_true(f->effects.entries.len > 0); /* the message waits */
+    fixture_commit(f);
+    struct buffer record = BUFFER_INIT;
+    struct run *run;
+    assert_int_equal(history_find_run(f->history, span_of_string(answer.run_id), &record), 0);
+    assert_int_equal(run_decode(&run, fixture_user(f, "ann"), span_of_string(answer.run_id),
+                         buffer_span(&record)),
+        0);
+    assert_int_equal(run->state, RUN_STARTING);
+    assert_true(run->placed);
+    assert_int_equal(run->process, 3);
+    assert_int_equal(run->incarnation, AGENT_INCARNATION);
+    run_free(run);
+    buffer_deinit(&record);
+}
+
+/* ---- deaths */
+
+static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *first = fixture_worker(f, 3, 1, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    workers_remove(first);
+    die(f, 3, 9);
+    assert_state(f, answer.run_id, "queued");
+    assert_int_equal(f->counters.runs_requeued, 1);
+    fixture_worker(f, 4, 1, "librarian");
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "starting");
+    assert_int_equal(fixture_find(f, answer.run_id)->process, 4);
+    assert_stream(f, "ann", "chat_message run_queued");
+}
+
+static void test_run_taken_back_keeps_its_place_before_younger_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 2, "librarian");
+    struct answer first = chat(f, "ann", "t-1", "m-1");
+    struct answer second = chat(f, "ann", "t-2", "m-2");
+    fixture_turn(f);
+    struct answer third = chat(f, "ann", "t-3", "m-3");
+    fixture_turn(f);
+    workers_remove(worker);
+    die(f, 3, 9);
+    const char *const expected[] = {first.run_id, second.run_id, third.run_id};
+    int at = 0;
+    LIST_FOR_EACH(struct run, run, &f->dispatch.queue, queue_link)
+    assert_string_equal(run->id, expected[at++]);
+    assert_int_equal(at, 3);
+    assert_int_equal(f->dispatch.queued, 3);
+}
+
+static void test_release_that_a_dead_worker_said_does_not_end_the_run_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 1, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    workers_remove(worker);
+    die(f, 3, 9);
+    const struct run *run = fixture_find(f, answer.run_id);
+    assert_int_equal(run->farewell, FAREWELL_NONE);
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "queued");
+}
+
+static void test_death_ends_every_run_of_that_process_and_no_other(void **state)
+{
+    struct fixture *f = *state;
+    const struct origin other = {AGENT_PROCESS, AGENT_INCARNATION + 1};
+    char id[16];
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof(id), "r-%d", i);
+        assert_int_equal(push(f, "ann", started(id)), VERDICT_LEGAL);
+    }
+    assert_int_equal(push_from(f, "ann", started("r-other"), &other), VERDICT_LEGAL);
+    die(f, AGENT_PROCESS, 9);
+    assert_int_equal(f->pipeline.runs.count, 1);
+    assert_state(f, "r-other", "running");
+    assert_int_equal(f->counters.runs_orphaned, 40);
+    fixture_commit(f);
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof(id), "r-%d", i);
+        assert_run_events(f, "ann", id, "agent_started error_event*");
+    }
+}
+
+static void test_cancelled_run_that_never_began_ends_as_cancelled_when_its_worker_dies(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 1, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    cancel_run(f, "ann", answer.run_id);
+    die(f, 3, 9);
+    fixture_commit(f);
+    assert_string_equal(ended_state(f, answer.run_id), "cancelled");
+}
+
+/* ---- time */
+
+static void test_cancel_that_is_not_honoured_is_enforced_after_its_grace(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer answer = running(f, "ann", "m-1");
+    push(f, "ann", tool_event(EVENT_TOOL_EXECUTING, answer.run_id, "c-1"));
+    cancel_run(f, "ann", answer.run_id);
+    uint64_t due = fixture_find(f, answer.run_id)->end_by_ms;
+    dispatch_overdue(&f->dispatch, due - 1, clock_wall_ms());
+    assert_state(f, answer.run_id, "cancelling");
+    dispatch_overdue(&f->dispatch, due, clock_wall_ms());
+    fixture_commit(f);
+    assert_string_equal(ended_state(f, answer.run_id), "cancelled");
+    assert_stream(f, "ann",
+        "chat_message run_queued agent_started tool_executing tool_completed* agent_completed*");
+    assert_int_equal(f->counters.runs_overdue, 1);
+    assert_int_equal(
+        push(f, "ann", event_of(EVENT_AGENT_COMPLETED, answer.run_id)), VERDICT_SEALED);
+}
+
+static void test_run_past_its_deadline_and_grace_is_ended_as_timed_out(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer answer = running(f, "ann", "m-1");
+    uint64_t due = fixture_find(f, answer.run_id)->deadline_ms + f->config.broker_cancel_grace;
+    dispatch_overdue(&f->dispatch, START_MS, due);
+    assert_state(f, answer.run_id, "running");
+    dispatch_overdue(&f->dispatch, START_MS, due + 1);
+    fixture_commit(f);
+    struct kept kept;
+    keep_stream(&kept, f, "ann");
+    const struct event *last = &kept.events[kept.count - 1];
+    assert_int_equal(last->type, EVENT_ERROR_EVENT);
+    assert_int_equal(last->flags, EVENT_FLAG_FATAL | EVENT_FLAG_SYNTHETIC);
+    assert_member(last, "code", "run_timeout");
+    kept_free(&kept);
+    assert_string_equal(ended_state(f, answer.run_id), "failed");
+}
+
+static void test_run_without_a_limit_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    f->config.broker_run_timeout = 0;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer answer = running(f, "ann", "m-1");
+    dispatch_overdue(&f->dispatch, START_MS, UINT64_MAX / 2);
+    assert_state(f, answer.run_id, "running");
+}
+
+static void test_run_whose_agent_stays_away_is_rejected(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 0, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    uint64_t limit = f->config.broker_placement_timeout;
+    workers_remove(worker);
+    dispatch_overdue(&f->dispatch, START_MS, clock_wall_ms());
+    dispatch_overdue(&f->dispatch, START_MS + limit, clock_wall_ms());
+    assert_state(f, answer.run_id, "queued");
+    dispatch_overdue(&f->dispatch, START_MS + limit + 1, clock_wall_ms());
+    fixture_commit(f);
+    assert_string_equal(ended_state(f, answer.run_id), "rejected");
+    assert_int_equal(f->dispatch.queued, 0);
+    struct kept kept;
+    keep_stream(&kept, f, "ann");
+    assert_member(&kept.events[kept.count - 1], "code", "agent_not_found");
+    kept_free(&kept);
+}
+
+static void test_run_that_waited_long_is_not_rejected_the_moment_its_worker_is_away(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *worker = fixture_worker(f, 3, 0, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    uint64_t limit = f->config.broker_placement_timeout;
+    uint64_t later = START_MS + 10 * limit;
+    fixture_find(f, answer.run_id)->accepted_ms -= 10 * limit;
+    dispatch_overdue(&f->dispatch, later, clock_wall_ms());
+    workers_remove(worker);
+    dispatch_overdue(&f->dispatch, later + 100, clock_wall_ms());
+    assert_state(f, answer.run_id, "queued");
+    fixture_worker(f, 4, 0, "librarian");
+    dispatch_overdue(&f->dispatch, later + 200, clock_wall_ms());
+    dispatch_overdue(&f->dispatch, later + 2 * limit, clock_wall_ms());
+    assert_state(f, answer.run_id, "queued");
+}
+
+static void test_run_that_ends_with_its_client_is_stopped_after_a_while_alone(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 2, "librarian");
+    struct answer leaves = chat_as(f, &(struct wire_chat_send){.user = SPAN_LITERAL("ann"),
+                                          .thread_id = SPAN_LITERAL("t-1"),
+                                          .message_id = SPAN_LITERAL("m-1"),
+                                          .on_disconnect = SPAN_LITERAL("cancel"),
+                                          .content = SPAN_LITERAL("1")});
+    struct answer stays = chat(f, "ann", "t-2", "m-2");
+    fixture_turn(f);
+    uint64_t alone = fixture_user(f, "ann")->lonely_since_ms;
+    dispatch_overdue(&f->dispatch, alone + 4000, clock_wall_ms());
+    assert_state(f, leaves.run_id, "starting");
+    dispatch_overdue(&f->dispatch, alone + 6000, clock_wall_ms());
+    assert_state(f, leaves.run_id, "cancelling");
+    assert_state(f, stays.run_id, "starting");
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_up, fixture_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_run_goes_to_the_worker_with_most_room),
+        CASE(test_run_goes_where_the_users_last_one_was),
+        CASE(test_worker_whose_runs_are_not_known_yet_gets_none),
+        CASE(test_queue_is_first_come_first_served),
+        CASE(test_run_that_cannot_be_placed_holds_nobody_else_up),
+        CASE(test_run_is_in_history_as_given_before_its_worker_hears_of_it),
+        CASE(test_run_that_was_not_begun_is_given_to_another_worker),
+        CASE(test_run_taken_back_keeps_its_place_before_younger_ones),
+        CASE(test_release_that_a_dead_worker_said_does_not_end_the_run_taken_back),
+        CASE(test_death_ends_every_run_of_that_process_and_no_other),
+        CASE(test_cancelled_run_that_never_began_ends_as_cancelled_when_its_worker_dies),
+        CASE(test_cancel_that_is_not_honoured_is_enforced_after_its_grace),
+        CASE(test_run_past_its_deadline_and_grace_is_ended_as_timed_out),
+        CASE(test_run_without_a_limit_goes_on),
+        CASE(test_run_whose_agent_stays_away_is_rejected),
+        CASE(test_run_that_waited_long_is_not_rejected_the_moment_its_worker_is_away),
+        CASE(test_run_that_ends_with_its_client_is_stopped_after_a_while_alone),
+    };
+    return cmocka_run_group_tests_name("broker-dispatch", tests, NULL, NULL);
+}
