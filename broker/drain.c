@@ -9,8 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A ring's share of a turn: one busy user must not make the others wait. */
+/* A ring's share of a turn, at most: one busy user must not make the others wait. */
 #define RING_SHARE 512
+/* What is taken in before a commit must come, far below what history takes as one batch. */
+#define BATCH_BYTES (64u << 20)
+/* What a record's event is larger by than its payload, at most: the run's own identifiers. */
+#define EVENT_OVERHEAD 1024
 
 struct ring_state {
     struct user *user; /* of this generation; NULL: not looked up yet */
@@ -35,6 +39,7 @@ struct drain {
     struct ring_list touched;
     struct ring_list unsynced;
     struct buffer copy; /* a record, out of reach of its writer */
+    size_t batch_bytes; /* taken in since the last commit */
 };
 
 static bool lists_new(struct drain *drain, uint32_t count)
@@ -141,8 +146,10 @@ static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
     struct ring_record record;
     size_t taken = 0;
     int rc = 0;
-    while (taken < budget && (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
+    while (taken < budget && drain->batch_bytes < BATCH_BYTES &&
+           (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
         take_record(drain, &record);
+        drain->batch_bytes += record.payload_length + EVENT_OVERHEAD;
         touch(drain, ring, record.end);
         taken++;
     }
@@ -151,7 +158,7 @@ static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
         log_error("drain", "ring %u is damaged and set aside: %s", ring,
             ring_reader_damage(drain->reader, ring));
     }
-    if (taken == budget)
+    if (taken == budget || drain->batch_bytes >= BATCH_BYTES)
         doorbell_mark(drain->options.arena, ring);
     return taken;
 }
@@ -175,26 +182,38 @@ static void stage_positions(struct drain *drain)
     }
 }
 
+/* Rings come in the same order each time: were the first served in full, the last would starve. */
+static size_t fair_share(size_t budget, size_t rings)
+{
+    size_t share = rings ? budget / rings : 0;
+    if (share == 0)
+        return 1;
+    return share < RING_SHARE ? share : RING_SHARE;
+}
+
 size_t drain_turn(struct drain *drain, size_t budget)
 {
     size_t taken = 0;
     drain->news.count = 0;
     doorbell_take(drain->options.arena, note_news, drain);
-    for (size_t i = 0; i < drain->news.count; i++) {
-        size_t left = budget - taken;
-        if (left == 0)
-            doorbell_mark(drain->options.arena, drain->news.rings[i]);
-        else
-            taken += drain_ring(drain, drain->news.rings[i], left < RING_SHARE ? left : RING_SHARE);
-    }
+    size_t share = fair_share(budget, drain->news.count);
+    for (size_t i = 0; i < drain->news.count; i++)
+        taken += drain_ring(drain, drain->news.rings[i], share);
     stage_positions(drain);
     return taken;
 }
 
-void drain_everything(struct drain *drain)
+int drain_everything(struct drain *drain)
 {
-    while (drain_turn(drain, SIZE_MAX) > 0)
-        continue;
+    int rc = 0;
+    while (!rc && drain_turn(drain, SIZE_MAX) > 0) {
+        if (drain->batch_bytes < BATCH_BYTES)
+            continue;
+        rc = history_commit(drain->options.history);
+        if (!rc)
+            drain_release(drain);
+    }
+    return rc;
 }
 
 struct ring_mark drain_mark(struct drain *drain, const struct user *user)
@@ -227,6 +246,7 @@ void drain_release(struct drain *drain)
         }
     }
     drain->touched.count = 0;
+    drain->batch_bytes = 0;
 }
 
 void drain_durable(struct drain *drain)

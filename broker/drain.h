@@ -25,12 +25,14 @@ struct drain_options {
 int drain_new(struct drain **ret_drain, const struct drain_options *options);
 void drain_free(struct drain *drain);
 /*
- * Drains rings that have news, up to `budget` records in all and a fair share of it a ring.
+ * Drains rings that have news: an equal share of `budget` records of each, one at least, until the
+ * batch is full.
  * Returns how many were drained; rings that have more are marked at the doorbell again.
  */
 size_t drain_turn(struct drain *drain, size_t budget);
-/* Drains until nothing is committed in any ring. */
-void drain_everything(struct drain *drain);
+/* Drains until nothing is committed in any ring; commits on the way when a batch is full. What the
+ * commit says, if it failed: then something is left. */
+int drain_everything(struct drain *drain);
 /* Where the user's ring ends now: everything emitted for the user so far lies before it. */
 struct ring_mark drain_mark(struct drain *drain, const struct user *user);
 /* Whether all before the mark was drained (a ring set aside as damaged brings nothing more). */

@@ -123,12 +123,15 @@ static size_t settle_runs(const struct recovery *recovery)
     return count;
 }
 
-void recovery_settle(const struct recovery *recovery)
+int recovery_settle(const struct recovery *recovery)
 {
     processes_turn(recovery->processes, true);
     size_t found = settle_runs(recovery);
     farewell_sweep(recovery->farewell);
-    drain_everything(recovery->drain);
+    int rc = drain_everything(recovery->drain);
+    if (rc)
+        return rc;
     farewell_turn(recovery->farewell);
     log_info("recovery", "%zu open runs found, %zu queued", found, recovery->dispatch->queued);
+    return 0;
 }

@@ -20,5 +20,6 @@ struct recovery {
 
 /* Finds the runs. 0, or -errno with what failed in the log. Before the rings are drained. */
 int recovery_load(const struct recovery *recovery);
-/* Drains, buries, closes, queues. What it writes is committed by the first turn. */
-void recovery_settle(const struct recovery *recovery);
+/* Drains, buries, closes, queues. The caller commits. What a commit on the way says, if it fails.
+ */
+int recovery_settle(const struct recovery *recovery);

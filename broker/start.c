@@ -229,8 +229,9 @@ static int recover(struct broker *broker)
         log_error("start", "the open runs cannot be recovered: %s", strerror(-rc));
         return rc;
     }
-    recovery_settle(&recovery);
-    rc = history_commit(broker->history);
+    rc = recovery_settle(&recovery);
+    if (!rc)
+        rc = history_commit(broker->history);
     if (rc) {
         log_error("start", "history cannot be written: %s", strerror(-rc));
         return rc;
@@ -299,8 +300,9 @@ void broker_stop(struct broker *broker)
 {
     if (broker->control) {
         processes_turn(broker->processes, true);
-        drain_everything(broker->drain);
-        int rc = history_commit(broker->history);
+        int rc = drain_everything(broker->drain);
+        if (!rc)
+            rc = history_commit(broker->history);
         if (rc)
             log_error("stop", "the last events stay in the rings: %s", strerror(-rc));
         else
