@@ -127,7 +127,7 @@ void pipeline_write(struct pipeline *pipeline, struct run *run, struct event *ev
 static bool known_to_history(struct pipeline *pipeline, struct span run_id)
 {
     buffer_clear(&pipeline->record);
-    return history_find_run(pipeline->history, run_id, &pipeline->record) == 0;
+    return history_find_run(pipeline->history, run_id, &pipeline->record) != -ENOENT;
 }
 
 /* A program's own run begins with its agent_started, which carries the context. */

@@ -7,6 +7,8 @@
 #include "base/json_scan.h"
 #include "payload.h"
 
+#include <errno.h>
+
 static void fail(struct answer *answer, const char *code, const char *message, bool retryable)
 {
     answer->code = code;
@@ -56,6 +58,8 @@ static bool answer_repeated(
     struct buffer id = BUFFER_INIT;
     int rc =
         history_find_message(dispatch->users->history, request->user, request->message_id, &id);
+    if (rc && rc != -ENOENT)
+        fail(answer, "internal", "history cannot be read", true);
     if (rc == 0) {
         const struct run *run = pipeline_find(dispatch->pipeline, buffer_span(&id));
         succeed(answer, buffer_span(&id),
@@ -63,7 +67,7 @@ static bool answer_repeated(
         dispatch->counters->requests_repeated++;
     }
     buffer_deinit(&id);
-    return rc == 0;
+    return rc != -ENOENT;
 }
 
 static bool has_room(const struct dispatch *dispatch, const struct user *user)
