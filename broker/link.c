@@ -189,12 +189,14 @@ static void after_send(struct link *link, int rc)
 
 void link_send(struct link *link, const struct wire_message *message)
 {
-    after_send(link, channel_send(link->channel, message));
+    if (!link->failure) /* nothing may arrive behind what was not sent */
+        after_send(link, channel_send(link->channel, message));
 }
 
 void link_send_encoded(struct link *link, struct span bytes)
 {
-    after_send(link, channel_send_encoded(link->channel, bytes));
+    if (!link->failure)
+        after_send(link, channel_send_encoded(link->channel, bytes));
 }
 
 struct link *links_find(struct links *links, uint64_t serial)

@@ -13,6 +13,10 @@ static int on_ready(
     if (hello->process > UINT32_MAX ||
         !processes_incarnation(port->processes, (uint32_t)hello->process, &incarnation))
         return -ESRCH; /* it is not attached to this broker's arena */
+    /* A link that is gone without our knowledge yet must not be given runs. */
+    struct worker *former = workers_find(port->workers, (uint32_t)hello->process, incarnation);
+    if (former)
+        link_drop(former->link, "its process made another link");
     struct worker *worker = workers_add(port->workers, link, hello);
     if (!worker)
         return -ENOMEM;
