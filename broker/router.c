@@ -112,7 +112,9 @@ void router_note(struct router *router, struct user *user, uint64_t seq, struct 
         user->fresh_after = seq - 1;
         list_append(&router->fresh, &user->fresh_link);
     }
-    buffer_append_span(&user->fresh, encoded);
+    /* One beyond what goes into a message is enough to tell that this is read from history. */
+    if (user->fresh.len <= WIRE_PAGE_MAX)
+        buffer_append_span(&user->fresh, encoded);
 }
 
 static void send_events(
