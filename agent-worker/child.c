@@ -50,19 +50,16 @@ static void pipes_close(struct pipes *pipes)
     close_pair(pipes->failure);
 }
 
-static int pipes_open(struct pipes *ret_pipes)
+#define NO_PIPES ((struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}})
+
+static int pipes_open(struct pipes *pipes)
 {
-    struct pipes pipes = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-    if (pipe2(pipes.in, O_CLOEXEC) < 0 || pipe2(pipes.out, O_CLOEXEC) < 0 ||
-        pipe2(pipes.err, O_CLOEXEC) < 0 || pipe2(pipes.failure, O_CLOEXEC) < 0 ||
-        fcntl(pipes.in[1], F_SETFL, O_NONBLOCK) < 0 ||
-        fcntl(pipes.out[0], F_SETFL, O_NONBLOCK) < 0 ||
-        fcntl(pipes.err[0], F_SETFL, O_NONBLOCK) < 0) {
-        int rc = -errno;
-        pipes_close(&pipes);
-        return rc;
-    }
-    *ret_pipes = pipes;
+    if (pipe2(pipes->in, O_CLOEXEC) < 0 || pipe2(pipes->out, O_CLOEXEC) < 0 ||
+        pipe2(pipes->err, O_CLOEXEC) < 0 || pipe2(pipes->failure, O_CLOEXEC) < 0 ||
+        fcntl(pipes->in[1], F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(pipes->out[0], F_SETFL, O_NONBLOCK) < 0 ||
+        fcntl(pipes->err[0], F_SETFL, O_NONBLOCK) < 0)
+        return -errno;
     return 0;
 }
 
@@ -154,28 +151,43 @@ static void wait_for_pid(pid_t pid)
         ;
 }
 
-int child_spawn(struct child *ret_child, const struct program *program)
+/* Waits for exec and opens the pidfd; on failure there is no process left. */
+static int settle(int *ret_pid_fd, pid_t pid, struct pipes *pipes)
 {
-    struct pipes pipes;
-    int rc = pipes_open(&pipes);
+    close(steal_fd(&pipes->failure[1]));
+    int rc = wait_for_exec(pipes->failure[0]);
+    int pid_fd = rc < 0 ? -1 : pidfd_open(pid, 0);
+    if (!rc && pid_fd < 0) {
+        rc = -errno;
+        kill(-pid, SIGKILL);
+    }
+    if (rc < 0)
+        wait_for_pid(pid);
+    else
+        *ret_pid_fd = pid_fd;
+    return rc;
+}
+
+static int spawn(struct child *ret_child, const struct program *program, struct pipes *pipes)
+{
+    int pid_fd;
+    int rc = pipes_open(pipes);
     if (rc < 0)
         return rc;
-    pid_t pid = fork_child(program, &pipes);
-    rc = pid < 0 ? (int)pid : 0;
-    close(steal_fd(&pipes.failure[1]));
-    if (!rc) {
-        rc = wait_for_exec(pipes.failure[0]);
-        int pid_fd = rc ? -1 : pidfd_open(pid, 0);
-        if (!rc && pid_fd < 0) {
-            rc = -errno;
-            kill(-pid, SIGKILL);
-        }
-        if (rc)
-            wait_for_pid(pid);
-        else
-            *ret_child = (struct child){pid, pid_fd, steal_fd(&pipes.in[1]),
-                steal_fd(&pipes.out[0]), steal_fd(&pipes.err[0])};
-    }
+    pid_t pid = fork_child(program, pipes);
+    if (pid < 0)
+        return (int)pid;
+    rc = settle(&pid_fd, pid, pipes);
+    if (!rc)
+        *ret_child = (struct child){pid, pid_fd, steal_fd(&pipes->in[1]), steal_fd(&pipes->out[0]),
+            steal_fd(&pipes->err[0])};
+    return rc;
+}
+
+int child_spawn(struct child *ret_child, const struct program *program)
+{
+    struct pipes pipes = NO_PIPES;
+    int rc = spawn(ret_child, program, &pipes);
     pipes_close(&pipes);
     return rc;
 }

@@ -234,7 +234,7 @@ bool json_plain_string(struct span *ret_text, struct span value)
 bool json_identifier(char ret_id[IDENTIFIER_SIZE], struct span value)
 {
     struct buffer text = BUFFER_INIT;
-    bool valid = json_string(&text, value) && identifier_valid(buffer_span(&text));
+    bool valid = json_string(&text, value) && text.data && identifier_valid(buffer_span(&text));
     if (valid) {
         memcpy(ret_id, text.data, text.len);
         ret_id[text.len] = '\0';

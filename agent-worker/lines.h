@@ -10,7 +10,8 @@
 struct lines {
     struct buffer *bytes; /* borrowed; only appended to by others */
     size_t max;           /* the longest line, without its newline */
-    size_t scanned;       /* no newline before this */
+    size_t start;         /* of the next line; what is before has been dropped */
+    size_t scanned;       /* no newline between `start` and this */
 };
 
 /* The line's newline (and a carriage return before it) is not part of the span.

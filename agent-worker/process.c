@@ -20,8 +20,6 @@
 #include <stdlib.h>
 
 #define READ_BYTES 65536
-/* Of one process in one turn of the loop, so that none keeps the others waiting. */
-#define READS_PER_TURN 4
 #define STDERR_READ_BYTES 8192
 
 struct process {
@@ -161,25 +159,19 @@ static void read_rest(struct process *process)
     tell_exit(process);
 }
 
-static void read_output(struct process *process)
-{
-    for (int i = 0; i < READS_PER_TURN && !process->out_ended && !process->paused; i++) {
-        ssize_t got = read_some(process->child.out, &process->out);
-        if (got == 0)
-            end_output(process);
-        if (got <= 0)
-            return;
-        process->events->on_output(process->context);
-    }
-}
-
+/* One read a turn of the loop, so that a process that writes a lot keeps no other waiting. */
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop;
     (void)events;
     struct process *process = watcher->data;
-    if (!process->exited)
-        read_output(process);
+    if (process->exited || process->paused)
+        return;
+    ssize_t got = read_some(process->child.out, &process->out);
+    if (got > 0)
+        process->events->on_output(process->context);
+    else if (got == 0)
+        end_output(process);
 }
 
 /* False when nothing more can be read now. */

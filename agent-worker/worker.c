@@ -43,9 +43,29 @@ static const struct supervisor_events supervisor_events = {
 
 /* ---- the link's events */
 
+static struct arena_file arena_file(const struct worker *worker)
+{
+    char path[PATHS_MAX];
+    struct stat info;
+    if (paths_join(path, worker->arena_dir, "arena") < 0 || stat(path, &info) < 0)
+        return (struct arena_file){0};
+    return (struct arena_file){info.st_dev, info.st_ino};
+}
+
+/* Whether the arena we write to is still the one others find under its name. */
+static bool arena_is_current(const struct worker *worker)
+{
+    struct arena_file now = arena_file(worker);
+    return now.device == worker->arena.device && now.inode == worker->arena.inode;
+}
+
 static void on_ready(void *context)
 {
     struct worker *worker = context;
+    if (!arena_is_current(worker)) {
+        worker->emitter_lost = true; /* this broker knows another process by our index */
+        return;
+    }
     struct supervisor *supervisor = &worker->supervisor;
     size_t max = worker->config->worker_max_runs;
     size_t taken = supervisor_count(supervisor);
@@ -91,22 +111,6 @@ static const struct broker_link_events link_events = {
     .on_ready = on_ready, .on_assign = on_assign, .on_cancel = on_cancel, .on_kill = on_kill};
 
 /* ---- attaching */
-
-static struct arena_file arena_file(const struct worker *worker)
-{
-    char path[PATHS_MAX];
-    struct stat info;
-    if (paths_join(path, worker->arena_dir, "arena") < 0 || stat(path, &info) < 0)
-        return (struct arena_file){0};
-    return (struct arena_file){info.st_dev, info.st_ino};
-}
-
-/* Whether the arena we write to is still the one others find under its name. */
-static bool arena_is_current(const struct worker *worker)
-{
-    struct arena_file now = arena_file(worker);
-    return now.device == worker->arena.device && now.inode == worker->arena.inode;
-}
 
 static int make_link(struct worker *worker)
 {

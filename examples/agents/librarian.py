@@ -105,14 +105,15 @@ def question_of(params):
 
 
 def quote_of(passage, hit):
-    """The paragraph that was found, whole, as it stands in the file; cut when it is long."""
-    lines = passage["text"].splitlines()
-    paragraph = []
-    for line in lines[hit["line"] - passage["line"]:]:
-        if not line.strip():
-            break
-        paragraph.append(line.strip())
-    words = " ".join(paragraph).split()
+    """The paragraph that was found, or the row of a table, as it stands in the file; cut when it
+    is long."""
+    lines = [line.strip() for line in passage["text"].splitlines()[hit["line"] - passage["line"]:]]
+    if lines and lines[0].startswith("|"):
+        words = " – ".join(filter(None, map(str.strip, lines[0].strip("|").split("|")))).split()
+    else:
+        paragraph = itertools.takewhile(
+            lambda line: line and not line.startswith(("|", "#", "```")), lines)
+        words = " ".join(paragraph).split()
     return " ".join(words[:QUOTE_WORDS]) + (" …" if len(words) > QUOTE_WORDS else "")
 
 
@@ -128,8 +129,8 @@ def say_passages(worker, hits, passages):
     worker.say(f"I found {places} that speak to this.\n\n")
     for hit, passage in zip(hits, passages):
         under = f", under “{hit['heading']}”" if hit["heading"] else ""
-        worker.say(f"**{hit['file']}**, line {hit['line']}{under}:\n\n")
-        worker.say(f"> {quote_of(passage, hit)}\n\n")
+        worker.say(f"{hit['file']}, line {hit['line']}{under}:\n")
+        worker.say(f"    {quote_of(passage, hit)}\n\n")
 
 
 def answer(worker, question):

@@ -82,19 +82,29 @@ def words_of(text):
 
 
 def paragraphs_of(text):
-    """(line number, heading it stands under, text) of each paragraph."""
-    heading, start, lines = "", 1, []
+    """(line number, heading it stands under, text) of each paragraph; a row of a table is one by
+    itself, code between fences is none."""
+    heading, start, lines, fenced = "", 1, [], False
     for number, line in enumerate(text.splitlines() + [""], 1):
-        if line.startswith("#"):
+        line = line.strip()
+        fence = line.startswith("```")
+        if line.startswith("#") and not fenced:
             heading = line.lstrip("#").strip()
-            line = ""
-        if line.strip():
-            if not lines:
-                start = number
-            lines.append(line.strip())
-        elif lines:
+        row = line.startswith("|")
+        if lines and (not line or row or fence or line.startswith("#")):
             yield start, heading, " ".join(lines)
             lines = []
+        if fence:
+            fenced = not fenced
+        elif row and not fenced and line.strip("|-: "):
+            yield number, heading, plain_row(line)
+        elif line and not row and not fenced and not line.startswith("#"):
+            start = start if lines else number
+            lines.append(line)
+
+
+def plain_row(line):
+    return " – ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
 
 
 class Index:
@@ -120,10 +130,13 @@ class Index:
         return math.log(1 + (len(self.paragraphs) - having + 0.5) / (having + 0.5))
 
     def score(self, counts, query):
+        """BM25, times the share of the question's words that are there at all."""
         length = sum(counts.values())
         held_back = K1 * (1 - B + B * length / self.usual_length)
-        return sum(self.weight(word) * counts[word] * (K1 + 1) / (counts[word] + held_back)
-                   for word in query if word in counts)
+        there = [word for word in query if word in counts]
+        return len(there) / (len(query) or 1) * sum(
+            self.weight(word) * counts[word] * (K1 + 1) / (counts[word] + held_back)
+            for word in there)
 
     def search(self, query, limit):
         wanted = set(words_of(query))

@@ -206,9 +206,17 @@ static void test_a_killed_run_emits_nothing_more(void **state)
 static void test_a_run_past_its_deadline_times_out(void **state)
 {
     struct bench *bench = *state;
-    bench->run_deadline_ms = 300;
+    bench->run_deadline_ms = 3000; /* long enough to get going on a busy machine */
     const char *events = bench_run(bench, "slow", "\"{\\\"steps\\\":100000}\"");
     assert_fails_with(events, "run_timeout");
+}
+
+static void test_a_run_that_passes_its_deadline_before_it_starts_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    bench->run_deadline_ms = 1;
+    assert_string_equal(bench_run(bench, "silent-at-start", HELLO), "");
+    assert_string_equal(bench->refusal.code, "run_timeout");
 }
 
 /* ---- tools */
@@ -314,6 +322,7 @@ int main(int argc, char **argv)
         TEST(test_cancel_before_the_agent_is_up_ends_the_run_as_cancelled),
         TEST(test_a_killed_run_emits_nothing_more),
         TEST(test_a_run_past_its_deadline_times_out),
+        TEST(test_a_run_that_passes_its_deadline_before_it_starts_is_refused),
         TEST(test_a_result_too_large_for_an_event_reaches_the_agent),
         TEST(test_every_way_a_tool_fails_has_its_code),
         TEST(test_a_full_ring_holds_one_run_back_and_no_other),
