@@ -85,7 +85,6 @@ static const char *type_of(struct span name)
         {".js", "text/javascript; charset=utf-8"},
         {".css", "text/css; charset=utf-8"},
         {".svg", "image/svg+xml"},
-        {".svg", "image/svg+xml"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
         size_t len = strlen(types[i].suffix);
