@@ -42,5 +42,4 @@ void check_sockets(struct checks *checks);
 void check_key(struct checks *checks);
 
 /* checks_live.c: a running node. */
-void check_broker(struct checks *checks);
-void check_gateway(struct checks *checks);
+void check_running_node(struct checks *checks);

@@ -8,26 +8,25 @@
 #include <errno.h>
 #include <jansson.h>
 
-void check_broker(struct checks *checks)
+/* What the broker says of itself; false after complaining, when it cannot be asked. */
+static bool ask_broker(struct checks *checks, struct buffer *out)
 {
     char socket[PATHS_MAX];
-    struct buffer answer = BUFFER_INIT;
     if (paths_join(socket, checks->folders.run_dir, WIRE_CONTROL_SOCKET) < 0)
-        return;
+        return false;
     if (folders_probe_socket(socket) != SOCKET_ANSWERED) {
         checks_add(checks, CHECK_WARN, "broker", "start a node: ringside up",
             "no broker listens on %s", socket);
-        return;
+        return false;
     }
-    int rc = control_query(&answer, checks->folders.run_dir, "status", "");
+    int rc = control_query(out, checks->folders.run_dir, "status", "");
     if (rc)
         checks_add(checks, CHECK_FAIL, "broker",
-            "look at its log; is it of the same version? kill it, and `ringside up` starts it "
-            "again",
+            "look at its log; is it of the same version? killed, `ringside up` starts it again",
             "%s: listens, but does not answer: %s", socket, strerror(-rc));
     else
         checks_add(checks, CHECK_OK, "broker", NULL, "%s: answers", socket);
-    buffer_deinit(&answer);
+    return rc == 0;
 }
 
 /* Where a gateway of this machine is reached that listens on `host`. */
@@ -51,31 +50,70 @@ static void check_health(struct checks *checks, const char *host, unsigned port)
     }
 }
 
-void check_gateway(struct checks *checks)
+/* The port that is configured, when no gateway says that it has it. */
+static void check_port(struct checks *checks)
 {
-    const struct config *config = checks->config;
-    const char *host = reachable_host(config->gateway_host);
-    unsigned port = (unsigned)config->gateway_port;
+    static const char advice[] =
+        "another program has the port: stop it, or choose another with --gateway-port";
+    const char *host = reachable_host(checks->config->gateway_host);
+    unsigned port = (unsigned)checks->config->gateway_port;
     struct http_probe probe;
     if (port == 0) {
-        checks_add(checks, CHECK_OK, "gateway", NULL, "gateway.port is 0: any free port will do");
+        checks_add(checks, CHECK_OK, "port", NULL, "gateway.port is 0: any free port will do");
         return;
     }
     switch (http_probe(&probe, host, port, "/health/live")) {
     case HTTP_PROBE_NOBODY:
-        checks_add(checks, CHECK_OK, "gateway", NULL, "port %u on %s is free", port, host);
+        checks_add(checks, CHECK_OK, "port", NULL, "port %u on %s is free", port, host);
         break;
     case HTTP_PROBE_SILENT:
-        checks_add(checks, CHECK_FAIL, "gateway",
-            "another program has the port: stop it, or choose another with --gateway-port",
+        checks_add(checks, CHECK_FAIL, "port", advice,
             "port %u on %s is taken by something that does not speak HTTP", port, host);
         break;
     case HTTP_PROBE_ANSWERED:
-        if (probe.status == 404)
-            checks_add(checks, CHECK_FAIL, "gateway",
-                "another program has the port: stop it, or choose another with --gateway-port",
-                "port %u on %s is taken by another web server", port, host);
-        else
-            check_health(checks, host, port);
+        checks_add(checks, CHECK_WARN, "port", advice,
+            "port %u on %s is taken by a web server that is no gateway of this node", port, host);
     }
+}
+
+static bool is_gateway_at(const json_t *report, const struct config *config)
+{
+    return json_integer_value(json_object_get(report, "port")) == (json_int_t)config->gateway_port;
+}
+
+/* Each gateway that the broker knows, where it says that it listens. */
+static void check_gateways(struct checks *checks, const json_t *status)
+{
+    const json_t *gateways = json_object_get(status, "gateways");
+    bool has_port = false;
+    for (size_t i = 0; i < json_array_size(gateways); i++) {
+        const json_t *report = json_object_get(json_array_get(gateways, i), "report");
+        const char *host = json_string_value(json_object_get(report, "host"));
+        json_int_t port = json_integer_value(json_object_get(report, "port"));
+        if (host && port > 0 && port < 65536)
+            check_health(checks, reachable_host(host), (unsigned)port);
+        has_port = has_port || is_gateway_at(report, checks->config);
+    }
+    if (!has_port)
+        check_port(checks);
+}
+
+static void check_workers(struct checks *checks, const json_t *status)
+{
+    size_t count = json_array_size(json_object_get(status, "workers"));
+    checks_add(checks, count ? CHECK_OK : CHECK_FAIL, "workers",
+        count ? NULL : "look at their log; without one no run can start", "%zu connected", count);
+}
+
+void check_running_node(struct checks *checks)
+{
+    struct buffer answer = BUFFER_INIT;
+    json_t *status = NULL;
+    if (ask_broker(checks, &answer)) {
+        status = json_loadb(answer.data ? answer.data : "", answer.len, 0, NULL);
+        check_workers(checks, status);
+    }
+    check_gateways(checks, status);
+    json_decref(status);
+    buffer_deinit(&answer);
 }

@@ -17,8 +17,7 @@ static void check_all(struct checks *checks)
     check_key(checks);
     check_arena(checks);
     check_sockets(checks);
-    check_broker(checks);
-    check_gateway(checks);
+    check_running_node(checks);
 }
 
 static enum cli_status examine(const struct config *config, bool json)

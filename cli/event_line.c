@@ -11,6 +11,12 @@
 
 #define COLOUR_RESET "\x1b[0m"
 #define COLOUR_DIM "\x1b[2m"
+/* "12:00:00.000  partial_result   " */
+#define HEAD_WIDTH 31
+#define RUN_SHOWN 8
+/* The columns of flowing text where no terminal says, and the fewest that make sense. */
+#define FLOW_WIDTH 80
+#define FLOW_LEAST 20
 
 struct event_view event_view_of(FILE *out, bool json)
 {
@@ -187,19 +193,26 @@ static void append_cut(struct buffer *out, size_t width, size_t used, struct spa
     }
 }
 
+/* Time, run and type; returns the columns they take. */
+static size_t append_head(
+    struct buffer *out, const struct event_view *view, const struct event *event)
+{
+    size_t start = out->len;
+    struct span run = event->run_id;
+    append_time(out, event->timestamp);
+    if (run.len > RUN_SHOWN) /* identifiers differ at their end */
+        run = span_of(run.data + run.len - RUN_SHOWN, RUN_SHOWN);
+    if (view->with_run)
+        buffer_printf(out, "  %-*.*s", RUN_SHOWN, SPAN_ARG(run));
+    buffer_printf(out, "  %-15s  ", event_type_name(event->type));
+    return out->len - start;
+}
+
 static void append_line(
     struct buffer *out, const struct event_view *view, const struct event *event)
 {
     struct buffer text = BUFFER_INIT;
-    size_t start = out->len;
-    append_time(out, event->timestamp);
-    if (view->with_run)
-        buffer_printf(out, "  %-*.*s", 8, event->run_id.len > 8 ? 8 : (int)event->run_id.len,
-            event->run_id.len > 8 ? event->run_id.data + event->run_id.len - 8
-            : event->run_id.data  ? event->run_id.data
-                                  : "");
-    buffer_printf(out, "  %-15s  ", event_type_name(event->type));
-    size_t used = out->len - start;
+    size_t used = append_head(out, view, event);
     event_text_append(&text, event);
     if (event->flags & EVENT_FLAG_SYNTHETIC)
         buffer_append_string(&text, "  (by the broker)");
@@ -209,13 +222,76 @@ static void append_line(
     buffer_deinit(&text);
 }
 
-void event_line_append(
-    struct buffer *out, const struct event_view *view, const struct event *event, uint64_t prev)
+/* ---- flowing text */
+
+static bool flows(const struct event *event)
 {
-    if (!view->json) {
-        append_line(out, view, event);
-        return;
+    return event->type == EVENT_PARTIAL_RESULT && event->message_id.len > 0 &&
+           event->message_id.len < IDENTIFIER_SIZE;
+}
+
+void event_line_end(struct buffer *out, struct event_view *view)
+{
+    if (view->column)
+        buffer_append_char(out, '\n');
+    view->column = 0;
+}
+
+static void break_line(struct buffer *out, struct event_view *view, size_t indent)
+{
+    buffer_printf(out, "\n%*s", (int)indent, "");
+    view->column = indent;
+}
+
+/* Appends words, breaking the line before one that does not fit. */
+static void append_flow(
+    struct buffer *out, struct event_view *view, size_t indent, struct span text)
+{
+    size_t width = view->width > indent + FLOW_LEAST ? view->width : indent + FLOW_WIDTH;
+    for (size_t at = 0; at < text.len;) {
+        size_t len = 1, columns = 1;
+        while (at + len < text.len && text.data[at + len] != ' ') {
+            columns += ((unsigned char)text.data[at + len] & 0xc0) != 0x80;
+            len++;
+        }
+        if (view->column + columns > width && view->column > indent) {
+            break_line(out, view, indent);
+            if (text.data[at] == ' ') {
+                at++, len--, columns--;
+            }
+        }
+        buffer_append(out, text.data + at, len);
+        view->column += columns;
+        at += len;
     }
-    event_frame_append(out, event, prev, NULL);
-    buffer_append_char(out, '\n');
+}
+
+static void append_text_event(
+    struct buffer *out, struct event_view *view, const struct event *event)
+{
+    struct buffer text = BUFFER_INIT;
+    size_t indent = HEAD_WIDTH + (view->with_run ? RUN_SHOWN + 2 : 0);
+    event_text_append(&text, event);
+    if (text.len && (!view->column || !span_is(event->message_id, view->flow))) {
+        event_line_end(out, view);
+        view->column = append_head(out, view, event);
+        memcpy(view->flow, event->message_id.data, event->message_id.len);
+        view->flow[event->message_id.len] = '\0';
+    }
+    append_flow(out, view, indent, buffer_span(&text));
+    buffer_deinit(&text);
+}
+
+void event_line_append(
+    struct buffer *out, struct event_view *view, const struct event *event, uint64_t prev)
+{
+    if (view->json) {
+        event_frame_append(out, event, prev, NULL);
+        buffer_append_char(out, '\n');
+    } else if (flows(event)) {
+        append_text_event(out, view, event);
+    } else {
+        event_line_end(out, view);
+        append_line(out, view, event);
+    }
 }

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 
 #define LOCK_FILE "up.lock"
+/* __SO_ACCEPTCON among the flags of /proc/net/unix. */
+#define LISTENING 0x10000u
 
 static int explain(char ret_why[FOLDERS_WHY_SIZE], int rc, const char *path, const char *hint)
 {
@@ -140,6 +142,27 @@ bool folders_locked(const struct folders *folders, int *ret_pid)
 
 /* ---- sockets */
 
+/*
+ * Whether the kernel lists a listener bound to `path`. Asked before connecting, since a listener
+ * of nng that is connected to and left without a greeting stops accepting for a while.
+ */
+static bool is_listened_on(const char *path)
+{
+    char line[PATHS_MAX + 128];
+    FILE *list = fopen("/proc/net/unix", "re");
+    bool found = false;
+    while (list && !found && fgets(line, sizeof(line), list)) {
+        unsigned flags;
+        int at = 0;
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at > 0)
+            found = (flags & LISTENING) && strcmp(line + at, path) == 0;
+    }
+    if (list)
+        fclose(list);
+    return found;
+}
+
 enum socket_state folders_probe_socket(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -147,6 +170,9 @@ enum socket_state folders_probe_socket(const char *path)
     if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode) ||
         strlen(path) >= sizeof(address.sun_path))
         return SOCKET_NONE;
+    if (is_listened_on(path))
+        return SOCKET_ANSWERED;
+    /* Nobody, or a path under another name: a refusal proves which. */
     strcpy(address.sun_path, path);
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)

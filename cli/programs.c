@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct place {
@@ -56,8 +57,9 @@ int program_find(char ret_path[PATHS_MAX], enum program_index program)
         return rc;
     if (access(ret_path, X_OK) == 0)
         return 0;
-    if (access(built, X_OK) < 0)
+    _cleanup_free_ char *real = access(built, X_OK) == 0 ? realpath(built, NULL) : NULL;
+    if (!real)
         return -ENOENT;
-    memcpy(ret_path, built, sizeof(built));
-    return 0;
+    int len = snprintf(ret_path, PATHS_MAX, "%s", real);
+    return len < 0 || len >= PATHS_MAX ? -ENAMETOOLONG : 0;
 }

@@ -152,11 +152,41 @@ static void note_column(struct columns *columns, const char *name)
         columns->names[columns->count++] = name;
 }
 
+/* A row's own members have columns, and the plain ones of the objects among them. */
+static void note_columns(struct columns *columns, const json_t *row, bool nested)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)row, name, value)
+    {
+        if (!json_is_object(value))
+            note_column(columns, name);
+        else if (!nested)
+            note_columns(columns, value, true);
+    }
+}
+
+static const json_t *find_cell(const json_t *row, const char *column)
+{
+    const char *name;
+    json_t *value;
+    const json_t *own = json_object_get(row, column);
+    if (own && !json_is_object(own))
+        return own;
+    json_object_foreach((json_t *)(uintptr_t)row, name, value)
+    {
+        const json_t *inner = json_object_get(value, column);
+        if (inner && !json_is_object(inner))
+            return inner;
+    }
+    return NULL;
+}
+
 static void append_cell(
     struct buffer *cell, const struct columns *columns, size_t column, const json_t *row)
 {
     buffer_clear(cell);
-    const json_t *value = json_object_get(row, columns->names[column]);
+    const json_t *value = find_cell(row, columns->names[column]);
     if (value)
         table_append_value(cell, columns->names[column], value);
 }
@@ -164,11 +194,8 @@ static void append_cell(
 static void measure(struct columns *columns, const json_t *rows)
 {
     struct buffer cell = BUFFER_INIT;
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const char *name;
-        json_t *value;
-        json_object_foreach(json_array_get(rows, i), name, value) note_column(columns, name);
-    }
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        note_columns(columns, json_array_get(rows, i), false);
     for (size_t column = 0; column < columns->count; column++) {
         buffer_clear(&cell);
         append_name(&cell, columns->names[column]);

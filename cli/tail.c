@@ -96,6 +96,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     char cursor[STREAM_CURSOR_SIZE];
     (void)loop, (void)events;
     stream_cursor(tail->stream, cursor);
+    if (tail->view.column)
+        putchar('\n');
     if (!tail->view.json && cursor[0])
         fprintf(stderr, "\nringside tail: go on later with --cursor %s\n", cursor);
     leave(tail, CLI_DONE);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a person types and gets back: the status and the line on stderr. */
+#include "cli.h"
+
+#include "unit.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char scratch[64];
+static char said[16384];    /* on stderr */
+static char printed[16384]; /* on stdout */
+
+static int make_scratch(void **state)
+{
+    (void)state;
+    char path[96];
+    strcpy(scratch, "/tmp/ringside-verbs-XXXXXX");
+    if (!mkdtemp(scratch))
+        return -1;
+    unsetenv("RINGSIDE_CONFIG");
+    snprintf(path, sizeof(path), "%s/run", scratch);
+    setenv("RINGSIDE_RUN_DIR", path, 1);
+    snprintf(path, sizeof(path), "%s/data", scratch);
+    return setenv("RINGSIDE_DATA_DIR", path, 1);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+    (void)status, (void)kind, (void)at;
+    return remove(path);
+}
+
+static int remove_scratch(void **state)
+{
+    (void)state;
+    return nftw(scratch, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+struct capture {
+    int target;
+    int saved;
+    int file;
+};
+
+static struct capture capture_begin(int target)
+{
+    struct capture capture = {.target = target, .saved = dup(target)};
+    capture.file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    assert_true(capture.saved >= 0 && capture.file >= 0);
+    dup2(capture.file, target);
+    return capture;
+}
+
+static void capture_end(const struct capture *capture, char *ret_text, size_t size)
+{
+    dup2(capture->saved, capture->target);
+    ssize_t len = pread(capture->file, ret_text, size - 1, 0);
+    ret_text[len > 0 ? len : 0] = '\0';
+    close(capture->saved);
+    close(capture->file);
+}
+
+/* `words` ends with NULL. */
+static enum cli_status type(const char *const *words)
+{
+    char *argv[16] = {(char *)(uintptr_t) "ringside"};
+    int argc = 1;
+    for (; *words; words++)
+        argv[argc++] = (char *)(uintptr_t)*words;
+    fflush(stdout);
+    struct capture out = capture_begin(STDOUT_FILENO), err = capture_begin(STDERR_FILENO);
+    enum cli_status status = cli_run(argc, argv);
+    fflush(stdout);
+    fflush(stderr);
+    capture_end(&err, said, sizeof(said));
+    capture_end(&out, printed, sizeof(printed));
+    return status;
+}
+
+#define TYPE(...) type((const char *[]){__VA_ARGS__, NULL})
+
+static void assert_usage(enum cli_status status, const char *line)
+{
+    assert_int_equal(status, CLI_USAGE);
+    if (!strstr(said, line))
+        fail_msg("expected \"%s\" in: %s", line, said);
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+    assert_string_equal(printed, "");
+}
+
+static void test_help_teaches_every_verb(void **state)
+{
+    (void)state;
+    static const char *const verbs[] = {"up", "token", "run", "tail", "status", "doctor"};
+    assert_int_equal(TYPE("--help"), CLI_DONE);
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        assert_non_null(strstr(printed, verbs[i]));
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        assert_int_equal(TYPE(verbs[i], "--help"), CLI_DONE);
+        assert_non_null(strstr(printed, "Examples:\n"));
+        assert_non_null(strstr(printed, "Exit status:\n"));
+        assert_string_equal(said, "");
+    }
+    assert_int_equal(TYPE("help", "run"), CLI_DONE);
+    assert_non_null(strstr(printed, "Usage: ringside run [FLAG…] TEXT\n"));
+}
+
+static void test_version_is_one_line(void **state)
+{
+    (void)state;
+    assert_int_equal(TYPE("--version"), CLI_DONE);
+    assert_string_equal(printed, "ringside " RINGSIDE_VERSION "\n");
+}
+
+static void test_wrong_verb_gets_the_nearest(void **state)
+{
+    (void)state;
+    assert_usage(TYPE("statsu"), "there is no verb \"statsu\"; did you mean \"status\"?");
+    assert_usage(TYPE("dance"), "there is no verb \"dance\"; ringside --help lists them");
+    assert_usage(type((const char *[]){NULL}), "which verb?");
+}
+
+static void test_wrong_arguments_are_usage_errors_of_one_line(void **state)
+{
+    (void)state;
+    assert_usage(TYPE("token"), "ringside token: needs --user NAME");
+    assert_usage(TYPE("token", "--user", "a b"), "ringside token: --user: needs 1 to 127");
+    assert_usage(TYPE("token", "--user", "a", "--ttl", "5"), "--ttl: \"5\" is not a duration");
+    assert_usage(TYPE("token", "--usr", "a"), "--usr: unknown option; did you mean --user?");
+    assert_usage(TYPE("token", "a"), "ringside token: a: takes no such argument");
+    assert_usage(TYPE("run"), "ringside run: needs the text to send");
+    assert_usage(TYPE("run", "--thread", "a b", "x"), "ringside run: --thread: needs 1 to 127");
+    assert_usage(TYPE("run", "--agent", "", "x"), "ringside run: --agent: needs 1 to 127");
+    assert_usage(TYPE("run", "\xff"), "ringside run: the text is not valid UTF-8");
+    assert_usage(TYPE("tail", "--cursor", "7"), "--cursor: \"7\" is neither \"start\" nor");
+    assert_usage(TYPE("tail", "--cursor", "e.x"), "--cursor: \"e.x\" is neither");
+    assert_usage(TYPE("up", "--workers", "-1"), "--workers: \"-1\" is not a whole number");
+    assert_usage(TYPE("up", "--workers", "257"), "--workers: \"257\" is not a whole number");
+    assert_usage(TYPE("up", "--port", "65536"), "--port: \"65536\" is not a whole number");
+    assert_usage(TYPE("status", "--config", "/no/such"), "/no/such: cannot be read");
+}
+
+static void test_node_that_is_not_there_is_status_3(void **state)
+{
+    (void)state;
+    assert_int_equal(TYPE("status"), CLI_UNREACHABLE);
+    assert_non_null(strstr(said, "ringside status: no node answers in "));
+    assert_int_equal(TYPE("run", "x"), CLI_UNREACHABLE);
+    assert_int_equal(TYPE("tail"), CLI_UNREACHABLE);
+    assert_string_equal(printed, "");
+}
+
+static void test_token_is_one_line_and_its_key_private(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat status;
+    assert_int_equal(TYPE("token", "--user", "demo"), CLI_DONE);
+    assert_string_equal(said, "");
+    char *newline = strchr(printed, '\n');
+    assert_non_null(newline);
+    assert_string_equal(newline, "\n");
+    *newline = '\0';
+    assert_int_equal(strspn(printed, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789-_."),
+        strlen(printed));
+    snprintf(path, sizeof(path), "%s/data/token.key", scratch);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void test_token_with_a_key_that_others_read_is_refused(void **state)
+{
+    (void)state;
+    char path[128];
+    assert_int_equal(TYPE("token", "--user", "demo"), CLI_DONE);
+    snprintf(path, sizeof(path), "%s/data/token.key", scratch);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(TYPE("token", "--user", "demo"), CLI_FAILED);
+    assert_non_null(strstr(said, "chmod 600"));
+    assert_string_equal(printed, "");
+}
+
+static void test_up_without_its_programs_says_which(void **state)
+{
+    (void)state;
+    assert_int_equal(TYPE("up", "--port", "0"), CLI_FAILED);
+    assert_non_null(strstr(said, "ringside up: there is no program "));
+    assert_non_null(strstr(said, "/ringside-broker; install it beside this one\n"));
+}
+
+static void test_doctor_fails_when_something_is_wrong(void **state)
+{
+    (void)state;
+    assert_int_equal(TYPE("doctor", "--json"), CLI_FAILED);
+    assert_non_null(strstr(printed, "{\"check\":\"programs\",\"level\":\"fail\""));
+    assert_int_equal(TYPE("doctor"), CLI_FAILED);
+    assert_non_null(strstr(printed, "fail  programs       ringside-broker: not found\n"));
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
+    const struct CMUnitTest tests[] = {
+        CASE(test_help_teaches_every_verb),
+        CASE(test_version_is_one_line),
+        CASE(test_wrong_verb_gets_the_nearest),
+        CASE(test_wrong_arguments_are_usage_errors_of_one_line),
+        CASE(test_node_that_is_not_there_is_status_3),
+        CASE(test_token_is_one_line_and_its_key_private),
+        CASE(test_token_with_a_key_that_others_read_is_refused),
+        CASE(test_up_without_its_programs_says_which),
+        CASE(test_doctor_fails_when_something_is_wrong),
+    };
+    return cmocka_run_group_tests_name("cli-verbs", tests, NULL, NULL);
+}
