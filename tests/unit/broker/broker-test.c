@@ -166,7 +166,7 @@ void fixture_recover(struct fixture *f)
 {
     const struct recovery recovery = fixture_recovery(f);
     assert_return_code(recovery_load(&recovery), 0);
-    recovery_settle(&recovery);
+    assert_return_code(recovery_settle(&recovery), 0);
     fixture_commit(f);
     drain_release(f->drain);
 }
