@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway.h"
 
+#include "port_claim.h"
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -155,14 +157,15 @@ static void raise_descriptor_limit(const struct config *config)
 
 static int make_names(struct gateway *gateway)
 {
-    char folder[PATHS_MAX];
-    int rc = paths_run_dir(folder, gateway->config->node_run_dir);
+    int rc = paths_run_dir(gateway->run_dir, gateway->config->node_run_dir);
+    if (!rc)
+        rc = paths_make_dir(gateway->run_dir);
     if (rc) {
-        log_error("gateway", "node.run_dir: %s", strerror(-rc));
+        log_error("gateway", "node.run_dir %s: %s", gateway->run_dir, strerror(-rc));
         return rc;
     }
     snprintf(gateway->control_url, sizeof(gateway->control_url), "ipc://%s/" WIRE_CONTROL_SOCKET,
-        folder);
+        gateway->run_dir);
     snprintf(gateway->name, sizeof(gateway->name), "gateway-%d", (int)getpid());
     return 0;
 }
@@ -201,6 +204,15 @@ static int make_sockets(struct gateway *gateway)
     return rc;
 }
 
+static const char *listen_problem(int rc)
+{
+    switch (rc) {
+    case -EINVAL: return "gateway.host is no address of this machine";
+    case -EADDRINUSE: return "another program has it; choose another gateway.port";
+    default: return strerror(-rc);
+    }
+}
+
 static int make_listener(struct gateway *gateway)
 {
     static const struct http_server_events events = {
@@ -208,14 +220,15 @@ static int make_listener(struct gateway *gateway)
         .on_gone = front_handle_gone,
     };
     const struct config *config = gateway->config;
-    int rc = http_server_new(&gateway->http, gateway->loop, config->gateway_host,
-        (uint16_t)config->gateway_port, &events, gateway);
+    uint16_t port = (uint16_t)config->gateway_port;
+    gateway->port_claim = port ? port_claim(gateway->run_dir, config->gateway_host, port) : -1;
+    int rc = port && gateway->port_claim < 0 ? gateway->port_claim : 0;
+    if (!rc)
+        rc = http_server_new(
+            &gateway->http, gateway->loop, config->gateway_host, port, &events, gateway);
     if (rc)
-        log_error("gateway", "cannot listen on %s port %llu: %s", config->gateway_host,
-            (unsigned long long)config->gateway_port,
-            rc == -EINVAL       ? "gateway.host is no address of this machine"
-            : rc == -EADDRINUSE ? "another program has it; choose another gateway.port"
-                                : strerror(-rc));
+        log_error("gateway", "cannot listen on %s port %u: %s", config->gateway_host,
+            (unsigned)port, listen_problem(rc));
     return rc;
 }
 

@@ -4,6 +4,8 @@
 #include "http_server.h"
 #include "session.h"
 
+#include "base/paths.h"
+
 /* One gateway: all its parts, made in order and torn down in the opposite one. */
 struct gateway {
     struct ev_loop *loop;
@@ -15,7 +17,9 @@ struct gateway {
     struct session_host host;
     struct ws_server *sockets;
     struct http_server *http;
+    char run_dir[PATHS_MAX];
     char control_url[600];
+    int port_claim; /* see port_claim.h; kept until the process ends */
     char name[64];
     uint64_t started_at; /* monotonic milliseconds */
     bool announced;      /* "ready PORT" was written */

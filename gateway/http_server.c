@@ -317,19 +317,19 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* ---- listening */
 
-static int listen_on(const struct addrinfo *address)
+static int listen_on(const struct addrinfo *address, bool shared)
 {
     int yes = 1;
     _cleanup_close_ int fd =
         socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0) ||
         bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
         return -errno;
     return steal_fd(&fd);
 }
 
-static int open_listener(const char *host, uint16_t port)
+static int open_listener(const char *host, uint16_t port, bool shared)
 {
     char service[8];
     struct addrinfo *addresses = NULL;
@@ -338,9 +338,15 @@ static int open_listener(const char *host, uint16_t port)
     snprintf(service, sizeof(service), "%u", (unsigned)port);
     if (getaddrinfo(*host ? host : NULL, service, &hints, &addresses) != 0)
         return -EINVAL;
-    int fd = listen_on(addresses);
+    int fd = listen_on(addresses, shared);
     freeaddrinfo(addresses);
     return fd;
+}
+
+int http_server_probe(const char *host, uint16_t port)
+{
+    _cleanup_close_ int fd = open_listener(host, port, false);
+    return fd < 0 ? fd : 0;
 }
 
 static uint16_t bound_port(int fd)
@@ -356,7 +362,7 @@ static uint16_t bound_port(int fd)
 int http_server_new(struct http_server **ret_server, struct ev_loop *loop, const char *host,
     uint16_t port, const struct http_server_events *events, void *context)
 {
-    int fd = open_listener(host, port);
+    int fd = open_listener(host, port, true);
     if (fd < 0)
         return fd;
     struct http_server *server = calloc(1, sizeof(*server));
