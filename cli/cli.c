@@ -88,15 +88,14 @@ enum cli_status cli_run(int argc, char **argv)
     return help ? verb->run(2, explain) : verb->run(argc - 1, argv + 1);
 }
 
-bool cli_load(struct config *ret_config, const struct config_program *program, int argc,
-    char **argv, const char **operands, enum cli_status *ret_status)
+enum cli_status cli_load(struct config *ret_config, const struct config_program *program, int argc,
+    char **argv, const char **operands)
 {
     enum config_action action = config_load(ret_config, program, argc, argv, operands);
     if (action == CONFIG_RUN)
-        return true;
+        return CLI_GO_ON;
     config_deinit(ret_config);
-    *ret_status = action == CONFIG_EXIT_DONE ? CLI_DONE : CLI_USAGE;
-    return false;
+    return action == CONFIG_EXIT_DONE ? CLI_DONE : CLI_USAGE;
 }
 
 enum cli_status cli_fail(enum cli_status status, const char *verb, const char *format, ...)

@@ -9,6 +9,7 @@ enum cli_status {
     CLI_FAILED = 1,
     CLI_USAGE = 2,
     CLI_UNREACHABLE = 3,
+    CLI_GO_ON = -1, /* of cli_load: nothing has been decided yet */
 };
 
 /* For config_program.exit_statuses. */
@@ -38,9 +39,9 @@ enum cli_status verb_doctor(int argc, char **argv);
 /* Finds the verb in argv[1] and runs it, or explains the verbs. */
 enum cli_status cli_run(int argc, char **argv);
 
-/* config_load for a verb. True: go on. False: leave with *ret_status (config holds nothing). */
-bool cli_load(struct config *ret_config, const struct config_program *program, int argc,
-    char **argv, const char **operands, enum cli_status *ret_status);
+/* config_load for a verb: CLI_GO_ON, or the status to leave with; `config` holds nothing then. */
+enum cli_status cli_load(struct config *ret_config, const struct config_program *program, int argc,
+    char **argv, const char **operands);
 /* One line on stderr, "ringside VERB: …"; returns `status`. What, why, what to do. */
 enum cli_status cli_fail(enum cli_status status, const char *verb, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

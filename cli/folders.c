@@ -93,7 +93,7 @@ static int read_pid(int fd)
 {
     char text[16] = "";
     ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
-    return len > 0 ? atoi(text) : 0;
+    return len > 0 ? (int)strtol(text, NULL, 10) : 0;
 }
 
 static void write_pid(int fd)
@@ -142,9 +142,22 @@ bool folders_locked(const struct folders *folders, int *ret_pid)
 
 /* ---- sockets */
 
+/* Whether a line of /proc/net/unix is a listener bound to `path`. */
+static bool is_listener(char *line, const char *path)
+{
+    /* Num RefCount Protocol Flags Type St Inode Path */
+    char *rest = line, *field = NULL;
+    unsigned long flags = 0;
+    for (int i = 0; i < 7 && (field = strsep(&rest, " ")); i += *field != '\0') {
+        if (i == 3 && *field)
+            flags = strtoul(field, NULL, 16);
+    }
+    return rest && (flags & LISTENING) && strcmp(rest, path) == 0;
+}
+
 /*
  * Whether the kernel lists a listener bound to `path`. Asked before connecting, since a listener
- * of nng that is connected to and left without a greeting stops accepting for a while.
+ * of nng that is connected to and left without a greeting stops accepting.
  */
 static bool is_listened_on(const char *path)
 {
@@ -152,11 +165,8 @@ static bool is_listened_on(const char *path)
     FILE *list = fopen("/proc/net/unix", "re");
     bool found = false;
     while (list && !found && fgets(line, sizeof(line), list)) {
-        unsigned flags;
-        int at = 0;
         line[strcspn(line, "\n")] = '\0';
-        if (sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &at) == 1 && at > 0)
-            found = (flags & LISTENING) && strcmp(line + at, path) == 0;
+        found = is_listener(line, path);
     }
     if (list)
         fclose(list);

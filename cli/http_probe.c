@@ -5,12 +5,15 @@
 
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #define PATIENCE_SECONDS 3
 #define ANSWER_SIZE 4096
+/* "HTTP/1.1 200 OK" */
+#define STATUS_LINE "HTTP/1."
 
 static int reach(const char *host, unsigned port)
 {
@@ -73,8 +76,9 @@ enum http_probe_result http_probe(
     if (send(fd, request, (size_t)len, MSG_NOSIGNAL) != len)
         return HTTP_PROBE_SILENT;
     read_headers(fd, answer, sizeof(answer));
-    if (sscanf(answer, "HTTP/1.%*1[01] %3d", &ret_probe->status) != 1)
+    if (strncmp(answer, STATUS_LINE, strlen(STATUS_LINE)) != 0)
         return HTTP_PROBE_SILENT;
+    ret_probe->status = (int)strtol(answer + strlen(STATUS_LINE) + strlen("1 "), NULL, 10);
     read_server(ret_probe, answer);
     return HTTP_PROBE_ANSWERED;
 }

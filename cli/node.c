@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/value.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -190,13 +191,14 @@ static void begin_group(struct node *node, int group)
 /* "ready 8080": what the gateway listens on. */
 static void learn_port(struct node *node, struct span line)
 {
-    unsigned port = 0;
     char text[64];
+    uint64_t port;
     snprintf(text, sizeof(text), "%.*s", SPAN_ARG(line));
-    if (node->port || sscanf(text, "ready %u", &port) != 1 || port == 0 || port > 65535)
+    if (node->port || strncmp(text, "ready ", 6) != 0 || config_parse_number(text + 6, &port) < 0 ||
+        port == 0 || port > 65535)
         return;
-    node->port = port;
-    snprintf(node->port_text, sizeof(node->port_text), "%u", port);
+    node->port = (unsigned)port;
+    snprintf(node->port_text, sizeof(node->port_text), "%u", node->port);
 }
 
 static void on_member_ready(void *context, struct child *child, struct span line)

@@ -330,11 +330,11 @@ enum cli_status verb_run(int argc, char **argv)
             "  3  the node cannot be reached\n",
     };
     struct config config;
-    enum cli_status status;
     const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
     if (!operands)
         return cli_fail(CLI_FAILED, "run", "out of memory");
-    if (cli_load(&config, &program, argc, argv, operands, &status)) {
+    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    if (status == CLI_GO_ON) {
         status = run_as_asked(&config, &flags, operands);
         config_deinit(&config);
     }

@@ -71,8 +71,8 @@ enum cli_status verb_status(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    enum cli_status status;
-    if (!cli_load(&config, &program, argc, argv, NULL, &status))
+    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    if (status != CLI_GO_ON)
         return status;
     status = ask(&config, json != NULL);
     config_deinit(&config);

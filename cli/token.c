@@ -48,8 +48,8 @@ enum cli_status verb_token(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    enum cli_status status;
-    if (!cli_load(&config, &program, argc, argv, NULL, &status))
+    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    if (status != CLI_GO_ON)
         return status;
     status = make_token(&config, user, ttl);
     config_deinit(&config);

@@ -257,8 +257,8 @@ enum cli_status verb_up(int argc, char **argv)
         .export_flags = true,
     };
     struct up up = {.status = CLI_DONE};
-    enum cli_status status;
-    if (!cli_load(&up.config, &program, argc, argv, NULL, &status))
+    enum cli_status status = cli_load(&up.config, &program, argc, argv, NULL);
+    if (status != CLI_GO_ON)
         return status;
     status = start_as_asked(&up, &flags);
     config_deinit(&up.config);

@@ -10,9 +10,8 @@ struct scan {
     struct arguments *arguments;
     const struct config_program *program;
     struct problems *problems;
-    int argc;
-    char **argv;
-    int at;
+    const struct command_line *line;
+    int at; /* the next argument */
 };
 
 /* "--name=VALUE" taken apart; '_' counts as '-' in names. */
@@ -39,8 +38,8 @@ static const char *take_value(struct scan *scan, const struct flag *flag)
 {
     if (flag->value)
         return flag->value;
-    if (scan->at < scan->argc)
-        return scan->argv[scan->at++];
+    if (scan->at < scan->line->argc)
+        return scan->line->argv[scan->at++];
     problems_add(scan->problems, "--%s: needs a value behind it", flag->name);
     return NULL;
 }
@@ -137,28 +136,28 @@ static void read_flag(struct scan *scan, const char *argument)
         return;
     complain_of_unknown(scan, &flag);
     /* What follows is most likely its value: one slip, one complaint. */
-    if (!flag.value && scan->at < scan->argc && scan->argv[scan->at][0] != '-')
+    if (!flag.value && scan->at < scan->line->argc && scan->line->argv[scan->at][0] != '-')
         scan->at++;
 }
 
-void arguments_read(struct arguments *ret_arguments, const struct config_program *program, int argc,
-    char **argv, const char **operands, struct problems *problems)
+void arguments_read(struct arguments *ret_arguments, const struct config_program *program,
+    const struct command_line *line, struct problems *problems)
 {
     *ret_arguments = (struct arguments){0};
-    struct scan scan = {ret_arguments, program, problems, argc, argv, 1};
+    struct scan scan = {ret_arguments, program, problems, line, 1};
     bool flags_ended = false;
     size_t count = 0;
-    while (scan.at < argc) {
-        const char *argument = argv[scan.at++];
+    while (scan.at < line->argc) {
+        const char *argument = line->argv[scan.at++];
         if (!flags_ended && strcmp(argument, "--") == 0)
             flags_ended = true;
         else if (!flags_ended && argument[0] == '-' && argument[1])
             read_flag(&scan, argument);
-        else if (operands)
-            operands[count++] = argument;
+        else if (line->operands)
+            line->operands[count++] = argument;
         else
             problems_add(problems, "%s: takes no such argument; --help lists them", argument);
     }
-    if (operands)
-        operands[count] = NULL;
+    if (line->operands)
+        line->operands[count] = NULL;
 }

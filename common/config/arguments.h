@@ -16,9 +16,16 @@ struct arguments {
     bool check;
 };
 
+/* What was typed; argv[0] is the program. `operands` as in config_load. */
+struct command_line {
+    int argc;
+    char **argv;
+    const char **operands;
+};
+
 /*
- * Sorts argv[1…]; "--name VALUE" and "--name=VALUE" are the same, "--" ends the flags. The
- * program's own flags are set through their `value`. `operands` as in config_load.
+ * Sorts the arguments; "--name VALUE" and "--name=VALUE" are the same, "--" ends the flags. The
+ * program's own flags are set through their `value`.
  */
-void arguments_read(struct arguments *ret_arguments, const struct config_program *program, int argc,
-    char **argv, const char **operands, struct problems *problems);
+void arguments_read(struct arguments *ret_arguments, const struct config_program *program,
+    const struct command_line *line, struct problems *problems);

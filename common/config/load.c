@@ -170,9 +170,10 @@ enum config_action config_load(struct config *ret_config, const struct config_pr
     int argc, char **argv, const char **operands)
 {
     _cleanup_(problems_deinit) struct problems problems = {0};
+    const struct command_line line = {argc, argv, operands};
     struct arguments arguments;
     *ret_config = (struct config){0};
-    arguments_read(&arguments, program, argc, argv, operands, &problems);
+    arguments_read(&arguments, program, &line, &problems);
     if (arguments.help)
         return answer_help(program);
     if (arguments.version) {

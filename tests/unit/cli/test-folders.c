@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -161,6 +162,19 @@ static void test_only_sockets_nobody_listens_on_are_stale(void **state)
     close(fd);
 }
 
+static void test_listener_is_found_without_a_connection_to_it(void **state)
+{
+    (void)state;
+    char path[PATHS_MAX];
+    paths_join(path, scratch, "broker.ipc");
+    int fd = listen_on(path);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(folders_probe_socket(path), SOCKET_ANSWERED);
+    assert_int_equal(accept(fd, NULL, NULL), -1);
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
@@ -170,6 +184,7 @@ int main(void)
         CASE(test_file_in_the_way_is_named_with_the_flag),
         CASE(test_lock_is_had_by_one_and_names_it),
         CASE(test_lock_of_a_dead_process_is_free),
+        CASE(test_listener_is_found_without_a_connection_to_it),
         CASE(test_only_sockets_nobody_listens_on_are_stale),
     };
     return cmocka_run_group_tests_name("cli-folders", tests, NULL, NULL);

@@ -20,8 +20,8 @@ static void read_arguments(struct reading *ret_reading, bool with_operands, int 
         {NULL, NULL, NULL, NULL},
     };
     const struct config_program program = {.name = "test", .summary = "", .flags = flags};
-    arguments_read(&ret_reading->arguments, &program, argc, argv,
-        with_operands ? ret_reading->operands : NULL, &ret_reading->problems);
+    const struct command_line line = {argc, argv, with_operands ? ret_reading->operands : NULL};
+    arguments_read(&ret_reading->arguments, &program, &line, &ret_reading->problems);
 }
 
 /* The arguments behind the program's name. */
