@@ -54,7 +54,7 @@ static void close_lost(struct farewell *farewell, struct run *run)
 static void close_refused(struct farewell *farewell, struct run *run)
 {
     char code[IDENTIFIER_SIZE];
-    char message[IDENTIFIER_SIZE];
+    char message[RELEASE_MESSAGE_SIZE];
     memcpy(code, run->release_code, sizeof(code)); /* the run is freed by its end */
     memcpy(message, run->release_message, sizeof(message));
     const struct closing closing = {

@@ -174,3 +174,8 @@ bool processes_alive(struct processes *processes, uint32_t index, uint64_t incar
     return processes_incarnation(processes, index, &holder) && holder == incarnation &&
            process_is_live(processes->arena, index);
 }
+
+bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid)
+{
+    return index < processes->count && (uint64_t)processes->table[index].pid == pid;
+}

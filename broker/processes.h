@@ -39,5 +39,7 @@ void processes_free(struct processes *processes);
 void processes_turn(struct processes *processes, bool force);
 /* The incarnation that holds this index, looked up when new; false when nobody does. */
 bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation);
+/* Whether the process with this index says of itself that it is `pid`. */
+bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid);
 /* Whether this very process is still alive, by the kernel's word. */
 bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation);

@@ -16,6 +16,9 @@ enum run_state {
     RUN_STATE_COUNT,
 };
 
+/* What a worker may say of a run it could not start, cut off behind that. */
+#define RELEASE_MESSAGE_SIZE 1024
+
 /* How a process let go of a run. */
 enum farewell_kind {
     FAREWELL_NONE,
@@ -68,7 +71,7 @@ struct run {
     int death_signal;
     int death_exit_code;
     char release_code[IDENTIFIER_SIZE];
-    char release_message[IDENTIFIER_SIZE];
+    char release_message[RELEASE_MESSAGE_SIZE];
 
     uint64_t accepted_ms;        /* wall clock */
     uint64_t deadline_ms;        /* wall clock; 0: none */

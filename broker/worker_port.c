@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker_port.h"
 
+#include "base/json_scan.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -11,7 +12,8 @@ static int on_ready(
     struct worker_port *port = context;
     uint64_t incarnation;
     if (hello->process > UINT32_MAX ||
-        !processes_incarnation(port->processes, (uint32_t)hello->process, &incarnation))
+        !processes_incarnation(port->processes, (uint32_t)hello->process, &incarnation) ||
+        !processes_has_pid(port->processes, (uint32_t)hello->process, hello->pid))
         return -ESRCH; /* it is not attached to this broker's arena */
     /* A link that is gone without our knowledge yet must not be given runs. */
     struct worker *former = workers_find(port->workers, (uint32_t)hello->process, incarnation);
@@ -76,6 +78,17 @@ static void handle_running(
     link_send(worker->link, &kill);
 }
 
+/* Cut between characters, since it becomes part of an event. */
+static void keep_message(char kept[RELEASE_MESSAGE_SIZE], struct span message)
+{
+    size_t len = message.len < RELEASE_MESSAGE_SIZE ? message.len : RELEASE_MESSAGE_SIZE - 1;
+    while (len > 0 && !utf8_valid(span_of(message.data, len)))
+        len--;
+    if (len)
+        memcpy(kept, message.data, len);
+    kept[len] = '\0';
+}
+
 static void handle_released(
     struct worker_port *port, struct worker *worker, const struct wire_released *message)
 {
@@ -84,8 +97,9 @@ static void handle_released(
     struct run *run = own_run(port, worker, message->run_id);
     if (!run)
         return;
-    run_set_text(run->release_code, message->code);
-    run_set_text(run->release_message, message->message);
+    bool sound = message->code.len == 0 || identifier_valid(message->code);
+    run_set_text(run->release_code, sound ? message->code : SPAN_LITERAL("agent_failed"));
+    keep_message(run->release_message, message->message);
     farewell_say(port->farewell, run, FAREWELL_RELEASED);
 }
 
