@@ -130,7 +130,7 @@ def say_passages(worker, hits, passages):
     for hit, passage in zip(hits, passages):
         under = f", under “{hit['heading']}”" if hit["heading"] else ""
         worker.say(f"{hit['file']}, line {hit['line']}{under}:\n")
-        worker.say(f"    {quote_of(passage, hit)}\n\n")
+        worker.say(f"“{quote_of(passage, hit)}”\n\n")
 
 
 def answer(worker, question):
