@@ -2,8 +2,8 @@
 
 /*
  * Why was the handshake refused? A browser hides the HTTP answer to a WebSocket handshake and says
- * 1006 for everything, so a client with a bad token would knock for ever. The event stream beside
- * the WebSocket takes the same token and answers the same refusals where fetch can read them.
+ * 1006 for everything, so a client with a bad token would knock for ever. The health check of the
+ * WebSocket takes the same token and answers the same refusals where fetch can read them.
  */
 
 import { RingsideError } from './protocol.js';
@@ -11,8 +11,8 @@ import { RingsideError } from './protocol.js';
 /** HTTP status → the close code that means the same, so that one table decides what follows. */
 const CLOSE_CODES = new Map([[400, 4400], [401, 4401], [403, 4403], [429, 4429], [503, 1013]]);
 
-export function eventsUrl(url) {
-    const target = new URL('events', url);
+export function checkUrl(url) {
+    const target = new URL('../health/websocket', url);
     target.protocol = target.protocol === 'wss:' ? 'https:' : 'http:';
     return target.href;
 }
@@ -40,8 +40,8 @@ export async function refusal({ fetch, url, token, env }) {
     const abort = new AbortController();
     const timer = env.setTimeout(() => abort.abort(), 5_000);
     try {
-        const response = await fetch(eventsUrl(url), {
-            headers: { Authorization: `Bearer ${token}`, Accept: 'text/event-stream' },
+        const response = await fetch(checkUrl(url), {
+            headers: { Authorization: `Bearer ${token}` },
             cache: 'no-store', credentials: 'omit', signal: abort.signal,
         });
         const code = CLOSE_CODES.get(response.status);

@@ -82,7 +82,7 @@ async def test_an_unknown_method_is_said_and_the_connection_lives(shared_node, u
 
 
 @pytest.mark.parametrize("frame", [
-    {"id": 7, "method": "ping"},
+    {"id": {}, "method": "ping"},
     {"id": "c-1"},
     {"id": "c-1", "method": 7},
     {"id": "c-1", "method": "ping", "params": []},
@@ -184,7 +184,7 @@ async def test_an_unknown_run_cannot_be_cancelled(shared_node, user):
 @pytest.mark.parametrize("frame", [
     {"method": "ack", "params": {"seq": -1}},
     {"method": "ack", "params": {"seq": "1"}},
-    {"method": "ack", "params": {"seq": 10 ** 30}},
+    {"method": "ack", "params": {"seq": 10 ** 18}},
     {"method": "ack"},
     {"method": "no.such"},
 ])

@@ -10,7 +10,7 @@ import pytest
 
 from harness.client import Client
 from harness.deadline import PATIENCE, until
-from harness.node import PROGRAMS, kill
+from harness.node import PROGRAMS, alive, kill
 from harness.stream import check_run
 
 
@@ -50,7 +50,7 @@ def test_a_run_directory_that_cannot_be_written_stops_the_start_and_is_named(mak
     node = make_node()
     node.run_dir.mkdir()
     node.wrapper = ["unshare", "-m", "sh", "-c",
-                    f'mount -t tmpfs -o ro none {node.run_dir} && exec "$@"', "sh"]
+                    f'mount -t tmpfs -o ro,mode=700 none {node.run_dir} && exec "$@"', "sh"]
     said = start_fails(node)
     assert str(node.run_dir) in said and "read-only" in said.lower()
 
@@ -184,5 +184,4 @@ async def test_the_supervisors_death_takes_the_node_with_it(make_node):
     assert len(pids) >= 4
     kill(node.up.pid)
     node.up.wait()
-    from harness.node import alive
     until(lambda: not any(map(alive, pids)), "the end of what it supervised")

@@ -322,7 +322,7 @@ test('a refused handshake is diagnosed beside the socket, and 401 stops', async 
     (await connect()).fail(1006);
     await settle();
     await settle();
-    assert.equal(calls[0].url, 'http://host/v1/events');
+    assert.equal(calls[0].url, 'http://host/health/websocket');
     assert.match(calls[0].auth, /^Bearer /);
     assert.equal(client.state, 'stopped');
     assert.equal(heard.error[0].code, 'unauthenticated');

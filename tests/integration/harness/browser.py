@@ -112,6 +112,7 @@ class Tab:
             const look = () => {{
                 let value;
                 try {{ value = ({expression}); }} catch {{ value = false; }}
+                if (value instanceof Node) value = true;
                 if (value || Date.now() > end) {{ clearInterval(timer); resolve(value); }}
             }};
             const timer = setInterval(look, 10);

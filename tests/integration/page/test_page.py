@@ -135,12 +135,12 @@ async def test_a_second_tab_shows_identical_bytes(browser, shared_node, user):
     await tab.close()
 
 
-async def test_a_killed_worker_shows_a_failed_run(browser, node, user):
+async def test_a_killed_worker_shows_a_lost_run(browser, node, user):
     tab = await open_page(browser, node, user)
     await ask(tab, json.dumps({"steps": 100000, "pause_ms": 20}), "slow")
     await tab.until("window.ringside.events.length > 5", "some events")
     kill(node.worker_of("slow.py"))
-    await tab.until(run_with("failed"), "a failed run")
+    await tab.until(run_with("lost"), "a lost run")
     await ask(tab, "and you?", "echo")
     await tab.until(run_with("completed"), "the next run", 60)
     await check_counters(tab)
