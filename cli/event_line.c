@@ -14,13 +14,15 @@
 /* "12:00:00.000  partial_result   " */
 #define HEAD_WIDTH 31
 #define RUN_SHOWN 8
+/* Where no terminal says how wide it is. */
+#define PIPE_WIDTH 160
 /* The columns of flowing text where no terminal says, and the fewest that make sense. */
 #define FLOW_WIDTH 80
 #define FLOW_LEAST 20
 
 struct event_view event_view_of(FILE *out, bool json)
 {
-    struct event_view view = {.json = json};
+    struct event_view view = {.json = json, .width = PIPE_WIDTH};
     struct winsize size;
     int fd = fileno(out);
     const char *no_colour = getenv("NO_COLOR");
@@ -213,11 +215,12 @@ static void append_line(
 {
     struct buffer text = BUFFER_INIT;
     size_t used = append_head(out, view, event);
+    bool is_error = event->type == EVENT_ERROR_EVENT; /* never cut: it says what to do */
     event_text_append(&text, event);
     if (event->flags & EVENT_FLAG_SYNTHETIC)
         buffer_append_string(&text, "  (by the broker)");
     buffer_append_string(out, view->colour ? colour_of(event) : "");
-    append_cut(out, view->width, used, buffer_span(&text));
+    append_cut(out, is_error ? 0 : view->width, used, buffer_span(&text));
     buffer_append_string(out, view->colour && *colour_of(event) ? COLOUR_RESET "\n" : "\n");
     buffer_deinit(&text);
 }

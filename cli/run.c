@@ -173,8 +173,7 @@ static void on_open(void *context)
 static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason)
 {
     (void)context;
-    fprintf(stderr, "ringside run: events %llu to %llu are gone (%s)\n", (unsigned long long)from,
-        (unsigned long long)to, reason);
+    stream_say_gap("run", from, to, reason);
 }
 
 static void on_caught_up(void *context, uint64_t position)

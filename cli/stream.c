@@ -297,6 +297,16 @@ uint64_t stream_next_request(struct stream *stream)
     return ++stream->requests;
 }
 
+void stream_say_gap(const char *verb, uint64_t from, uint64_t to, const char *reason)
+{
+    if (strcmp(reason, "epoch_changed") == 0)
+        fprintf(stderr, "ringside %s: the stream was numbered anew; beginning with what it has\n",
+            verb);
+    else
+        fprintf(stderr, "ringside %s: events %llu to %llu are gone (%s)\n", verb,
+            (unsigned long long)from, (unsigned long long)to, reason);
+}
+
 void stream_cursor(const struct stream *stream, char ret_cursor[STREAM_CURSOR_SIZE])
 {
     ret_cursor[0] = '\0';

@@ -46,6 +46,8 @@ int stream_new(struct stream **ret_stream, struct ev_loop *loop,
 int stream_send(struct stream *stream, const struct wire_message *message);
 /* A number for the `request` of a message. */
 uint64_t stream_next_request(struct stream *stream);
+/* Says on stderr which events are gone; for on_gap. */
+void stream_say_gap(const char *verb, uint64_t from, uint64_t to, const char *reason);
 /* "EPOCH.SEQ": where a later `tail --cursor` goes on. Empty before the stream is open. */
 #define STREAM_CURSOR_SIZE (IDENTIFIER_SIZE + 24)
 void stream_cursor(const struct stream *stream, char ret_cursor[STREAM_CURSOR_SIZE]);

@@ -48,8 +48,7 @@ static void on_open(void *context)
 static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason)
 {
     (void)context;
-    fprintf(stderr, "ringside tail: events %llu to %llu are gone (%s)\n", (unsigned long long)from,
-        (unsigned long long)to, reason);
+    stream_say_gap("tail", from, to, reason);
 }
 
 static void on_caught_up(void *context, uint64_t position)

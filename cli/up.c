@@ -4,6 +4,7 @@
 #include "node.h"
 #include "tokens.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "wire/attachment.h"
 
@@ -25,8 +26,7 @@ struct up {
     struct programs programs;
     struct ev_loop *loop;
     struct node *node;
-    ev_signal interrupted;
-    ev_signal terminated;
+    ev_signal stops[3];
     enum cli_status status;
     bool stopping;
 };
@@ -175,17 +175,24 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     node_stop(up->node);
 }
 
+/* HUP is the terminal going away. Output that nobody reads any more must not end the node. */
+static void watch_signals(struct up *up)
+{
+    static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+        ev_signal_init(&up->stops[i], on_stop_signal, stops[i]);
+        up->stops[i].data = up;
+        ev_signal_start(up->loop, &up->stops[i]);
+    }
+}
+
 static enum cli_status run_node(struct up *up, const struct node_plan *plan)
 {
     up->loop = ev_default_loop(0);
     if (!up->loop)
         return cli_fail(CLI_FAILED, "up", "no event loop: %s", strerror(errno));
-    ev_signal_init(&up->interrupted, on_stop_signal, SIGINT);
-    ev_signal_init(&up->terminated, on_stop_signal, SIGTERM);
-    up->interrupted.data = up;
-    up->terminated.data = up;
-    ev_signal_start(up->loop, &up->interrupted);
-    ev_signal_start(up->loop, &up->terminated);
+    watch_signals(up);
     if (node_new(&up->node, up->loop, plan, &up_events, up) < 0)
         return cli_fail(CLI_FAILED, "up", "out of memory");
     ev_run(up->loop, 0);
