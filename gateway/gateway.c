@@ -223,9 +223,10 @@ static int make_listener(struct gateway *gateway)
     uint16_t port = (uint16_t)config->gateway_port;
     gateway->port_claim = port ? port_claim(gateway->run_dir, config->gateway_host, port) : -1;
     int rc = port && gateway->port_claim < 0 ? gateway->port_claim : 0;
+    const struct http_server_options options = {
+        .host = config->gateway_host, .port = port, .events = &events, .context = gateway};
     if (!rc)
-        rc = http_server_new(
-            &gateway->http, gateway->loop, config->gateway_host, port, &events, gateway);
+        rc = http_server_new(&gateway->http, gateway->loop, &options);
     if (rc)
         log_error("gateway", "cannot listen on %s port %u: %s", config->gateway_host,
             (unsigned)port, listen_problem(rc));

@@ -359,10 +359,10 @@ static uint16_t bound_port(int fd)
     return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
 }
 
-int http_server_new(struct http_server **ret_server, struct ev_loop *loop, const char *host,
-    uint16_t port, const struct http_server_events *events, void *context)
+int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
+    const struct http_server_options *options)
 {
-    int fd = open_listener(host, port, true);
+    int fd = open_listener(options->host, options->port, true);
     if (fd < 0)
         return fd;
     struct http_server *server = calloc(1, sizeof(*server));
@@ -370,8 +370,11 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop, const
         close(fd);
         return -ENOMEM;
     }
-    *server = (struct http_server){
-        .loop = loop, .events = events, .context = context, .fd = fd, .port = bound_port(fd)};
+    *server = (struct http_server){.loop = loop,
+        .events = options->events,
+        .context = options->context,
+        .fd = fd,
+        .port = bound_port(fd)};
     list_init(&server->exchanges);
     ev_io_init(&server->acceptable, on_acceptable, fd, EV_READ);
     ev_timer_init(&server->accept_pause, on_accept_pause, ACCEPT_PAUSE_SECONDS, 0.);

@@ -25,13 +25,20 @@ struct http_server_events {
     void (*on_gone)(void *context, void *owner);
 };
 
+struct http_server_options {
+    const char *host; /* empty: every address of this machine */
+    uint16_t port;    /* 0: any free one */
+    const struct http_server_events *events;
+    void *context;
+};
+
 /*
- * Listens on host:port with SO_REUSEPORT, so that gateways can share a port; port 0: any.
- * `events` and `context` are borrowed for the server's life. -EADDRINUSE, -EACCES, -EINVAL when
- * the host is no address of this machine.
+ * Listens with SO_REUSEPORT, so that gateways can share a port. `events` and `context` are
+ * borrowed for the server's life. -EADDRINUSE, -EACCES, -EINVAL when the host is no address of
+ * this machine.
  */
-int http_server_new(struct http_server **ret_server, struct ev_loop *loop, const char *host,
-    uint16_t port, const struct http_server_events *events, void *context);
+int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
+    const struct http_server_options *options);
 void http_server_free(struct http_server *server);
 /* 0 when nobody listens there, whether or not they would share; otherwise as http_server_new. */
 int http_server_probe(const char *host, uint16_t port);
