@@ -144,7 +144,7 @@ static int start_arena(struct broker *broker)
     if (rc)
         return rc;
     const struct arena_options options = {.directory = path,
-        .ring_count = (uint32_t)broker->config->ring_count,
+        .ring_count = ((uint32_t)broker->config->ring_count + 63) & ~63u, /* whole words of bits */
         .ring_bytes = (uint32_t)broker->config->ring_bytes,
         .ret_reason = &reason};
     rc = arena_create(&broker->arena, &options);
