@@ -38,7 +38,7 @@ static struct view view_from_cursor(
         port->counters->cursors_reset++;
         return view_reset(stream);
     }
-    if (request->after > history_head(stream)) {
+    if (request->after > history_committed_head(stream)) {
         /* It was shown numbers that are lost here. They must not be shown again for others. */
         log_warn("gateway_port", "a cursor of %s is ahead of its stream: new epoch", user->id);
         if (history_renew_epoch(port->history, stream) == 0)
