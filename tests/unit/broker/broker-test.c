@@ -19,8 +19,6 @@ static void on_death(void *context, const struct process_death *death)
 
 static const struct processes_events process_events = {.on_death = on_death};
 
-static struct link_port no_ports[] = {{.role = NULL}};
-
 static void open_history(struct fixture *f)
 {
     char path[PATHS_MAX];
@@ -62,6 +60,23 @@ static void make_intake(struct fixture *f)
         0);
 }
 
+static void make_ports(struct fixture *f)
+{
+    f->gateways = (struct gateway_port){.users = &f->users,
+        .router = &f->router,
+        .dispatch = &f->dispatch,
+        .history = f->history,
+        .effects = &f->effects,
+        .counters = &f->counters};
+    f->worker_port = (struct worker_port){.workers = &f->workers,
+        .dispatch = &f->dispatch,
+        .farewell = &f->farewell,
+        .processes = f->processes};
+    f->ports[0] = gateway_port_link(&f->gateways, "gateway");
+    f->ports[1] = worker_port_link(&f->worker_port);
+    f->ports[2] = (struct link_port){0};
+}
+
 static void make_dispatch(struct fixture *f)
 {
     workers_init(&f->workers);
@@ -86,19 +101,32 @@ static void open_all(struct fixture *f)
                                                 .run_dir = f->directory,
                                                 .broker_id = "b-test",
                                                 .counters = &f->counters,
-                                                .ports = no_ports}),
+                                                .ports = f->ports}),
         0);
     make_intake(f);
     make_dispatch(f);
+    make_ports(f);
+}
+
+static void drop_peers(struct fixture *f)
+{
+    for (const struct link_port *port = f->ports; port->role; port++) {
+        size_t cursor = 0;
+        for (struct link *link; (link = links_next(f->links, port->role, &cursor));)
+            link_drop(link, "the test is over");
+    }
 }
 
 static void close_all(struct fixture *f)
 {
+    drop_peers(f);
     LIST_FOR_EACH(struct worker, worker, &f->workers.list, workers_link)
     workers_remove(worker);
     f->fake_count = 0;
     effects_deinit(&f->effects);
-    free(f->links); /* without slots it is nothing but itself */
+    buffer_deinit(&f->gateways.scratch);
+    if (!f->linked)
+        free(f->links); /* without slots it is nothing but itself */
     drain_free(f->drain);
     processes_free(f->processes);
     pipeline_deinit(&f->pipeline);
@@ -106,7 +134,8 @@ static void close_all(struct fixture *f)
     router_deinit(&f->router);
     arena_detach(f->arena);
     history_close(f->history);
-    ev_loop_destroy(f->loop);
+    if (!f->linked)
+        ev_loop_destroy(f->loop);
 }
 
 static char default_agent[] = "librarian";
@@ -141,7 +170,8 @@ int fixture_down(void **state)
     struct fixture *f = *state;
     close_all(f);
     nftw(f->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(f);
+    if (!f->linked)
+        free(f);
     return 0;
 }
 

@@ -3,15 +3,17 @@
 
 #include "unit.h"
 
+#include "gateway_port.h"
 #include "recovery.h"
+#include "worker_port.h"
 
 #include "base/paths.h"
 #include "event/event.h"
 
 /*
- * The inner half of a broker (all but its sockets), made as start.c makes it, in a directory of its
- * own: a real history, a real arena, no listeners. `restart` is what a killed broker's successor
- * does: what was not committed is gone.
+ * A broker without its control socket and its loop, made as start.c makes it, in a directory of its
+ * own: a real history, a real arena, and links for those who connect. `restart` is what a killed
+ * broker's successor does: what was not committed is gone.
  */
 struct fixture {
     char directory[64];
@@ -30,6 +32,10 @@ struct fixture {
     struct effects effects;
     struct dispatch dispatch;
     struct farewell farewell;
+    struct gateway_port gateways;
+    struct worker_port worker_port;
+    struct link_port ports[3];
+    bool linked; /* peers were connected: links and loop stay until the process ends */
     struct link fake_links[8]; /* of workers that are only entries in the table */
     size_t fake_count;
 };
