@@ -86,6 +86,7 @@ void feed_leave(struct feed *feed, struct list_link *session_link)
 
 static void close_sessions(struct feed *feed)
 {
+    assert(feed->sessions.next); /* a list once made is never without */
     LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
     {
         if (session_is_open(session))
@@ -142,7 +143,9 @@ static void deliver(struct feed *feed, const struct event *event)
     if (event->seq > feed->newest)
         feed->newest = event->seq;
     LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
-    session_offer(session, &item);
+    {
+        session_offer(session, &item);
+    }
     frame_unref(item.frame);
 }
 
@@ -183,7 +186,9 @@ void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_
 static void resume_sessions(struct feed *feed)
 {
     LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
-    session_resume(session);
+    {
+        session_resume(session);
+    }
 }
 
 static void reopen_done(struct link_call *call, const struct wire_message *answer)
@@ -220,7 +225,9 @@ void fanout_handle_ready(struct fanout *fanout)
         if (feed->epoch[0] && feed->session_count)
             reopen(feed);
         LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
-        session_reopen(session);
+        {
+            session_reopen(session);
+        }
     }
 }
 

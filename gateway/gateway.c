@@ -9,6 +9,7 @@
 #include "base/paths.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -17,17 +18,26 @@
 
 /* ---- what the link brings */
 
-/* Says once to whoever started us that clients are served from now on. */
+/* Tells whoever started us, if asked to, that clients are served from now on. */
+static void say_ready(unsigned port)
+{
+    const char *text = getenv("RINGSIDE_READY_FD");
+    char *end = NULL;
+    long fd = text ? strtol(text, &end, 10) : -1;
+    if (!text || end == text || *end || fd < 0 || fd > INT_MAX)
+        return;
+    if (dprintf((int)fd, "ready %u\n", port) < 0)
+        log_warn("gateway", "RINGSIDE_READY_FD: %s", strerror(errno));
+}
+
 static void announce(struct gateway *gateway)
 {
-    const char *fd = getenv("RINGSIDE_READY_FD");
     unsigned port = http_server_port(gateway->http);
     if (gateway->announced)
         return;
     gateway->announced = true;
     log_info("gateway", "serving on %s port %u", gateway->config->gateway_host, port);
-    if (fd && *fd && dprintf(atoi(fd), "ready %u\n", port) < 0)
-        log_warn("gateway", "RINGSIDE_READY_FD: %s", strerror(errno));
+    say_ready(port);
 }
 
 static void on_link_ready(void *context)
@@ -117,7 +127,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     uint64_t now_wall = clock_wall_ms() / 1000;
     broker_link_tick(gateway->link, now_ms);
     LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
-    session_tick(session, now_ms, now_wall);
+    {
+        session_tick(session, now_ms, now_wall);
+    }
     fanout_tick(&gateway->fanout);
     send_report(gateway);
 }

@@ -353,7 +353,8 @@ static uint16_t bound_port(int fd)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
-    getsockname(fd, (struct sockaddr *)&address, &len);
+    if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+        return 0;
     if (address.ss_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
     return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
@@ -390,7 +391,9 @@ void http_server_free(struct http_server *server)
     if (!server)
         return;
     LIST_FOR_EACH(struct http_exchange, exchange, &server->exchanges, link)
-    give_up(exchange);
+    {
+        give_up(exchange);
+    }
     ev_io_stop(server->loop, &server->acceptable);
     ev_timer_stop(server->loop, &server->accept_pause);
     close(server->fd);

@@ -26,7 +26,7 @@ static struct frame **slot_of(const struct outbox *outbox, size_t position)
 static int outbox_grow(struct outbox *outbox)
 {
     size_t cap = outbox->cap ? outbox->cap * 2 : FIRST_CAP;
-    struct frame **frames = calloc(cap, sizeof(*frames));
+    struct frame **frames = calloc(cap, sizeof(void *));
     if (!frames)
         return -ENOMEM;
     for (size_t i = 0; i < outbox->count; i++)

@@ -165,12 +165,18 @@ static int queue_event(struct session *session, struct frame *frame)
     return rc;
 }
 
+/* The frame as this view needs it, with a reference for the caller. NULL when memory is out. */
+static struct frame *frame_for_view(struct session *session, struct feed_event *item)
+{
+    struct frame *shared = feed_event_frame(session->feed, item);
+    if (!shared || session->view.prev == item->event->seq - 1)
+        return shared ? frame_ref(shared) : NULL;
+    return frame_new_with_prev(shared, session->view.prev);
+}
+
 static void send_event(struct session *session, struct feed_event *item)
 {
-    _cleanup_(frame_unrefp) struct frame *own = NULL;
-    struct frame *frame = feed_event_frame(session->feed, item);
-    if (frame && session->view.prev != item->event->seq - 1)
-        frame = own = frame_new_with_prev(frame, session->view.prev);
+    _cleanup_(frame_unrefp) struct frame *frame = frame_for_view(session, item);
     int rc = frame ? queue_event(session, frame) : -ENOMEM;
     if (rc) {
         overflow(session, rc);
@@ -230,6 +236,7 @@ void session_resume(struct session *session)
 {
     if (session->state != SESSION_OPEN || link_call_active(&session->page) || !has_room(session))
         return;
+    assert(session->feed);
     if (view_settle(&session->view, session->feed->newest))
         send_caught_up(session);
     if (session->state == SESSION_OPEN && session->view.replaying)

@@ -31,7 +31,7 @@ void token_keys_free(struct token_keys *keys)
     if (!keys)
         return;
     for (size_t i = 0; i < keys->count; i++)
-        EVP_PKEY_free(keys->keys[i].public);
+        EVP_PKEY_free(keys->keys[i].pkey);
     OPENSSL_cleanse(keys, sizeof(*keys));
     free(keys);
 }
@@ -85,15 +85,15 @@ int token_keys_add_pem(struct token_keys *keys, struct span pem)
         return -ENOSPC;
     if (pem.len > KEY_FILE_MAX)
         return -EINVAL;
-    EVP_PKEY *public = read_public_key(pem);
-    if (!public)
-    public = read_certificate(pem);
+    EVP_PKEY *pkey = read_public_key(pem);
+    if (!pkey)
+        pkey = read_certificate(pem);
     enum token_algorithm algorithm = TOKEN_ALGORITHMS;
-    if (!public || algorithm_of(public, &algorithm)) {
-        EVP_PKEY_free(public);
+    if (!pkey || algorithm_of(pkey, &algorithm)) {
+        EVP_PKEY_free(pkey);
         return -EINVAL;
     }
-    keys->keys[keys->count++] = (struct token_key){.algorithm = algorithm, .public = public};
+    keys->keys[keys->count++] = (struct token_key){.algorithm = algorithm, .pkey = pkey};
     return 0;
 }
 

@@ -17,7 +17,7 @@ enum token_algorithm {
 struct token_key {
     enum token_algorithm algorithm;
     struct token_secret secret; /* TOKEN_HS256 */
-    EVP_PKEY *public;           /* the others */
+    EVP_PKEY *pkey;             /* the others */
 };
 
 struct token_keys {

@@ -147,8 +147,8 @@ static bool key_agrees(const struct token_key *key, struct span text, struct spa
     case TOKEN_HS256: return mac_matches(key, text, signature);
     case TOKEN_RS256:
         return public_key_agrees(
-            key->public, text, (const unsigned char *)signature.data, signature.len);
-    case TOKEN_ES256: return ecdsa_agrees(key->public, text, signature);
+            key->pkey, text, (const unsigned char *)signature.data, signature.len);
+    case TOKEN_ES256: return ecdsa_agrees(key->pkey, text, signature);
     case TOKEN_ALGORITHMS: break;
     }
     return false;

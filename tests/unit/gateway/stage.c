@@ -45,8 +45,8 @@ static void forget(size_t at)
 {
     the_link.calls[at]->request = 0;
     the_link.call_count--;
-    memmove(the_link.calls + at, the_link.calls + at + 1,
-        (the_link.call_count - at) * sizeof(the_link.calls[0]));
+    memmove(
+        the_link.calls + at, the_link.calls + at + 1, (the_link.call_count - at) * sizeof(void *));
     memmove(the_link.asked + at, the_link.asked + at + 1,
         (the_link.call_count - at) * sizeof(the_link.asked[0]));
 }
@@ -231,25 +231,25 @@ int64_t page(struct stage *stage, uint64_t most)
 
 /* ---- what a client saw */
 
-static const char *field(const char *json, const char *name)
+/* The number behind `name`, -1 when it is not there. */
+static long number_of(const char *json, const char *name)
 {
     const char *at = strstr(json, name);
-    return at ? at + strlen(name) : NULL;
+    return at ? strtol(at + strlen(name), NULL, 10) : -1;
 }
 
 static void describe(struct buffer *out, const char *json)
 {
-    const char *seq = field(json, "\"seq\":");
-    const char *prev = field(json, "\"prev\":");
+    long seq = number_of(json, "\"seq\":");
+    long prev = number_of(json, "\"prev\":");
     if (out->len)
         buffer_append_char(out, ' ');
-    if (prev)
-        buffer_printf(out, "%d<%d", atoi(seq), atoi(prev));
+    if (prev >= 0)
+        buffer_printf(out, "%ld<%ld", seq, prev);
     else if (strstr(json, "\"caught_up\""))
-        buffer_printf(out, "caught_up:%d", atoi(seq));
+        buffer_printf(out, "caught_up:%ld", seq);
     else if (strstr(json, "\"gap\","))
-        buffer_printf(
-            out, "gap:%d-%d", atoi(field(json, "\"from\":")), atoi(field(json, "\"to\":")));
+        buffer_printf(out, "gap:%ld-%ld", number_of(json, "\"from\":"), number_of(json, "\"to\":"));
     else if (strstr(json, "\"type\""))
         buffer_printf(out, "%.*s", (int)strcspn(json + 9, "\""), json + 9);
     else
