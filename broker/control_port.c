@@ -16,6 +16,7 @@
 #include <nng/transport/ipc/ipc.h>
 
 #define WATCH_SECONDS 1.0
+#define EXCHANGE_MS 400  /* for each way */
 #define WATCH_PATIENCE 2 /* attempts in vain, before the listener is made anew */
 
 struct control_port {
@@ -29,8 +30,11 @@ struct control_port {
     nng_dialer dialer;
     bool dialing;
     ev_timer watch_timer;
-    atomic_bool reached;
-    int unreached; /* in a row */
+    nng_aio *exchange;
+    bool sending; /* whoever holds `exchange`: it is the request, not its answer */
+    atomic_bool exchanging;
+    atomic_bool answered;
+    int unanswered; /* in a row */
     struct buffer reply;
     struct buffer body;
 };
@@ -114,21 +118,43 @@ static int listen_anew(struct control_port *port)
     return rc == 0 ? 0 : -EIO;
 }
 
-/* On an nng thread. */
-static void on_reached(nng_pipe pipe, nng_pipe_ev event, void *argument)
+/*
+ * The watch's exchange, on nng's threads: the request has gone out, or its answer has come. A
+ * connection alone proves nothing, since the kernel makes it whether anybody listens or not.
+ */
+static void on_exchanged(void *argument)
 {
-    (void)pipe;
-    (void)event;
     struct control_port *port = argument;
-    /* Partner: the exchange in on_watch. Nothing else is handed over with it. */
-    atomic_store_explicit(&port->reached, true, memory_order_relaxed);
+    bool sent = port->sending;
+    port->sending = false;
+    if (nng_aio_result(port->exchange) != 0) {
+        if (sent)
+            nng_msg_free(nng_aio_get_msg(port->exchange));
+    } else if (sent) {
+        nng_recv_aio(port->watch, port->exchange);
+        return;
+    } else {
+        nng_msg_free(nng_aio_get_msg(port->exchange));
+        /* Partner: the exchange in on_watch. Nothing else is handed over with it. */
+        atomic_store_explicit(&port->answered, true, memory_order_relaxed);
+    }
+    /* Partner: the load in on_watch, behind which `sending` and the aio are the loop's again. */
+    atomic_store_explicit(&port->exchanging, false, memory_order_release);
 }
 
 /* A connection made before proves nothing about the next one: connect anew each time. */
 static void reach_listener(struct control_port *port)
 {
+    nng_msg *request;
     port->dialing = nng_dialer_create(&port->dialer, port->watch, port->url) == 0 &&
                     nng_dialer_start(port->dialer, NNG_FLAG_NONBLOCK) == 0;
+    if (!port->dialing || nng_msg_alloc(&request, 0) != 0)
+        return;
+    atomic_store_explicit(&port->exchanging, true, memory_order_relaxed);
+    port->sending = true;
+    nng_aio_set_msg(port->exchange, request);
+    nng_aio_set_timeout(port->exchange, EXCHANGE_MS);
+    nng_send_aio(port->watch, port->exchange);
 }
 
 static void listen_again(struct control_port *port)
@@ -137,7 +163,7 @@ static void listen_again(struct control_port *port)
     nng_listener_close(port->listener);
     if (listen_anew(port) < 0)
         log_error("control_port", "cannot listen on %s; trying again", port->url);
-    port->unreached = 0;
+    port->unanswered = 0;
 }
 
 static void on_watch(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -145,12 +171,14 @@ static void on_watch(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     struct control_port *port = watcher->data;
-    /* Partner: the store in on_reached. */
-    bool reached = atomic_exchange_explicit(&port->reached, false, memory_order_relaxed);
+    /* Partner: the stores in on_exchanged. */
+    if (atomic_load_explicit(&port->exchanging, memory_order_acquire))
+        return;
+    bool answered = atomic_exchange_explicit(&port->answered, false, memory_order_relaxed);
     if (port->dialing)
         nng_dialer_close(port->dialer);
-    port->unreached = reached ? 0 : port->unreached + 1;
-    if (port->unreached > WATCH_PATIENCE)
+    port->unanswered = answered ? 0 : port->unanswered + 1;
+    if (port->unanswered >= WATCH_PATIENCE)
         listen_again(port);
     reach_listener(port);
 }
@@ -163,7 +191,8 @@ static int open_sockets(struct control_port *port)
     if (nng_rep0_open(&port->socket) != 0 || nng_req0_open(&port->watch) != 0 ||
         nng_socket_set_size(port->socket, NNG_OPT_RECVMAXSZ, WIRE_MESSAGE_MAX) != 0 ||
         nng_socket_get_int(port->socket, NNG_OPT_RECVFD, &fd) != 0 ||
-        nng_pipe_notify(port->watch, NNG_PIPE_EV_ADD_POST, on_reached, port) != 0)
+        nng_socket_set_ms(port->watch, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE) != 0 ||
+        nng_aio_alloc(&port->exchange, on_exchanged, port) != 0)
         return -ENOMEM;
     ev_io_init(&port->readable, on_readable, fd, EV_READ);
     port->readable.data = port;
@@ -186,7 +215,7 @@ int control_port_new(struct control_port **ret_port, const struct control_port_o
         return rc;
     }
     ev_io_start(options->loop, &port->readable);
-    reach_listener(port);
+    atomic_store(&port->answered, true); /* nothing was asked yet */
     ev_timer_start(options->loop, &port->watch_timer);
     *ret_port = port;
     return 0;
