@@ -123,41 +123,47 @@ static void handle_open(
 
 /* ---- reading */
 
-static enum wire_page_status read_page(struct gateway_port *port, const struct user *user,
-    const struct wire_read *request, uint64_t *ret_last)
+/* 0, or -errno when history cannot be read. */
+static int read_page(struct gateway_port *port, const struct user *user,
+    const struct wire_read *request, struct wire_page *ret_page)
 {
     uint64_t most = request->max_bytes < WIRE_PAGE_MAX ? request->max_bytes : WIRE_PAGE_MAX;
-    *ret_last = request->after;
+    *ret_page = (struct wire_page){.request = request->request,
+        .status = WIRE_PAGE_OK,
+        .last = request->after,
+        .head = history_committed_head(user->stream),
+        .oldest = history_oldest(user->stream)};
     buffer_clear(&port->scratch);
-    if (!span_is(request->epoch, history_epoch(user->stream)) ||
-        request->after > history_committed_head(user->stream))
-        return WIRE_PAGE_EPOCH_CHANGED;
-    int rc = history_read(user->stream, request->after, (size_t)most, &port->scratch, ret_last);
-    if (rc == -ERANGE)
-        return WIRE_PAGE_TRIMMED;
-    if (rc)
-        log_error("gateway_port", "history of %s cannot be read: %s", user->id, strerror(-rc));
+    if (!span_is(request->epoch, history_epoch(user->stream)) || request->after > ret_page->head) {
+        ret_page->status = WIRE_PAGE_EPOCH_CHANGED;
+        return 0;
+    }
+    int rc =
+        history_read(user->stream, request->after, (size_t)most, &port->scratch, &ret_page->last);
+    if (rc == -ERANGE) {
+        ret_page->status = WIRE_PAGE_TRIMMED;
+        return 0;
+    }
     port->counters->bytes_replayed += port->scratch.len;
-    return WIRE_PAGE_OK;
+    ret_page->events = buffer_span(&port->scratch);
+    return rc ? rc : buffer_error(&port->scratch);
 }
 
 static void handle_read(
     struct gateway_port *port, struct listener *listener, const struct wire_read *request)
 {
     struct user *user = users_get(port->users, request->user);
-    uint64_t last;
+    struct wire_message page = {.kind = WIRE_PAGE};
     if (!user) {
         reply_error(listener->link, request->request, "invalid_argument", "no such user", false);
         return;
     }
-    enum wire_page_status status = read_page(port, user, request, &last);
-    const struct wire_message page = {.kind = WIRE_PAGE,
-        .page = {.request = request->request,
-            .status = status,
-            .last = last,
-            .head = history_committed_head(user->stream),
-            .oldest = history_oldest(user->stream),
-            .events = buffer_span(&port->scratch)}};
+    int rc = read_page(port, user, request, &page.page);
+    if (rc) {
+        log_error("gateway_port", "history of %s cannot be read: %s", user->id, strerror(-rc));
+        reply_error(listener->link, request->request, "internal", "history cannot be read", true);
+        return;
+    }
     link_send(listener->link, &page);
 }
 

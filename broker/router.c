@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -165,8 +166,13 @@ static bool catch_up(struct router *router, struct subscription *subscription)
         subscription->sent = history_oldest(user->stream) - 1;
         return subscription->sent < history_committed_head(user->stream);
     }
-    if (rc || buffer_error(&router->page))
-        return false; /* taken up again with the user's next event */
+    if (rc || buffer_error(&router->page)) {
+        log_error("router", "history of %s cannot be read behind %llu: what comes next is sent",
+            user->id, (unsigned long long)subscription->sent);
+        /* Its sessions see the hole, ask for what is in it, and are told. */
+        subscription->sent = history_committed_head(user->stream);
+        return false;
+    }
     router->counters->bytes_replayed += router->page.len;
     if (last > subscription->sent)
         send_events(router, subscription, buffer_span(&router->page), last);
