@@ -4,9 +4,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "closing.h"
+#include "payload.h"
 
 /* A user may be between two pages: only then are runs stopped that end with their clients. */
 #define DISCONNECT_GRACE_MS 5000
+/* Of the reason for a cancel, as the agent is told it. */
+#define REASON_MAX 1024
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options)
 {
@@ -124,7 +127,7 @@ static struct worker *worker_of(struct dispatch *dispatch, const struct run *run
     return run->placed ? workers_find(dispatch->workers, run->process, run->incarnation) : NULL;
 }
 
-void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reason)
+void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reason)
 {
     if (run->state == RUN_QUEUED) {
         dequeue(dispatch, run);
@@ -137,7 +140,7 @@ void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reaso
     pipeline_move(dispatch->pipeline, run, RUN_CANCELLING);
     struct worker *worker = worker_of(dispatch, run);
     const struct wire_message message = {.kind = WIRE_CANCEL,
-        .cancel = {.run_id = span_of_string(run->id), .reason = span_of_string(reason)}};
+        .cancel = {.run_id = span_of_string(run->id), .reason = payload_cut(reason, REASON_MAX)}};
     if (worker)
         effects_add(dispatch->effects, worker->link, &message);
 }
@@ -224,7 +227,7 @@ static void act(struct dispatch *dispatch, struct run *run, const struct moment 
         closing.retryable = true;
         closing_end_run(dispatch->pipeline, run, &closing);
     } else {
-        dispatch_stop(dispatch, run, "the client disconnected");
+        dispatch_stop(dispatch, run, SPAN_LITERAL("the client disconnected"));
     }
 }
 

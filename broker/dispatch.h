@@ -58,6 +58,6 @@ void dispatch_requeue(struct dispatch *dispatch, struct run *run);
 /* Puts a queued run at the end of the queue, if it is not in it. */
 void dispatch_enqueue(struct dispatch *dispatch, struct run *run);
 /* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */
-void dispatch_stop(struct dispatch *dispatch, struct run *run, const char *reason);
+void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reason);
 /* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so. */
 void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms);

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "payload.h"
 
+#include "base/json_scan.h"
+
 #include <jansson.h>
+
+struct span payload_cut(struct span text, size_t max)
+{
+    size_t len = text.len < max ? text.len : max;
+    while (len > 0 && !utf8_valid(span_of(text.data, len)))
+        len--;
+    return span_of(text.data, len);
+}
 
 void payload_string(char ret_text[IDENTIFIER_SIZE], struct span data, const char *name)
 {

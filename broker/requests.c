@@ -156,7 +156,7 @@ static void accept_request(struct dispatch *dispatch, const struct wire_chat_sen
 {
     struct run *active = open_run_of_thread(user, request->thread_id);
     if (active && span_is(request->on_busy, "interrupt"))
-        dispatch_stop(dispatch, active, "interrupted by a new message");
+        dispatch_stop(dispatch, active, SPAN_LITERAL("interrupted by a new message"));
     struct run *run = make_run(dispatch, request, user);
     if (!run) {
         fail(answer, "internal", "the broker is out of memory", true);
@@ -216,7 +216,6 @@ static bool answer_ended(
 void dispatch_cancel(
     struct dispatch *dispatch, const struct wire_run_cancel *request, struct answer *ret_answer)
 {
-    char reason[IDENTIFIER_SIZE];
     *ret_answer = (struct answer){0};
     struct user *user = users_get(dispatch->users, request->user);
     struct run *run = user ? find_target(dispatch, user, request) : NULL;
@@ -225,9 +224,8 @@ void dispatch_cancel(
             fail(ret_answer, "run_not_found", "no such run", false);
         return;
     }
-    run_set_text(reason, request->reason);
     run_set_text(ret_answer->run_id, span_of_string(run->id));
     bool ends_now = run->state == RUN_QUEUED;
-    dispatch_stop(dispatch, run, reason);
+    dispatch_stop(dispatch, run, request->reason);
     ret_answer->status = run_state_name(ends_now ? RUN_CANCELLED : RUN_CANCELLING);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker_port.h"
 
-#include "base/json_scan.h"
 #include "base/log.h"
+#include "payload.h"
 
 #include <errno.h>
 
@@ -81,12 +81,10 @@ static void handle_running(
 /* Cut between characters, since it becomes part of an event. */
 static void keep_message(char kept[RELEASE_MESSAGE_SIZE], struct span message)
 {
-    size_t len = message.len < RELEASE_MESSAGE_SIZE ? message.len : RELEASE_MESSAGE_SIZE - 1;
-    while (len > 0 && !utf8_valid(span_of(message.data, len)))
-        len--;
-    if (len)
-        memcpy(kept, message.data, len);
-    kept[len] = '\0';
+    struct span text = payload_cut(message, RELEASE_MESSAGE_SIZE - 1);
+    if (text.len)
+        memcpy(kept, text.data, text.len);
+    kept[text.len] = '\0';
 }
 
 static void handle_released(
