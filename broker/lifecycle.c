@@ -131,7 +131,8 @@ int lifecycle_apply(struct run *run, const struct event *event)
         move(run, RUN_WAITING);
         return 0;
     case EVENT_INTERRUPT_RESOLVED:
-        if (--run->interrupts == 0)
+        /* 0 already: its request was trimmed, and this is read back after a restart. */
+        if (run->interrupts && --run->interrupts == 0)
             move(run, RUN_RUNNING);
         return 0;
     default: return 0;
