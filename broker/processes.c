@@ -171,8 +171,12 @@ bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t
 bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation)
 {
     uint64_t holder;
-    return processes_incarnation(processes, index, &holder) && holder == incarnation &&
-           process_is_live(processes->arena, index);
+    if (!processes_incarnation(processes, index, &holder) || holder != incarnation)
+        return false;
+    bool alive = process_is_live(processes->arena, index);
+    if (!alive)
+        processes->death_seen = true; /* what it held is taken back in the next turn */
+    return alive;
 }
 
 bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid)
