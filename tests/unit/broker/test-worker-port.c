@@ -74,7 +74,7 @@ static void worker_down(struct test_worker *worker)
     fixture_turn(f);
     fixture_turn(f);
     LIST_FOR_EACH(struct run, run, &f->dispatch.queue, queue_link)
-    dispatch_stop(&f->dispatch, run, "the test is over");
+    dispatch_stop(&f->dispatch, run, SPAN_LITERAL("the test is over"));
     fixture_turn(f);
     assert_int_equal(f->pipeline.runs.count, 0);
 }
@@ -212,6 +212,28 @@ static void test_worker_is_told_of_a_cancel_and_then_to_kill(void **state)
     worker_down(&worker);
 }
 
+static void test_long_reason_of_a_cancel_is_cut_between_characters(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    char run_id[IDENTIFIER_SIZE];
+    char reason[2048];
+    reason[0] = 'e'; /* so that the limit is in the middle of a character */
+    for (size_t i = 1; i + 1 < sizeof(reason); i += 2)
+        memcpy(reason + i, "\xc3\xa9", 2);
+    worker_up(&worker, f, 1);
+    given(&worker, "wordy", run_id);
+    struct answer answer;
+    const struct wire_run_cancel request = {.user = SPAN_LITERAL("wordy"),
+        .run_id = span_of_string(run_id),
+        .reason = span_of(reason, sizeof(reason) - 1)};
+    dispatch_cancel(&f->dispatch, &request, &answer);
+    fixture_turn(f);
+    struct wire_cancel cancel = peer_expect(&worker.peer, WIRE_CANCEL).cancel;
+    assert_int_equal(cancel.reason.len, 1023);
+    worker_down(&worker);
+}
+
 static void test_run_that_is_over_is_killed_when_a_worker_says_it_has_it(void **state)
 {
     struct fixture *f = *state;
@@ -331,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_release_with_a_reason_ends_the_run_with_it),
         cmocka_unit_test(test_release_of_anothers_run_does_nothing_to_it),
         cmocka_unit_test(test_worker_is_told_of_a_cancel_and_then_to_kill),
+        cmocka_unit_test(test_long_reason_of_a_cancel_is_cut_between_characters),
         cmocka_unit_test(test_run_that_is_over_is_killed_when_a_worker_says_it_has_it),
         cmocka_unit_test(test_worker_that_is_not_in_the_arena_is_turned_away),
         cmocka_unit_test(test_worker_that_is_not_the_process_it_says_is_turned_away),
