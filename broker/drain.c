@@ -203,16 +203,21 @@ size_t drain_turn(struct drain *drain, size_t budget)
     return taken;
 }
 
+static int commit_batch(struct drain *drain)
+{
+    int rc = history_commit(drain->options.history);
+    if (!rc)
+        drain_release(drain);
+    return rc;
+}
+
 int drain_everything(struct drain *drain)
 {
     int rc = 0;
-    while (!rc && drain_turn(drain, SIZE_MAX) > 0) {
-        if (drain->batch_bytes < BATCH_BYTES)
-            continue;
-        rc = history_commit(drain->options.history);
-        if (!rc)
-            drain_release(drain);
-    }
+    do {
+        if (drain->batch_bytes >= BATCH_BYTES)
+            rc = commit_batch(drain);
+    } while (!rc && drain_turn(drain, SIZE_MAX) > 0);
     return rc;
 }
 
