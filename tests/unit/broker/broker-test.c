@@ -36,7 +36,7 @@ static void open_arena(struct fixture *f)
     assert_return_code(paths_join(path, f->directory, "arena"), 0);
     const struct arena_options options = {.directory = path,
         .ring_count = 64,
-        .ring_bytes = 16384,
+        .ring_bytes = f->ring_bytes,
         .process_count = 16,
         .slot_count = 64};
     assert_return_code(arena_create(&f->arena, &options), 0);
@@ -140,10 +140,11 @@ static void close_all(struct fixture *f)
 
 static char default_agent[] = "librarian";
 
-int fixture_up(void **state)
+static int up(void **state, uint32_t ring_bytes)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
+    f->ring_bytes = ring_bytes;
     strcpy(f->directory, "/tmp/ringside-broker-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->config = (struct config){.broker_max_queued = 100,
@@ -155,6 +156,16 @@ int fixture_up(void **state)
     open_all(f);
     *state = f;
     return 0;
+}
+
+int fixture_up(void **state)
+{
+    return up(state, 16384);
+}
+
+int fixture_up_large(void **state)
+{
+    return up(state, 4u << 20);
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)

@@ -17,6 +17,7 @@
  */
 struct fixture {
     char directory[64];
+    uint32_t ring_bytes;
     struct config config;
     struct counters counters;
     struct history *history;
@@ -41,6 +42,8 @@ struct fixture {
 };
 
 int fixture_up(void **state);
+/* With rings of 4 MiB instead of 16 KiB. */
+int fixture_up_large(void **state);
 int fixture_down(void **state);
 void fixture_restart(struct fixture *f);
 struct recovery fixture_recovery(struct fixture *f);

@@ -2,6 +2,8 @@
 /* From real rings, written by real processes, some of which die. */
 #include "process-test.h"
 
+#include "base/cleanup.h"
+#include "event/record.h"
 #include "ring/directory.h"
 #include "ring/writer.h"
 
@@ -58,15 +60,29 @@ static void test_run_belongs_to_the_process_that_began_it(void **state)
 
 /* ---- records that are none of ours */
 
+/* From this process. */
+static void emit_parts(
+    struct ring_writer *writer, const char *user, const struct iovec *parts, int count)
+{
+    struct ring_lease lease;
+    assert_int_equal(ring_lease_for_user(&lease, writer, user, strlen(user)), 0);
+    assert_int_equal(ring_emit(NULL, writer, &lease, parts, count), 0);
+}
+
 static void emit_bytes(struct fixture *f, const char *user, const void *bytes, size_t len)
 {
     struct ring_writer writer = {0};
-    struct ring_lease lease;
     const struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
     assert_int_equal(ring_writer_init(&writer, f->arena), 0);
-    assert_int_equal(ring_lease_for_user(&lease, &writer, user, strlen(user)), 0);
-    assert_int_equal(ring_emit(NULL, &writer, &lease, &part, 1), 0);
+    emit_parts(&writer, user, &part, 1);
     ring_writer_deinit(&writer);
+}
+
+static void emit_event(struct ring_writer *writer, const char *user, struct event event)
+{
+    struct event_record record;
+    assert_int_equal(event_record_encode(&record, &event), 0);
+    emit_parts(writer, user, record.parts, EVENT_RECORD_PARTS);
 }
 
 static void test_record_that_is_no_event_is_counted_and_passed_over(void **state)
@@ -138,6 +154,42 @@ static void test_every_ring_gets_a_turn_however_small_the_budget(void **state)
     assert_int_equal(drain_turn(f->drain, 2), 9);
     assert_int_equal(drain_turn(f->drain, 2), 9);
     child_stop(&child);
+}
+
+/* 20 rings of 4 MiB, all but full: more than is taken in before a commit must come. */
+static void test_backlog_larger_than_a_batch_is_committed_in_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer writer = {0};
+    assert_int_equal(ring_writer_init(&writer, f->arena), 0);
+    _cleanup_(buffer_deinit) struct buffer data = BUFFER_INIT;
+    buffer_append_string(&data, "{\"delta\":\"");
+    for (int i = 0; i < 60000; i++)
+        buffer_append_char(&data, 'x');
+    buffer_append_string(&data, "\"}");
+    char user[16];
+    char run_id[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        snprintf(run_id, sizeof(run_id), "r-of-%d", i);
+        emit_event(&writer, user, started(run_id));
+        struct event text = text_event(run_id, "m-1", 0);
+        text.data = buffer_span(&data);
+        for (int j = 0; j < 65; j++)
+            emit_event(&writer, user, text);
+    }
+    drain_turn(f->drain, SIZE_MAX);
+    assert_true(f->counters.events_accepted < 1320); /* no turn takes it all */
+    assert_int_equal(drain_everything(f->drain), 0);
+    assert_true(history_commit_count(f->history) > 0);
+    fixture_commit(f);
+    drain_release(f->drain);
+    assert_int_equal(f->counters.events_accepted, 1320);
+    for (int i = 0; i < 20; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        assert_int_equal(history_committed_head(fixture_user(f, user)->stream), 66);
+    }
+    ring_writer_deinit(&writer);
 }
 
 static void test_space_is_given_back_only_after_the_commit(void **state)
@@ -279,6 +331,8 @@ int main(void)
         CASE(test_ring_of_somebody_who_can_be_no_user_is_drained_for_nothing),
         CASE(test_busy_ring_takes_no_more_than_its_share_of_a_turn),
         CASE(test_every_ring_gets_a_turn_however_small_the_budget),
+        cmocka_unit_test_setup_teardown(
+            test_backlog_larger_than_a_batch_is_committed_in_parts, fixture_up_large, fixture_down),
         CASE(test_space_is_given_back_only_after_the_commit),
         CASE(test_killed_process_has_its_last_words_and_then_its_runs_closed),
         CASE(test_process_that_exits_says_with_what),
