@@ -155,11 +155,13 @@ static void test_run_taken_back_keeps_its_place_before_younger_ones(void **state
     fixture_turn(f);
     workers_remove(worker);
     die(f, 3, 9);
+    const struct list_link *at = &f->dispatch.queue;
     const char *const expected[] = {first.run_id, second.run_id, third.run_id};
-    int at = 0;
-    LIST_FOR_EACH(struct run, run, &f->dispatch.queue, queue_link)
-    assert_string_equal(run->id, expected[at++]);
-    assert_int_equal(at, 3);
+    for (int i = 0; i < 3; i++) {
+        at = at->next;
+        assert_string_equal(CONTAINER_OF(at, struct run, queue_link)->id, expected[i]);
+    }
+    assert_ptr_equal(at->next, &f->dispatch.queue);
     assert_int_equal(f->dispatch.queued, 3);
 }
 
