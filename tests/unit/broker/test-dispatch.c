@@ -144,39 +144,48 @@ static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
     assert_stream(f, "ann", "chat_message run_queued");
 }
 
-static void test_run_taken_back_keeps_its_place_before_younger_ones(void **state)
+#define TAKEN_BACK 8
+
+static void test_runs_taken_back_keep_their_places_before_younger_ones(void **state)
 {
     struct fixture *f = *state;
-    struct worker *worker = fixture_worker(f, 3, 2, "librarian");
-    struct answer first = chat(f, "ann", "t-1", "m-1");
-    struct answer second = chat(f, "ann", "t-2", "m-2");
-    fixture_turn(f);
-    struct answer third = chat(f, "ann", "t-3", "m-3");
-    fixture_turn(f);
+    char ids[TAKEN_BACK + 1][IDENTIFIER_SIZE];
+    struct worker *worker = fixture_worker(f, 3, TAKEN_BACK, "librarian");
+    for (int i = 0; i <= TAKEN_BACK; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "t-%d", i);
+        memcpy(ids[i], chat(f, "ann", name, name).run_id, IDENTIFIER_SIZE);
+        fixture_turn(f);
+    }
+    assert_int_equal(f->dispatch.queued, 1);
     workers_remove(worker);
     die(f, 3, 9);
     const struct list_link *at = &f->dispatch.queue;
-    const char *const expected[] = {first.run_id, second.run_id, third.run_id};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i <= TAKEN_BACK; i++) {
         at = at->next;
-        assert_string_equal(CONTAINER_OF(at, struct run, queue_link)->id, expected[i]);
+        assert_string_equal(CONTAINER_OF(at, struct run, queue_link)->id, ids[i]);
     }
     assert_ptr_equal(at->next, &f->dispatch.queue);
-    assert_int_equal(f->dispatch.queued, 3);
+    assert_int_equal(f->dispatch.queued, TAKEN_BACK + 1);
 }
 
-static void test_release_that_a_dead_worker_said_does_not_end_the_run_taken_back(void **state)
+static void test_what_a_worker_said_of_a_run_before_it_died_is_what_counts(void **state)
 {
     struct fixture *f = *state;
-    struct worker *worker = fixture_worker(f, 3, 1, "librarian");
+    fixture_worker(f, 3, 1, "librarian");
     struct answer answer = chat(f, "ann", "t-1", "m-1");
     fixture_turn(f);
-    workers_remove(worker);
+    struct run *run = fixture_find(f, answer.run_id);
+    run_set_text(run->release_code, SPAN_LITERAL("agent_start_failed"));
+    farewell_say(&f->farewell, run, FAREWELL_RELEASED);
     die(f, 3, 9);
-    const struct run *run = fixture_find(f, answer.run_id);
-    assert_int_equal(run->farewell, FAREWELL_NONE);
-    fixture_turn(f);
-    assert_state(f, answer.run_id, "queued");
+    fixture_commit(f);
+    assert_int_equal(f->dispatch.queued, 0);
+    struct kept kept;
+    keep_stream(&kept, f, "ann");
+    assert_string_equal(kept_types(&kept, NULL), "chat_message run_queued error_event*");
+    assert_member(&kept.events[2], "code", "agent_start_failed");
+    kept_free(&kept);
 }
 
 static void test_death_ends_every_run_of_that_process_and_no_other(void **state)
@@ -333,8 +342,8 @@ int main(void)
         CASE(test_run_that_cannot_be_placed_holds_nobody_else_up),
         CASE(test_run_is_in_history_as_given_before_its_worker_hears_of_it),
         CASE(test_run_that_was_not_begun_is_given_to_another_worker),
-        CASE(test_run_taken_back_keeps_its_place_before_younger_ones),
-        CASE(test_release_that_a_dead_worker_said_does_not_end_the_run_taken_back),
+        CASE(test_runs_taken_back_keep_their_places_before_younger_ones),
+        CASE(test_what_a_worker_said_of_a_run_before_it_died_is_what_counts),
         CASE(test_death_ends_every_run_of_that_process_and_no_other),
         CASE(test_cancelled_run_that_never_began_ends_as_cancelled_when_its_worker_dies),
         CASE(test_cancel_that_is_not_honoured_is_enforced_after_its_grace),

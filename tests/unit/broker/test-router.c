@@ -213,6 +213,19 @@ static void test_events_of_the_turn_in_which_one_opens_are_not_missed(void **sta
     peer_leave(&gateway);
 }
 
+static void test_last_event_before_one_opens_is_sent_though_none_follows(void **state)
+{
+    struct fixture *f = *state;
+    struct peer gateway;
+    peer_connect_gateway(&gateway, f);
+    peer_credit(&gateway, PLENTY);
+    push(f, "last", started("r-last"));
+    assert_int_equal(peer_open(&gateway, "last").head, 0);
+    fixture_turn(f);
+    assert_int_equal(peer_expect_events(&gateway, "last", 0), 1);
+    peer_leave(&gateway);
+}
+
 static void test_closed_user_is_sent_no_more_and_can_be_opened_again(void **state)
 {
     struct fixture *f = *state;
@@ -277,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_more_than_a_message_can_carry_comes_from_history),
         cmocka_unit_test(test_slow_subscriber_holds_no_other_up),
         cmocka_unit_test(test_events_of_the_turn_in_which_one_opens_are_not_missed),
+        cmocka_unit_test(test_last_event_before_one_opens_is_sent_though_none_follows),
         cmocka_unit_test(test_closed_user_is_sent_no_more_and_can_be_opened_again),
         cmocka_unit_test(test_user_opened_twice_is_sent_once),
         cmocka_unit_test(test_listener_that_goes_takes_its_subscriptions_along),
