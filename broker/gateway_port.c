@@ -29,6 +29,18 @@ static struct view view_reset(const struct history_stream *stream)
     return view;
 }
 
+/* The client was shown numbers that are lost here. They must not be shown again for others. */
+static struct view view_ahead(struct gateway_port *port, struct user *user, uint64_t after)
+{
+    log_warn("gateway_port", "a cursor of %s is ahead of its stream: new epoch", user->id);
+    if (history_renew_epoch(port->history, user->stream) == 0)
+        router_announce_epoch(user);
+    struct view view = view_reset(user->stream);
+    view.gap_from = history_committed_head(user->stream) + 1;
+    view.gap_to = after;
+    return view;
+}
+
 static struct view view_from_cursor(
     struct gateway_port *port, struct user *user, const struct wire_open *request)
 {
@@ -39,12 +51,8 @@ static struct view view_from_cursor(
         return view_reset(stream);
     }
     if (request->after > history_committed_head(stream)) {
-        /* It was shown numbers that are lost here. They must not be shown again for others. */
-        log_warn("gateway_port", "a cursor of %s is ahead of its stream: new epoch", user->id);
-        if (history_renew_epoch(port->history, stream) == 0)
-            router_announce_epoch(user);
         port->counters->cursors_reset++;
-        return view_reset(stream);
+        return view_ahead(port, user, request->after);
     }
     if (request->after + 1 < oldest) {
         port->counters->cursors_gap++;
