@@ -109,7 +109,8 @@ def print_sum():
 
 def main(verb, *rest):
     if verb == "one":
-        record(int(rest[0] == "pass"), int(rest[0] != "pass"), 0, rest[1:])
+        passed = rest[0] == "pass"
+        record(int(passed), int(not passed), 0, () if passed else rest[1:])
         return 0
     if verb == "part":
         end_part(int(rest[0]))

@@ -60,24 +60,24 @@ async def test_a_full_disk_is_said_and_over_when_there_is_room_again(small_node)
         first = await client.chat("before", agent="echo")
         check_run(await client.until_ended(first))
         fill(ballast)
-        refusals = 0
-        accepted = []
+        refused = []
         for number in range(200):
             try:
-                accepted.append(await client.chat("x" * 20000, f"t-{number}", agent="echo"))
+                await client.chat("x" * 20000, f"t-{number}", f"m-{number}", agent="echo")
             except Refused as refusal:
                 assert refusal.code == "unavailable" and refusal.retryable
-                refusals += 1
-                if refusals == 3:
+                refused.append(number)
+                if len(refused) == 3:
                     break
-        assert refusals == 3, "the disk was never full"
+        assert len(refused) == 3, "the disk was never full"
         assert await client.request("ping") == {}
         ballast.unlink()
-        after = await retry(client, "after", "t-after")
-        check_run(await client.until_ended(after))
-        for run_id in accepted:
+        for number in refused:
+            check_run(await client.until_ended(await retry(client, number)))
+        for run_id in client.stream.run_ids():
             await client.until_ended(run_id)
         check_all_runs(client.stream)
+        assert len(client.stream.run_ids()) == 1 + refused[-1] + 1, "a message without its one run"
         live = client.stream
     async with Client(node, "alice", cursor="start") as fresh:
         await fresh.until_caught_up()
@@ -105,11 +105,11 @@ async def asyncio_wait_for_line(node, pattern, start):
     await asyncio.to_thread(node.stderr.wait_for, pattern, 30, start)
 
 
-async def retry(client, content, thread):
-    """Sends until it is accepted, as a client does that is told `retryable`."""
+async def retry(client, number):
+    """Sends again until it is accepted, as a client does that is told `retryable`."""
     for _ in range(1000):
         try:
-            return await client.chat(content, thread, "m-retry", agent="echo")
+            return await client.chat("x" * 20000, f"t-{number}", f"m-{number}", agent="echo")
         except Refused as refusal:
             assert refusal.retryable
     raise AssertionError("never accepted again")

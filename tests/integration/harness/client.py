@@ -41,7 +41,7 @@ class Client:
         self.control = []       # control frames, in order
         self.problem = None     # what broke the protocol, or the connection
         self.socket = None
-        self._replies = {}
+        self.replies = []       # as they came
         self._ids = itertools.count(1)
         self._changed = asyncio.Event()
         self._reader = None
@@ -103,7 +103,7 @@ class Client:
     def _take(self, text):
         frame = parse(text)
         if "type" not in frame:
-            self._replies[frame["id"]] = frame
+            self.replies.append(frame)
         elif "seq" in frame and "prev" in frame:
             self.stream.take(text, frame)
         else:
@@ -164,8 +164,11 @@ class Client:
         await self.send({"id": request, "method": method, "params": params})
         return request
 
+    def replied(self, request):
+        return next((frame for frame in self.replies if frame.get("id") == request), None)
+
     async def reply(self, request, seconds=PATIENCE):
-        frame = await self.until(lambda: self._replies.get(request), f"reply to {request}", seconds)
+        frame = await self.until(lambda: self.replied(request), f"reply to {request}", seconds)
         if "error" in frame:
             raise Refused(frame["error"])
         return frame["result"]
