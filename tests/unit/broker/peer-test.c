@@ -35,39 +35,36 @@ static void on_overdue(struct ev_loop *loop, ev_timer *watcher, int events)
     ev_break(loop, EVBREAK_ONE);
 }
 
-typedef bool (*condition)(struct peer *peer);
-
-static void run_until(struct peer *peer, condition holds, const char *what)
+void peer_wait(
+    struct peer *peer, bool (*holds)(const void *context), const void *context, const char *what)
 {
     bool overdue = false;
     ev_timer timer;
     ev_timer_init(&timer, on_overdue, PATIENCE_SECONDS, 0.);
     timer.data = &overdue;
     ev_timer_start(peer->f->loop, &timer);
-    while (!holds(peer) && !overdue)
+    while (!holds(context) && !overdue)
         ev_run(peer->f->loop, EVRUN_ONCE);
     ev_timer_stop(peer->f->loop, &timer);
     if (overdue)
         fail_msg("%s: not in time: %s", peer->name, what);
 }
 
-static bool is_connected(struct peer *peer)
+static bool is_dropped(const void *context)
 {
-    return peer->connected;
+    const struct peer *peer = context;
+    return peer->greeted && !peer->connected;
 }
 
-static bool is_unconnected(struct peer *peer)
+static bool has_message(const void *context)
 {
-    return !peer->connected;
-}
-
-static bool has_message(struct peer *peer)
-{
+    const struct peer *peer = context;
     return peer->inbox.len > 0;
 }
 
-static bool is_gone(struct peer *peer)
+static bool is_gone(const void *context)
 {
+    const struct peer *peer = context;
     return peer_link(peer) == NULL;
 }
 
@@ -77,30 +74,49 @@ static void on_message(void *context, const struct wire_message *message)
 {
     struct peer *peer = context;
     struct buffer bytes = BUFFER_INIT;
+    peer->greeted |= message->kind == WIRE_READY;
     wire_encode(&bytes, message);
     buffer_append(&peer->inbox, &bytes.len, sizeof(bytes.len));
     buffer_append_span(&peer->inbox, buffer_span(&bytes));
     buffer_deinit(&bytes);
 }
 
-static void on_peer(void *context, bool connected)
-{
-    struct peer *peer = context;
-    peer->connected = connected;
-}
-
-static const struct channel_events events = {.on_message = on_message, .on_peer = on_peer};
-
 void peer_send(struct peer *peer, const struct wire_message *message)
 {
     assert_int_equal(channel_send(peer->channel, message), 0);
 }
 
+static void say_hello(struct peer *peer)
+{
+    struct span name = span_of_string(peer->name);
+    const struct peer_options *options = &peer->options;
+    const struct wire_message hello = {.kind = WIRE_HELLO,
+        .hello = {.version = WIRE_VERSION,
+            .role = span_of_string(options->role),
+            .name = name,
+            .pid = (uint64_t)(options->pid ? options->pid : getpid()),
+            .instance = name,
+            .process = options->process,
+            .agents = span_of_string(options->agents)}};
+    peer_send(peer, &hello);
+}
+
+/* A slot that has just lost its peer may turn the next one away once: it says HELLO again. */
+static void on_peer(void *context, bool connected)
+{
+    struct peer *peer = context;
+    peer->connected = connected;
+    if (connected && !peer->greeted)
+        say_hello(peer);
+}
+
+static const struct channel_events events = {.on_message = on_message, .on_peer = on_peer};
+
 struct wire_message peer_expect(struct peer *peer, enum wire_kind kind)
 {
     struct wire_message message;
     size_t len;
-    run_until(peer, has_message, wire_kind_name(kind));
+    peer_wait(peer, has_message, peer, wire_kind_name(kind));
     memcpy(&len, peer->inbox.data, sizeof(len));
     buffer_clear(&peer->current);
     buffer_append(&peer->current, peer->inbox.data + sizeof(len), len);
@@ -120,7 +136,7 @@ void peer_expect_nothing(struct peer *peer)
 
 /* ---- coming and going */
 
-struct link *peer_link(struct peer *peer)
+struct link *peer_link(const struct peer *peer)
 {
     static const char *const roles[] = {"gateway", "worker"};
     for (int i = 0; i < 2; i++) {
@@ -137,23 +153,13 @@ void peer_dial(struct peer *ret_peer, struct fixture *f, const struct peer_optio
 {
     static unsigned count;
     char url[PATHS_MAX];
-    *ret_peer = (struct peer){.f = f};
+    *ret_peer = (struct peer){.f = f, .options = *options};
     snprintf(ret_peer->name, sizeof(ret_peer->name), "peer-%u", ++count);
     struct span role = span_of_string(options->role);
     struct span name = span_of_string(ret_peer->name);
     assert_int_equal(links_offer(f->links, role, name, url), 0);
     assert_int_equal(channel_new(&ret_peer->channel, f->loop, &events, ret_peer), 0);
     assert_int_equal(channel_dial(ret_peer->channel, url), 0);
-    run_until(ret_peer, is_connected, "connected");
-    const struct wire_message hello = {.kind = WIRE_HELLO,
-        .hello = {.version = WIRE_VERSION,
-            .role = role,
-            .name = name,
-            .pid = (uint64_t)(options->pid ? options->pid : getpid()),
-            .instance = name,
-            .process = options->process,
-            .agents = span_of_string(options->agents)}};
-    peer_send(ret_peer, &hello);
 }
 
 void peer_connect(struct peer *ret_peer, struct fixture *f, const struct peer_options *options)
@@ -179,13 +185,13 @@ static void peer_free(struct peer *peer)
 void peer_leave(struct peer *peer)
 {
     channel_reset(peer->channel);
-    run_until(peer, is_gone, "gone");
+    peer_wait(peer, is_gone, peer, "gone");
     peer_free(peer);
 }
 
 void peer_expect_dropped(struct peer *peer)
 {
-    run_until(peer, is_unconnected, "dropped");
+    peer_wait(peer, is_dropped, peer, "dropped");
     assert_null(peer_link(peer));
     peer_free(peer);
 }
@@ -229,7 +235,7 @@ uint64_t peer_expect_events(struct peer *peer, const char *user, uint64_t after)
 void peer_expect_events_to(struct peer *peer, const char *user, uint64_t after, uint64_t last)
 {
     while (after < last) {
-        while (after < last && has_message(peer))
+        while (after < last && peer->inbox.len > 0)
             after = peer_expect_events(peer, user, after);
         if (after < last && router_flush(&peer->f->router))
             continue;

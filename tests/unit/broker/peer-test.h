@@ -7,16 +7,6 @@
  * The other end of a link, in this process, over a real socket. What the broker sends is kept in
  * the order of its arrival. Every wait has an end: a test fails rather than hangs.
  */
-struct peer {
-    struct fixture *f;
-    struct channel *channel;
-    char name[IDENTIFIER_SIZE];
-    struct buffer inbox; /* length and bytes of each message that was not looked at */
-    struct buffer current;
-    bool connected;
-    uint64_t requests;
-};
-
 struct peer_options {
     const char *role;
     pid_t pid;        /* 0: this process's */
@@ -24,11 +14,23 @@ struct peer_options {
     const char *agents;
 };
 
+struct peer {
+    struct fixture *f;
+    struct channel *channel;
+    struct peer_options options;
+    char name[IDENTIFIER_SIZE];
+    struct buffer inbox; /* length and bytes of each message that was not looked at */
+    struct buffer current;
+    bool connected;
+    bool greeted; /* READY came */
+    uint64_t requests;
+};
+
 /* cmocka's, for groups that connect peers: one fixture for all tests of the program. */
 int linked_fixture_up(void **state);
 int linked_fixture_down(void **state);
 
-/* Connects and says HELLO, without waiting for the answer. */
+/* Connects and says HELLO, as often as it takes, without waiting for the answer. */
 void peer_dial(struct peer *ret_peer, struct fixture *f, const struct peer_options *options);
 /* The same, until READY. */
 void peer_connect(struct peer *ret_peer, struct fixture *f, const struct peer_options *options);
@@ -42,8 +44,11 @@ void peer_send(struct peer *peer, const struct wire_message *message);
 struct wire_message peer_expect(struct peer *peer, enum wire_kind kind);
 /* Goes round through the broker once: all sent before has been acted on, and nothing came back. */
 void peer_expect_nothing(struct peer *peer);
+/* Runs the loop until the condition holds; `what` is for people. */
+void peer_wait(
+    struct peer *peer, bool (*holds)(const void *context), const void *context, const char *what);
 /* The broker's end of it. */
-struct link *peer_link(struct peer *peer);
+struct link *peer_link(const struct peer *peer);
 
 /* ---- a gateway's */
 

@@ -20,12 +20,6 @@ static void link_up(struct test_worker *worker, struct fixture *f)
             .agents = "librarian"});
 }
 
-/* Messages of a worker have no answers: waited for until the broker shows what they did. */
-static void loop_once(struct fixture *f)
-{
-    ev_run(f->loop, EVRUN_ONCE);
-}
-
 static struct worker *worker_of(struct test_worker *worker)
 {
     struct link *link = peer_link(&worker->peer);
@@ -33,27 +27,40 @@ static struct worker *worker_of(struct test_worker *worker)
     return link->peer;
 }
 
+struct expected_room {
+    const struct worker *worker;
+    uint64_t slots;
+};
+
+static bool has_room(const void *context)
+{
+    const struct expected_room *expected = context;
+    return expected->worker->slots == expected->slots;
+}
+
+/* Messages of a worker have no answers: waited for until the broker shows what they did. */
+static void say(struct test_worker *worker, const struct wire_message *message, uint64_t more)
+{
+    const struct worker *known = worker_of(worker);
+    const struct expected_room expected = {known, known->slots + more};
+    peer_send(&worker->peer, message);
+    peer_wait(&worker->peer, has_room, &expected, wire_kind_name(message->kind));
+}
+
 static void say_available(struct test_worker *worker, uint64_t slots)
 {
-    struct worker *known = worker_of(worker);
-    uint64_t expected = known->slots + slots;
-    peer_send(&worker->peer,
-        &(struct wire_message){.kind = WIRE_AVAILABLE, .available = {.slots = slots}});
-    while (known->slots != expected)
-        loop_once(worker->peer.f);
+    say(worker, &(struct wire_message){.kind = WIRE_AVAILABLE, .available = {.slots = slots}},
+        slots);
 }
 
 static void say_released(
     struct test_worker *worker, const char *run_id, const char *code, const char *message)
 {
-    struct worker *known = worker_of(worker);
-    uint64_t expected = known->slots + 1;
-    peer_send(&worker->peer, &(struct wire_message){.kind = WIRE_RELEASED,
-                                 .released = {.run_id = span_of_string(run_id),
-                                     .code = span_of_string(code),
-                                     .message = span_of_string(message)}});
-    while (known->slots != expected)
-        loop_once(worker->peer.f);
+    const struct wire_message released = {.kind = WIRE_RELEASED,
+        .released = {.run_id = span_of_string(run_id),
+            .code = span_of_string(code),
+            .message = span_of_string(message)}};
+    say(worker, &released, 1);
 }
 
 static void worker_up(struct test_worker *ret_worker, struct fixture *f, uint64_t slots)
