@@ -51,7 +51,7 @@ static void trim(struct broker *broker)
  *  5. commit      all of the above, or none of it; what comes below depends on it
  *  6. release     ring space goes back, writers who wait for it wake up
  *  7. effects     replies and assignments that promised something the commit has kept
- *  8. routing     what is kept may be shown
+ *  8. routing     what is kept may be shown: first what is live, then pages of the past
  *  9. trimming    when a call about once a second left something over
  *
  * While history cannot be written nothing new is taken in: the rings fill, and emitters feel it.
@@ -68,10 +68,11 @@ static bool broker_tick(struct broker *broker)
         dispatch_place(&broker->dispatch);
     }
     if (!commit(broker))
-        return false;
+        return reads_turn(&broker->reads); /* the past can be read all the same */
     drain_release(broker->drain);
     effects_release(&broker->effects);
     bool behind = router_flush(&broker->router);
+    behind |= reads_turn(&broker->reads);
     if (broker->trimming)
         trim(broker);
     return behind || drained > 0 || broker->trimming;

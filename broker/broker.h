@@ -23,6 +23,7 @@ struct broker {
     struct arena *arena;
     struct users users;
     struct router router;
+    struct reads reads;
     struct pipeline pipeline;
     struct processes *processes;
     struct drain *drain;

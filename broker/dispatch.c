@@ -54,12 +54,14 @@ void dispatch_requeue(struct dispatch *dispatch, struct run *run)
     dispatch->counters->runs_requeued++;
 }
 
+/* Whether another run of the thread is active, or waits and came first. */
 static bool thread_busy(const struct run *candidate)
 {
     LIST_FOR_EACH(struct run, run, &candidate->user->runs, user_link)
     {
-        if (run->state != RUN_QUEUED && run->state != RUN_ACCEPTED &&
-            strcmp(run->thread_id, candidate->thread_id) == 0)
+        bool before = run->state == RUN_QUEUED ? run_compare_age(run, candidate) < 0
+                                               : run->state != RUN_ACCEPTED;
+        if (before && strcmp(run->thread_id, candidate->thread_id) == 0)
             return true;
     }
     return false;
@@ -71,6 +73,7 @@ static void assign(struct dispatch *dispatch, struct run *run, struct worker *wo
     uint64_t limit = dispatch->config->broker_run_timeout;
     run->deadline_ms = limit ? clock_wall_ms() + limit : 0;
     run->placed = true;
+    run->attempts++;
     run->process = worker->process;
     run->incarnation = worker->incarnation;
     run->arena_id = dispatch->pipeline->arena_id;

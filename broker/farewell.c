@@ -3,6 +3,9 @@
 
 #include "closing.h"
 
+/* A request that takes each worker down with it before it starts must not take them all. */
+#define ATTEMPTS_MAX 3
+
 void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind why)
 {
     if (run->farewell != FAREWELL_NONE)
@@ -64,7 +67,8 @@ static void close_refused(struct farewell *farewell, struct run *run)
 
 static void deal_with(struct farewell *farewell, struct run *run)
 {
-    bool never_begun = run->state == RUN_STARTING && run->dispatched;
+    bool never_begun =
+        run->state == RUN_STARTING && run->dispatched && run->attempts < ATTEMPTS_MAX;
     if (run->farewell == FAREWELL_RELEASED && run->release_code[0])
         close_refused(farewell, run);
     else if (run->farewell != FAREWELL_RELEASED && never_begun)

@@ -131,48 +131,14 @@ static void handle_open(
 
 /* ---- reading */
 
-/* 0, or -errno when history cannot be read. */
-static int read_page(struct gateway_port *port, const struct user *user,
-    const struct wire_read *request, struct wire_page *ret_page)
-{
-    uint64_t most = request->max_bytes < WIRE_PAGE_MAX ? request->max_bytes : WIRE_PAGE_MAX;
-    *ret_page = (struct wire_page){.request = request->request,
-        .status = WIRE_PAGE_OK,
-        .last = request->after,
-        .head = history_committed_head(user->stream),
-        .oldest = history_oldest(user->stream)};
-    buffer_clear(&port->scratch);
-    if (!span_is(request->epoch, history_epoch(user->stream)) || request->after > ret_page->head) {
-        ret_page->status = WIRE_PAGE_EPOCH_CHANGED;
-        return 0;
-    }
-    int rc =
-        history_read(user->stream, request->after, (size_t)most, &port->scratch, &ret_page->last);
-    if (rc == -ERANGE) {
-        ret_page->status = WIRE_PAGE_TRIMMED;
-        return 0;
-    }
-    port->counters->bytes_replayed += port->scratch.len;
-    ret_page->events = buffer_span(&port->scratch);
-    return rc ? rc : buffer_error(&port->scratch);
-}
-
 static void handle_read(
     struct gateway_port *port, struct listener *listener, const struct wire_read *request)
 {
-    struct user *user = users_get(port->users, request->user);
-    struct wire_message page = {.kind = WIRE_PAGE};
-    if (!user) {
+    int rc = reads_add(port->reads, listener, request);
+    if (rc == -EINVAL)
         reply_error(listener->link, request->request, "invalid_argument", "no such user", false);
-        return;
-    }
-    int rc = read_page(port, user, request, &page.page);
-    if (rc) {
-        log_error("gateway_port", "history of %s cannot be read: %s", user->id, strerror(-rc));
-        reply_error(listener->link, request->request, "internal", "history cannot be read", true);
-        return;
-    }
-    link_send(listener->link, &page);
+    else if (rc)
+        reply_error(listener->link, request->request, "internal", strerror(-rc), true);
 }
 
 /* ---- requests that change something: answered after the turn's commit */
@@ -254,6 +220,7 @@ static int on_ready(
 static void on_gone(void *context, void *peer)
 {
     struct gateway_port *port = context;
+    reads_drop(peer);
     router_remove_listener(port->router, peer);
 }
 

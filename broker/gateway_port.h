@@ -2,7 +2,7 @@
 #pragma once
 
 #include "dispatch.h"
-#include "router.h"
+#include "reads.h"
 
 #define GATEWAY_PORT_STALLED                                                                       \
     "the node cannot write its history now (is the disk full?); try again later"
@@ -11,6 +11,7 @@
 struct gateway_port {
     struct users *users; /* borrowed, as all here */
     struct router *router;
+    struct reads *reads;
     struct dispatch *dispatch;
     struct history *history;
     struct effects *effects;

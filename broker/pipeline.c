@@ -102,9 +102,6 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
         return;
     }
     router_note(pipeline->router, user, event->seq, encoded);
-    uint64_t *counter = event->flags & EVENT_FLAG_SYNTHETIC ? &pipeline->counters->events_synthetic
-                                                            : &pipeline->counters->events_accepted;
-    ++*counter;
 }
 
 static void apply(struct pipeline *pipeline, struct run *run, struct event *event)
@@ -119,6 +116,7 @@ static void apply(struct pipeline *pipeline, struct run *run, struct event *even
 void pipeline_write(struct pipeline *pipeline, struct run *run, struct event *event)
 {
     event->timestamp = clock_wall_ms();
+    pipeline->counters->events_written++;
     apply(pipeline, run, event);
 }
 
@@ -190,6 +188,7 @@ enum verdict pipeline_push(
         struct run *run = pipeline_find(pipeline, event->run_id);
         if (event_is_terminal(event))
             closing_close_items(pipeline, run, "cancelled"); /* what its emitter left open */
+        pipeline->counters->events_accepted++;
         apply(pipeline, run, event);
         return VERDICT_LEGAL;
     }

@@ -32,6 +32,7 @@ struct listener *router_add_listener(struct router *router, struct link *link)
     if (!listener)
         return NULL;
     listener->link = link;
+    list_init(&listener->reads);
     list_init(&listener->behind);
     list_append(&router->listeners, &listener->router_link);
     return listener;

@@ -12,8 +12,10 @@
  */
 struct listener {
     struct link *link;
-    int64_t credit;               /* bytes; may fall below 0 by one message */
-    struct map subscriptions;     /* by user identifier */
+    int64_t credit;           /* bytes; may fall below 0 by one message */
+    struct map subscriptions; /* by user identifier */
+    struct list_link reads;   /* struct waiting_read.link: pages it asked for */
+    size_t reads_waiting;
     struct list_link behind;      /* struct subscription.behind_link */
     struct list_link router_link; /* in router.listeners */
     struct buffer report;         /* JSON: what it last said of itself */

@@ -123,7 +123,7 @@ void run_drop_open(struct open_item *item)
 
 enum {
     RECORD_VERSION = 1,
-    RECORD_FIELDS = 19,
+    RECORD_FIELDS = 20,
 };
 
 void run_encode(struct buffer *out, const struct run *run)
@@ -140,6 +140,7 @@ void run_encode(struct buffer *out, const struct run *run)
     pack_uint(out, run->started);
     pack_uint(out, run->dispatched);
     pack_uint(out, run->cancel_on_disconnect);
+    pack_uint(out, run->attempts);
     pack_uint(out, run->placed);
     pack_uint(out, run->process);
     pack_uint(out, run->incarnation);
@@ -197,11 +198,11 @@ static bool read_body(struct pack_reader *reader, struct run *run)
         !read_text(reader, run->message_id) || !read_text(reader, run->agent) ||
         !pack_read_bin(reader, &content) || !read_flag(reader, &run->started) ||
         !read_flag(reader, &run->dispatched) || !read_flag(reader, &run->cancel_on_disconnect) ||
-        !read_flag(reader, &run->placed) || !pack_read_uint(reader, &process) ||
-        process > UINT32_MAX || !pack_read_uint(reader, &run->incarnation) ||
-        !pack_read_uint(reader, &run->arena_id) || !pack_read_uint(reader, &run->accepted_ms) ||
-        !pack_read_uint(reader, &run->deadline_ms) || !pack_read_uint(reader, &run->first_seq) ||
-        !read_flag(reader, &ending))
+        !pack_read_uint(reader, &run->attempts) || !read_flag(reader, &run->placed) ||
+        !pack_read_uint(reader, &process) || process > UINT32_MAX ||
+        !pack_read_uint(reader, &run->incarnation) || !pack_read_uint(reader, &run->arena_id) ||
+        !pack_read_uint(reader, &run->accepted_ms) || !pack_read_uint(reader, &run->deadline_ms) ||
+        !pack_read_uint(reader, &run->first_seq) || !read_flag(reader, &ending))
         return false;
     run->process = (uint32_t)process;
     run->end_by_ms = ending; /* long past on this clock: ended at the first look */

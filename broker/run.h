@@ -60,6 +60,7 @@ struct run {
     bool dispatched; /* by this broker, and not begun by a program of its own */
     bool cancel_on_disconnect;
 
+    uint64_t attempts;    /* how often it was given to a process */
     bool placed;          /* a process has it: */
     uint32_t process;     /* its index in the arena's table */
     uint64_t incarnation; /* which of that index's processes */

@@ -172,6 +172,7 @@ static int start_intake(struct broker *broker)
 {
     users_init(&broker->users, broker->history);
     router_init(&broker->router, broker->history, &broker->counters);
+    reads_init(&broker->reads, &broker->users, &broker->router);
     pipeline_init(&broker->pipeline, &(struct pipeline_options){.history = broker->history,
                                          .router = &broker->router,
                                          .counters = &broker->counters,
@@ -201,6 +202,7 @@ static void make_ports(struct broker *broker)
         .dispatch = &broker->dispatch, .processes = broker->processes, .drain = broker->drain};
     broker->gateways = (struct gateway_port){.users = &broker->users,
         .router = &broker->router,
+        .reads = &broker->reads,
         .dispatch = &broker->dispatch,
         .history = broker->history,
         .effects = &broker->effects,
@@ -312,6 +314,7 @@ void broker_stop(struct broker *broker)
     processes_free(broker->processes);
     if (broker->history)
         pipeline_deinit(&broker->pipeline);
+    reads_deinit(&broker->reads);
     router_deinit(&broker->router);
     effects_deinit(&broker->effects);
     arena_detach(broker->arena);

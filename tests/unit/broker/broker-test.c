@@ -46,6 +46,7 @@ static void make_intake(struct fixture *f)
 {
     users_init(&f->users, f->history);
     router_init(&f->router, f->history, &f->counters);
+    reads_init(&f->reads, &f->users, &f->router);
     pipeline_init(&f->pipeline, &(struct pipeline_options){.history = f->history,
                                     .router = &f->router,
                                     .counters = &f->counters,
@@ -64,6 +65,7 @@ static void make_ports(struct fixture *f)
 {
     f->gateways = (struct gateway_port){.users = &f->users,
         .router = &f->router,
+        .reads = &f->reads,
         .dispatch = &f->dispatch,
         .history = f->history,
         .effects = &f->effects,
@@ -131,6 +133,7 @@ static void close_all(struct fixture *f)
     processes_free(f->processes);
     pipeline_deinit(&f->pipeline);
     users_deinit(&f->users);
+    reads_deinit(&f->reads);
     router_deinit(&f->router);
     arena_detach(f->arena);
     history_close(f->history);
@@ -227,6 +230,7 @@ void fixture_turn(struct fixture *f)
     drain_release(f->drain);
     effects_release(&f->effects);
     router_flush(&f->router);
+    reads_turn(&f->reads);
 }
 
 struct user *fixture_user(struct fixture *f, const char *id)

@@ -25,6 +25,7 @@ struct fixture {
     struct arena *arena;
     struct users users;
     struct router router;
+    struct reads reads;
     struct pipeline pipeline;
     struct processes *processes;
     struct drain *drain;

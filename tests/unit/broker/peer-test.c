@@ -43,8 +43,10 @@ void peer_wait(
     ev_timer_init(&timer, on_overdue, PATIENCE_SECONDS, 0.);
     timer.data = &overdue;
     ev_timer_start(peer->f->loop, &timer);
-    while (!holds(context) && !overdue)
+    while (!holds(context) && !overdue) {
+        reads_turn(&peer->f->reads);
         ev_run(peer->f->loop, EVRUN_ONCE);
+    }
     ev_timer_stop(peer->f->loop, &timer);
     if (overdue)
         fail_msg("%s: not in time: %s", peer->name, what);

@@ -226,7 +226,7 @@ static void test_lost_run_is_closed_in_order_and_says_why(void **state)
     assert_member(last, "exit_code", NULL);
     kept_free(&kept);
     assert_string_equal(ended_state(f, "r-1"), "failed");
-    assert_int_equal(f->counters.events_synthetic, 4);
+    assert_int_equal(f->counters.events_written, 4);
 }
 
 static void test_lost_run_says_its_exit_code_even_when_it_is_zero(void **state)
