@@ -144,6 +144,43 @@ static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
     assert_stream(f, "ann", "chat_message run_queued");
 }
 
+static void test_request_that_takes_each_worker_with_it_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    for (uint32_t process = 3; process < 6; process++) {
+        struct worker *worker = fixture_worker(f, process, 1, "librarian");
+        fixture_turn(f);
+        assert_state(f, answer.run_id, "starting");
+        workers_remove(worker);
+        die(f, process, 9);
+    }
+    fixture_commit(f);
+    assert_int_equal(f->counters.runs_requeued, 2);
+    assert_stream(f, "ann", "chat_message run_queued error_event*");
+    assert_string_equal(ended_state(f, answer.run_id), "failed");
+}
+
+static void test_younger_message_waits_for_the_older_of_its_thread(void **state)
+{
+    struct fixture *f = *state;
+    struct answer older = chat(f, "ann", "t-1", "m-1");
+    const struct wire_chat_send other = {.user = SPAN_LITERAL("ann"),
+        .thread_id = SPAN_LITERAL("t-1"),
+        .message_id = SPAN_LITERAL("m-2"),
+        .content = SPAN_LITERAL("\"next\""),
+        .agent = SPAN_LITERAL("echo")};
+    fixture_worker(f, 3, 4, "echo");
+    struct answer younger = chat_as(f, &other);
+    fixture_turn(f);
+    assert_state(f, older.run_id, "queued");
+    assert_state(f, younger.run_id, "queued");
+    fixture_worker(f, 4, 4, "librarian");
+    fixture_turn(f);
+    assert_state(f, older.run_id, "starting");
+    assert_state(f, younger.run_id, "queued");
+}
+
 #define TAKEN_BACK 8
 
 static void test_runs_taken_back_keep_their_places_before_younger_ones(void **state)
@@ -342,6 +379,8 @@ int main(void)
         CASE(test_run_that_cannot_be_placed_holds_nobody_else_up),
         CASE(test_run_is_in_history_as_given_before_its_worker_hears_of_it),
         CASE(test_run_that_was_not_begun_is_given_to_another_worker),
+        CASE(test_request_that_takes_each_worker_with_it_is_given_up),
+        CASE(test_younger_message_waits_for_the_older_of_its_thread),
         CASE(test_runs_taken_back_keep_their_places_before_younger_ones),
         CASE(test_what_a_worker_said_of_a_run_before_it_died_is_what_counts),
         CASE(test_death_ends_every_run_of_that_process_and_no_other),
