@@ -147,6 +147,7 @@ static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
 static void test_request_that_takes_each_worker_with_it_is_given_up(void **state)
 {
     struct fixture *f = *state;
+    fixture_worker(f, 9, 0, "librarian"); /* without room */
     struct answer answer = chat(f, "ann", "t-1", "m-1");
     for (uint32_t process = 3; process < 6; process++) {
         struct worker *worker = fixture_worker(f, process, 1, "librarian");
@@ -164,6 +165,7 @@ static void test_request_that_takes_each_worker_with_it_is_given_up(void **state
 static void test_younger_message_waits_for_the_older_of_its_thread(void **state)
 {
     struct fixture *f = *state;
+    fixture_worker(f, 9, 0, "librarian"); /* without room */
     struct answer older = chat(f, "ann", "t-1", "m-1");
     const struct wire_chat_send other = {.user = SPAN_LITERAL("ann"),
         .thread_id = SPAN_LITERAL("t-1"),
