@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The disk under the history is full: a clear error, no lies, and recovery once there is room."""
+import asyncio
 import json
-import os
 import pathlib
 import subprocess
 
 import pytest
 
+from harness import tokens
 from harness.client import Client, Refused
 from harness.deadline import until
+from harness.mounts import needs_mounts, with_tmpfs
 from harness.stream import check_all_runs, check_run
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount of its own")
+pytestmark = needs_mounts
 SIZE = "24m"
 
 
@@ -20,9 +22,7 @@ def small_node(make_node):
     """A node whose data lie on a small file system, in a mount namespace of the node's own."""
     node = make_node()
     node.data_dir.mkdir()
-    node.wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c",
-                    f'mount -t tmpfs -o size={SIZE},mode=700 none {node.data_dir} && exec "$@"',
-                    "sh"]
+    node.wrapper = with_tmpfs(node.data_dir, f"size={SIZE},mode=700")
     node.launch()
     namespace = until(lambda: mounted(node), "the mount")
     node.secret = lambda: _secret(namespace, node)
@@ -44,7 +44,6 @@ def seen(namespace, path):
 
 
 def _secret(namespace, node):
-    from harness import tokens
     return tokens.read_secret(seen(namespace, node.data_dir / "token.key"))
 
 
@@ -101,7 +100,6 @@ async def test_a_run_in_progress_survives_a_disk_that_is_full_for_a_while(small_
 
 
 async def asyncio_wait_for_line(node, pattern, start):
-    import asyncio
     await asyncio.to_thread(node.stderr.wait_for, pattern, 30, start)
 
 

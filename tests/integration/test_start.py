@@ -10,6 +10,7 @@ import pytest
 
 from harness.client import Client
 from harness.deadline import PATIENCE, until
+from harness.mounts import needs_mounts, with_tmpfs
 from harness.node import PROGRAMS, alive, kill
 from harness.stream import check_run
 
@@ -45,12 +46,11 @@ def test_a_run_directory_that_is_a_file_stops_the_start_and_is_named(make_node):
     assert str(node.run_dir) in said
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a mount of its own")
+@needs_mounts
 def test_a_run_directory_that_cannot_be_written_stops_the_start_and_is_named(make_node):
     node = make_node()
     node.run_dir.mkdir()
-    node.wrapper = ["unshare", "-m", "sh", "-c",
-                    f'mount -t tmpfs -o ro,mode=700 none {node.run_dir} && exec "$@"', "sh"]
+    node.wrapper = with_tmpfs(node.run_dir, "ro,mode=700")
     said = start_fails(node)
     assert str(node.run_dir) in said and "read-only" in said.lower()
 

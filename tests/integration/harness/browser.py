@@ -27,8 +27,9 @@ class Browser:
         self.profile = tempfile.mkdtemp(prefix="rs-chromium-")
         self.process = subprocess.Popen(
             ["chromium", *FLAGS, f"--user-data-dir={self.profile}", "about:blank"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            errors="replace", start_new_session=True)
+            env=os.environ | {"TMPDIR": self.profile}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+            start_new_session=True)
         self.output = Output(self.process.stderr)
         self.port = self.output.wait_for(r"DevTools listening on ws://[^:]+:(\d+)/").group(1)
         return self
