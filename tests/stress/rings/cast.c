@@ -214,7 +214,7 @@ void cast_turn(struct cast *cast)
 
         if (child->pid && child->stopped && now >= child->wake_at)
             child_wake(child);
-        if (child->pid && child->kill_at && now >= child->kill_at && cast->writing)
+        if (child->pid && child->kill_at && now >= child->kill_at)
             child_kill(child);
     }
     if (cast->writing && now >= cast->next_blow)

@@ -28,6 +28,7 @@
 
 #define DEATHS_SHORT 5000u
 #define ROUND_DEATHS 2500u
+#define SPELL_DEATHS 40u /* then everything acknowledged has to arrive */
 #define STUCK_US (TORTURE_STUCK_S * INT64_C(1000000))
 
 struct torture {
@@ -42,7 +43,8 @@ struct torture {
     int64_t started;
     int64_t moved; /* when the last event arrived */
     int64_t shown;
-    int keep_fd; /* our end of the readers' pipe */
+    bool at_rest; /* the reader's last word was that nothing is left */
+    int keep_fd;  /* our end of the readers' pipe */
     char parent[64];
     char directory[80];
 };
@@ -93,8 +95,11 @@ static void take_kept(struct torture *t)
     while ((n = read(t->keep_fd, kept, sizeof kept)) > 0) {
         if ((size_t)n % sizeof *kept != 0)
             t->counts.corrupt++;
-        for (size_t i = 0; i < (size_t)n / sizeof *kept; i++)
-            ledger_keep(t->ledger, &kept[i]);
+        for (size_t i = 0; i < (size_t)n / sizeof *kept; i++) {
+            t->at_rest = kept[i].ring == TORTURE_AT_REST;
+            if (!t->at_rest)
+                ledger_keep(t->ledger, &kept[i]);
+        }
         t->moved = torture_now_us();
     }
     need(n < 0 && errno == EAGAIN, "read");
@@ -109,7 +114,7 @@ static bool turn(struct torture *t)
     poll(&fd, 1, 1);
     take_kept(t);
     show_progress(t);
-    if (t->ends.failures > 0)
+    if (t->ends.failures > 0 || t->ends.stuck > 0)
         return false;
     if (torture_now_us() - t->moved < STUCK_US)
         return !interrupted;
@@ -148,24 +153,38 @@ static void start_round(struct torture *t)
     memset(t->acks, 0, TORTURE_WRITERS_MAX * sizeof *t->acks);
     t->ledger = ledger_new(t->acks, &t->counts);
     need(t->ledger != NULL, "ledger");
+    t->at_rest = false;
     t->moved = torture_now_us();
 }
 
-/* The writers go; what they had acknowledged has to come, by whichever reader there is. */
-static bool settle(struct torture *t)
+/* The writers go, at once or as each was going to; what they had acknowledged has to come, by
+ * whichever reader there is. */
+static bool settle(struct torture *t, bool at_once)
 {
     t->cast.writing = false;
-    cast_kill_writers(&t->cast);
+    if (at_once)
+        cast_kill_writers(&t->cast);
     t->moved = torture_now_us();
-    while (cast_has_writers(&t->cast) || !ledger_is_even(t->ledger))
+    while (cast_has_writers(&t->cast) || !ledger_is_even(t->ledger) || !t->at_rest)
         if (!turn(t))
             return false;
+    t->cast.writing = true;
     return true;
+}
+
+static bool run_spell(struct torture *t)
+{
+    uint64_t until = t->ends.deaths + SPELL_DEATHS;
+
+    while (t->ends.deaths < until && cast_has_numbers(&t->cast))
+        if (!turn(t))
+            return false;
+    return settle(t, until % 2);
 }
 
 static bool finish(struct torture *t)
 {
-    t->cast.reading = false;
+    t->cast.writing = t->cast.reading = false;
     cast_kill_all(&t->cast);
     while (cast_has_reader(&t->cast))
         cast_turn(&t->cast);
@@ -210,9 +229,9 @@ static void run_round(struct torture *t)
     start_round(t);
     while (
         whole && t->ends.deaths < until && t->ends.deaths < t->target && cast_has_numbers(&t->cast))
-        whole = turn(t);
+        whole = run_spell(t);
     if (whole)
-        whole = settle(t) && finish(t);
+        whole = finish(t);
     end_round(t, whole || (!interrupted && t->ends.failures == 0));
 }
 

@@ -37,6 +37,8 @@ struct torture_ack {
     _Atomic uint64_t next; /* every event before it was acknowledged */
 };
 
+#define TORTURE_AT_REST UINT32_MAX /* for a ring: nobody is there, and nothing is left */
+
 /* What a reader keeps of a record. */
 struct torture_kept {
     uint64_t generation;
