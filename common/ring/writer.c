@@ -63,8 +63,19 @@ uint32_t ring_writer_owner(const struct ring_writer *writer)
     return writer->owner;
 }
 
+/* Rings for the commits of a batch so far. */
+static void writer_pay(struct ring_writer *writer)
+{
+    if (!writer->owed)
+        return;
+    doorbell_ring(writer->arena, writer->owed - 1);
+    writer->owed = 0;
+}
+
 void writer_enter(struct ring_writer *writer, uint32_t ring)
 {
+    if (writer->owed != ring + 1)
+        writer_pay(writer);
     /* Sequentially consistent. Partners: the closing of a tail, followed by a look at the slots;
      * and process_reap, which reads it once this process is dead. */
     atomic_store(&writer->slot->current_ring, ring + 1);
@@ -73,6 +84,9 @@ void writer_enter(struct ring_writer *writer, uint32_t ring)
 
 void writer_leave(struct ring_writer *writer)
 {
+    /* The word stands for the bell that is owed, should this thread die. */
+    if (writer->owed)
+        return;
     atomic_store_explicit(&writer->slot->current_ring, 0, memory_order_release);
 }
 
@@ -221,6 +235,7 @@ int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
     writer_enter(writer, lease->ring);
     r = writer_claim_room(&place, writer, lease, record_units(payload_length));
     if (r < 0) {
+        writer_pay(writer); /* who now waits for room must not be waited for */
         writer_leave(writer);
         return r;
     }
@@ -244,7 +259,9 @@ static int writer_settle(struct ring_writer *writer, enum control_state state)
     int r = claim_settle(writer->arena, &writer->place, state);
 
     RING_STEP(committed);
-    if (r == 0)
+    if (r == 0 && writer->batch)
+        writer->owed = writer->place.ring + 1;
+    else if (r == 0)
         doorbell_ring(writer->arena, writer->place.ring);
     writer_leave(writer);
     writer->claim_open = 0;
@@ -303,13 +320,34 @@ int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_l
     return r;
 }
 
+void ring_batch_begin(struct ring_writer *writer)
+{
+    writer->batch = true;
+}
+
+void ring_batch_ring(struct ring_writer *writer)
+{
+    if (!writer->owed || writer->arena->forked)
+        return;
+    writer_pay(writer);
+    writer_leave(writer);
+}
+
+void ring_batch_end(struct ring_writer *writer)
+{
+    ring_batch_ring(writer);
+    writer->batch = false;
+}
+
 int ring_lease_for_user(
     struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length)
 {
     struct ring_header *header;
     uint32_t ring;
-    int r = directory_claim(&ring, writer, user_id, length);
+    int r;
 
+    ring_batch_ring(writer);
+    r = directory_claim(&ring, writer, user_id, length);
     if (r < 0)
         return r;
     header = arena_ring_header(writer->arena, ring);
@@ -329,6 +367,7 @@ void ring_writer_deinit(struct ring_writer *writer)
         return;
     if (writer->claim_open)
         (void)writer_settle(writer, CONTROL_DISCARDED);
+    ring_batch_end(writer);
     /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
     uint64_t holder = writer->holder;
     atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -30,6 +31,8 @@ struct ring_writer {
     uint64_t holder;
     uint32_t owner;
     uint32_t claim_open;
+    uint32_t owed; /* in a batch: ring + 1 of commits whose bell has not rung */
+    bool batch;
     struct claim_place place; /* of the open claim */
 };
 
@@ -85,6 +88,16 @@ void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim);
 /* Reserve, copy the iovecs, commit. Errors as both. ret_end (may be NULL) is the record's end. */
 int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_lease *lease,
     const struct iovec *iov, int iov_count);
+
+/*
+ * A batch: its commits owe the bell, which rings at the end and at ring_batch_ring, and by itself
+ * before another ring is entered or a user looked up, and when a claim is refused. The slot names
+ * the ring meanwhile: should the writer die it is rung for it, and it stays its user's. So be
+ * short.
+ */
+void ring_batch_begin(struct ring_writer *writer);
+void ring_batch_ring(struct ring_writer *writer);
+void ring_batch_end(struct ring_writer *writer);
 
 /* Wait until a record of that payload would fit: 0, -ETIMEDOUT, or an error as ring_reserve. It may
  * be full again at once: others write too. timeout_ms < 0 waits for ever. */
