@@ -72,6 +72,7 @@ struct bench_wake {
     double asleep_p99_us;
     double spin_p50_us; /* … looking again for a while before it sleeps */
     double spin_p99_us;
+    double sleeps;          /* of the sleeping reader, in 5,000 events */
     double wakes_per_sleep; /* the most in one sleep */
     double lost;
 };

@@ -61,6 +61,7 @@ static void print_table(const struct figures *f)
     print_row("10,000/s to a sleeping reader, p99", f->wake.asleep_p99_us, "us", "");
     print_row("10,000/s to a spinning reader, p50", f->wake.spin_p50_us, "us", "");
     print_row("10,000/s to a spinning reader, p99", f->wake.spin_p99_us, "us", "");
+    print_row("sleeps in 5,000 events", f->wake.sleeps, "", "");
     print_row("wake-ups in a sleep, the most", f->wake.wakes_per_sleep, "", "<= 1");
     print_row("events lost", f->wake.lost, "", "0");
 }

@@ -14,6 +14,7 @@
 
 #include "arenas.h"
 #include "ring/doorbell.h"
+#include "ring/process.h"
 
 #define EVENTS 5000u
 #define PERIOD_NS 100000
@@ -23,7 +24,8 @@ struct waker {
     struct bench_owner owner;
     double *latency_ns;
     uint32_t received;
-    double most_wakes; /* in one sleep */
+    double sleeps;
+    double most_wakes; /* in one of them */
 };
 
 static void note(void *userdata, const struct ring_record *record)
@@ -40,8 +42,10 @@ static void sleep_at_bell(struct waker *waker)
     struct pollfd bell = {.fd = doorbell_fd(waker->owner.arena), .events = POLLIN};
     int wakes = 0;
 
+    process_take_news(waker->owner.arena); /* or it does not let the reader sleep */
     if (doorbell_prepare_sleep(waker->owner.arena))
         return;
+    waker->sleeps++;
     poll(&bell, 1, 100);
     if (ioctl(bell.fd, FIONREAD, &wakes) == 0 && wakes > waker->most_wakes)
         waker->most_wakes = wakes;
@@ -71,6 +75,7 @@ static void wake_read(struct bench_page *page, int64_t spin_ns)
     page->result[0] = bench_percentile(latency, waker.received, 0.5) / 1000;
     page->result[1] = bench_percentile(latency, waker.received, 0.99) / 1000;
     page->result[2] = waker.most_wakes;
+    page->result[4] = waker.sleeps;
     bench_meet(page, 2, 2);
     bench_owner_down(&waker.owner);
 }
@@ -113,25 +118,25 @@ static void wake_part(struct bench_page *page, unsigned number, void *userdata)
         wake_write(page);
 }
 
-static void wake_runs(double median[4], int64_t spin_ns)
+static void wake_runs(double median[5], int64_t spin_ns)
 {
-    double runs[4][BENCH_RUNS];
+    double runs[5][BENCH_RUNS];
 
     for (int run = 0; run < BENCH_RUNS; run++) {
         struct bench_page page;
 
         bench_run(&page, &(struct bench_plan){2, wake_part, &spin_ns});
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 5; i++)
             runs[i][run] = page.result[i];
     }
-    /* Of wake-ups and losses not the median but the worst. */
-    for (int i = 0; i < 4; i++)
+    /* Of wake-ups, losses and sleeps not the median but the most. */
+    for (int i = 0; i < 5; i++)
         median[i] = bench_percentile(runs[i], BENCH_RUNS, i < 2 ? 0.5 : 1);
 }
 
 void bench_wake(struct bench_wake *ret_wake)
 {
-    double asleep[4], spin[4];
+    double asleep[5], spin[5];
 
     wake_runs(asleep, 0);
     wake_runs(spin, SPIN_NS);
@@ -140,6 +145,7 @@ void bench_wake(struct bench_wake *ret_wake)
         .asleep_p99_us = asleep[1],
         .spin_p50_us = spin[0],
         .spin_p99_us = spin[1],
+        .sleeps = asleep[4],
         .wakes_per_sleep = asleep[2],
         .lost = asleep[3] + spin[3],
     };
