@@ -146,6 +146,7 @@ static int start_arena(struct broker *broker)
     const struct arena_options options = {.directory = path,
         .ring_count = (uint32_t)broker->config->ring_count,
         .ring_bytes = (uint32_t)broker->config->ring_bytes,
+        .first_ring_bytes = (uint32_t)broker->config->ring_first_bytes,
         .ret_reason = &reason};
     rc = arena_create(&broker->arena, &options);
     if (rc) {

@@ -53,7 +53,7 @@ static bool examine_tail(struct tail *ret_tail, struct examine *x)
     *ret_tail = tail_unpack(atomic_load(&arena_ring_header(x->arena, x->ring)->tail));
     x->state->tail_seen = ret_tail->position;
     return ret_tail->position >= x->state->cursor &&
-           ret_tail->position - x->state->freed <= x->arena->capacity;
+           ret_tail->position - x->state->freed <= arena_capacity(x->arena, x->ring);
 }
 
 static enum verdict examine_free(struct examine *x, uint64_t raw)
@@ -76,10 +76,11 @@ static enum verdict examine_free(struct examine *x, uint64_t raw)
 
 static const char *examine_shape(struct examine *x, struct control control)
 {
-    uint64_t rest = arena_lap_rest(x->arena, x->state->cursor);
+    uint64_t rest = arena_lap_rest(x->arena, x->ring, x->state->cursor);
     struct tail tail;
 
-    if (control.length == 0 || control.length > claim_units_max(x->arena->capacity) ||
+    if (control.length == 0 ||
+        control.length > claim_units_max(arena_capacity(x->arena, x->ring)) ||
         control.length > rest)
         return "a claim of impossible length";
     if (!arena_has_owner(x->arena, control.owner))
@@ -120,11 +121,11 @@ int reader_examine(struct control *ret_control, struct ring_reader *reader, uint
         .state = state,
         .control = &arena_record(reader->arena, ring, state->cursor)->control,
         .ring = ring,
-        .lap = arena_lap(reader->arena, state->cursor, state->base_lap),
+        .lap = arena_lap(reader->arena, ring, state->cursor, state->base_lap),
     };
 
     /* A whole lap handed out and not released: the unit at the cursor is still of the last lap. */
-    if (state->cursor - state->freed >= reader->arena->capacity)
+    if (state->cursor - state->freed >= arena_capacity(reader->arena, ring))
         return 0;
     for (int i = 0; i < EXAMINE_TRIES; i++) {
         switch (examine_once(ret_control, &x)) {

@@ -76,10 +76,13 @@ static int space_is_there(void *userdata)
 
     writer_enter(wait->writer, wait->lease->ring);
     r = writer_plan(&plan, wait->writer, wait->lease, wait->length);
+    /* What is denied now may be granted later; and what is too long for this ring never fits it. */
+    if (r == -EAGAIN)
+        r = writer_grow(wait->writer, wait->lease);
     writer_leave(wait->writer);
     if (r == -EAGAIN)
         return 0;
-    return r < 0 ? r : 1;
+    return r < 0 && r != -EINPROGRESS ? r : 1;
 }
 
 int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
@@ -111,7 +114,7 @@ int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
 
     if (arena->forked)
         return -ECHILD;
-    if (ring >= arena->geometry.ring_count)
+    if (ring >= arena->rings)
         return -EINVAL;
     header = arena_ring_header(arena, ring);
     wait.word = kind == RING_DURABLE ? &header->durable : &header->consumed;

@@ -9,19 +9,22 @@
  *      means this ring stays this user's until the slot lets go of it.
  *   3. give the last claim its header if its claimer has not come to it. So at most one record has
  *      no header at any time, and the tail names it.
- *   4. room? `free_seen` saves the reader's cache line; it is never ahead of `freed`.
+ *   4. room? If not, the ring is closed in favour of a larger one, when that is granted; else it is
+ *      full. `free_seen` saves the reader's cache line; it is never ahead of `freed`.
  *   5. CAS the tail. What is left before the wrap is claimed first, as padding, in its own right.
  *   6. fill, CAS the control word to COMMITTED, ring, let go of the slot's word.
  */
+
 #include "ring/writer.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "ring/claim.h"
-#include "ring/directory.h"
+#include "ring/directory-internal.h"
 #include "ring/doorbell.h"
 #include "ring/steps.h"
+#include "ring/successor.h"
 #include "ring/writer-internal.h"
 
 static bool writer_take_slot(struct ring_writer *writer, uint32_t owner, uint64_t holder)
@@ -93,35 +96,38 @@ void writer_leave(struct ring_writer *writer)
 static int writer_check_lease(
     const struct ring_writer *writer, const struct ring_lease *lease, uint64_t tail)
 {
-    struct ring_header *header = arena_ring_header(writer->arena, lease->ring);
+    struct directory_entry *entry =
+        arena_entry(writer->arena, arena_entry_of(writer->arena, lease->ring));
+    uint64_t word;
 
     if (atomic_load_explicit(&writer->slot->holder, memory_order_acquire) != writer->holder)
         return -EOWNERDEAD;
     if (tail_unpack(tail).owner == RING_OWNER_CLOSED)
         return -ESTALE;
     /* After the tail, never before: the tail was loaded by the caller. Partner: directory_complete,
-     * before the word became READY, and whoever gives the ring to another user. */
-    if (atomic_load_explicit(&header->generation, memory_order_acquire) != lease->generation ||
-        atomic_load_explicit(&header->user_tag, memory_order_acquire) != lease->user_tag)
-        return -ESTALE;
-    if (atomic_load_explicit(&header->state, memory_order_relaxed) != RING_STATE_OPEN ||
-        atomic_load_explicit(&header->capacity, memory_order_relaxed) != writer->arena->capacity)
+     * and directory_retire by whoever gives the ring to another user. */
+    word = atomic_load_explicit(&entry->word, memory_order_acquire);
+    if (word == entry_pack(ENTRY_QUARANTINED, 0, lease->generation))
         return -EUCLEAN;
+    if (word != entry_pack(ENTRY_READY, 0, lease->generation) ||
+        atomic_load_explicit(&entry->user_tag, memory_order_acquire) != lease->user_tag)
+        return -ESTALE;
     return 0;
 }
 
-static bool writer_fits(const struct arena *arena, struct ring_header *header, uint64_t end)
+static bool writer_fits(const struct arena *arena, uint32_t ring, uint64_t end)
 {
-    uint64_t freed;
+    struct ring_header *header = arena_ring_header(arena, ring);
+    uint64_t capacity = arena_capacity(arena, ring), freed;
 
     /* Partner: the store below, by another writer that had seen `freed` there. */
-    if (end - atomic_load_explicit(&header->free_seen, memory_order_acquire) <= arena->capacity)
+    if (end - atomic_load_explicit(&header->free_seen, memory_order_acquire) <= capacity)
         return true;
     /* Partner: the store in reader_give_back, after the stamps. Sequentially consistent for
      * ring_wait_space: store `progress_wanted`, load `freed`. */
     freed = atomic_load(&header->freed);
     atomic_store_explicit(&header->free_seen, freed, memory_order_release);
-    return end - freed <= arena->capacity;
+    return end - freed <= capacity;
 }
 
 int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
@@ -135,8 +141,10 @@ int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
 
     if (r < 0)
         return r;
+    if (length > claim_units_max(arena_capacity(writer->arena, lease->ring)))
+        return -EAGAIN; /* fits only a larger one */
     plan.base_lap = atomic_load_explicit(&header->base_lap, memory_order_relaxed);
-    rest = arena_lap_rest(writer->arena, plan.last.position);
+    rest = arena_lap_rest(writer->arena, lease->ring, plan.last.position);
     if (rest < length) {
         plan.padding = true;
         plan.length = (uint32_t)rest;
@@ -144,7 +152,7 @@ int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
     }
     if (plan.last.position + length >= RING_POSITION_END)
         return -EOVERFLOW;
-    if (!writer_fits(writer->arena, header, plan.last.position + length))
+    if (!writer_fits(writer->arena, lease->ring, plan.last.position + length))
         return -EAGAIN;
     *ret_plan = plan;
     return 0;
@@ -166,6 +174,31 @@ static bool writer_claim(
         tail_pack(plan->last.position + plan->length, plan->length, writer->owner));
 }
 
+int writer_grow(struct ring_writer *writer, const struct ring_lease *lease)
+{
+    struct arena *arena = writer->arena;
+    struct ring_header *header = arena_ring_header(arena, lease->ring);
+    uint64_t word = atomic_load(&header->tail);
+    struct tail last = tail_unpack(word);
+
+    if (!arena_has_successor(arena, lease->ring))
+        return -EAGAIN;
+    if (last.owner == RING_OWNER_CLOSED)
+        return -ESTALE;
+    /* Memory first: once the tail is closed, everybody goes on in the successor. */
+    if (arena_allocate_ring(arena, lease->ring + arena->geometry.user_count) < 0)
+        return -EAGAIN;
+    RING_STEP(successor_allocated);
+    /* The closed tail names no claim any more, so the last one gets its header, as for a claim. */
+    claim_help(arena, lease->ring, atomic_load(&header->base_lap), last);
+    /* Partner: arena_newest_ring, and the reader, who then takes up the successor. */
+    if (!atomic_compare_exchange_strong(
+            &header->tail, &word, tail_close(last.position, CLOSED_GROWN)))
+        return -EINPROGRESS;
+    RING_STEP(tail_closed);
+    return -ESTALE;
+}
+
 static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *writer,
     const struct ring_lease *lease, uint32_t length)
 {
@@ -174,6 +207,10 @@ static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *
     for (;;) {
         int r = writer_plan(&plan, writer, lease, length);
 
+        if (r == -EAGAIN)
+            r = writer_grow(writer, lease);
+        if (r == -EINPROGRESS)
+            continue;
         if (r < 0)
             return r;
         if (!writer_claim(writer, lease, &plan))
@@ -219,9 +256,9 @@ int writer_admit(
         return -ECHILD;
     if (writer->claim_open)
         return -EBUSY;
-    if (record_units(payload_length) > claim_units_max(writer->arena->capacity))
+    if (payload_length > arena_payload_max(writer->arena))
         return -EMSGSIZE;
-    return lease->ring < writer->arena->geometry.ring_count ? 0 : -ESTALE;
+    return lease->ring < writer->arena->rings ? 0 : -ESTALE;
 }
 
 int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
@@ -342,22 +379,42 @@ void ring_batch_end(struct ring_writer *writer)
 int ring_lease_for_user(
     struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length)
 {
-    struct ring_header *header;
-    uint32_t ring;
+    struct directory_look look;
     int r;
 
     ring_batch_ring(writer);
-    r = directory_claim(&ring, writer, user_id, length);
+    r = directory_obtain(&look, writer, user_id, length);
     if (r < 0)
         return r;
-    header = arena_ring_header(writer->arena, ring);
-    if (atomic_load(&header->state) != RING_STATE_OPEN)
+    if (look.quarantined)
         return -EUCLEAN;
     *ret_lease = (struct ring_lease){
-        .generation = atomic_load(&header->generation),
+        .generation = look.generation,
         .user_tag = user_tag(user_id, length),
-        .ring = ring,
+        .ring = arena_newest_ring(writer->arena, look.entry),
     };
+    return 0;
+}
+
+int ring_lease_renew(struct ring_lease *lease, const struct ring_writer *writer)
+{
+    const struct arena *arena = writer->arena;
+    uint32_t ring, entry;
+    uint64_t word;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (lease->ring >= arena->rings)
+        return -ESTALE;
+    entry = arena_entry_of(arena, lease->ring);
+    ring = arena_newest_ring(arena, entry);
+    word = atomic_load(&arena_entry(arena, entry)->word);
+    if (word == entry_pack(ENTRY_QUARANTINED, 0, lease->generation))
+        return -EUCLEAN;
+    if (word != entry_pack(ENTRY_READY, 0, lease->generation) ||
+        tail_is_closed(atomic_load(&arena_ring_header(arena, ring)->tail), CLOSED_RETIRED))
+        return -ESTALE;
+    lease->ring = ring;
     return 0;
 }
 

@@ -67,11 +67,15 @@ uint32_t ring_writer_owner(const struct ring_writer *writer);
 int ring_lease_for_user(
     struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length);
 
+/* After -ESTALE: the lease for the larger ring that goes on, without looking the user up. -ESTALE:
+ * the user's ring was retired, ring_lease_for_user finds or makes the next. -EUCLEAN, -ECHILD. */
+int ring_lease_renew(struct ring_lease *lease, const struct ring_writer *writer);
+
 /*
  * Claim room for a record of payload_length bytes (0 is allowed).
- *   -EAGAIN      full: nothing happened
+ *   -EAGAIN      full, and not to be larger now: nothing happened
  *   -EMSGSIZE    over arena_payload_max()
- *   -ESTALE      the ring was closed or is another user's now: get a new lease
+ *   -ESTALE      the ring was closed, perhaps just now for a larger one: get a new lease, try again
  *   -EUCLEAN     the ring is quarantined
  *   -EOWNERDEAD  this process was declared dead: detach, attach again
  *   -EBUSY       this writer has a claim open
