@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ring/inspect-internal.h"
+#include "ring/successor.h"
 #include "ring/user.h"
 
 /* How often positions are taken again, and how often the walk is overtaken, before it is said that
