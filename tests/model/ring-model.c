@@ -12,6 +12,7 @@ static void ring_init(const void *context, void *ret_state)
 
     /* As if records had gone through before: what is behind `start` is stamped for the next lap. */
     s->tail.position = s->free_seen = s->consumed = s->freed = b->start;
+    s->entry = ENTRY_READY;
     s->generation = 1;
     s->user = 1;
     for (uint8_t p = 0; p < RING_CAPACITY; p++)

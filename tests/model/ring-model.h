@@ -22,7 +22,7 @@
 
 enum variant {
     VARIANT_NONE,
-    VARIANT_GENERATION_FIRST,
+    VARIANT_GENERATION_FIRST, /* and the entry not retired before the slots are looked at */
     VARIANT_FREED_BEFORE_STAMPS,
     VARIANT_HELP_WITHOUT_LAP,
     VARIANT_NO_HELP,
@@ -32,6 +32,7 @@ enum variant {
     VARIANT_SILENT_REAPER,
     VARIANT_OWNER_FREED_FIRST,
     VARIANT_CLOSE_BY_STORE,
+    VARIANT_STALE_TAIL_IS_FULL,
 };
 
 enum control_kind { UNIT_FREE, UNIT_BUSY, UNIT_COMMITTED, UNIT_PADDING, UNIT_DISCARDED };
@@ -48,6 +49,8 @@ struct tail {
     uint8_t length;
     uint8_t owner; /* 1 + writer, 0: no claim yet, OWNER_CLOSED */
 };
+
+enum entry { ENTRY_FREE, ENTRY_READY, ENTRY_RETIRING };
 
 enum slot { SLOT_LIVE, SLOT_DEAD, SLOT_FREE /* until the next one takes it */ };
 
@@ -68,9 +71,9 @@ struct writer {
 
 struct reader {
     uint8_t at;
-    uint8_t then;  /* after giving back: */
-    uint8_t index; /* a writer's, while reaping or closing */
-    uint8_t closing;
+    uint8_t then;    /* after giving back: */
+    uint8_t index;   /* a writer's, while reaping or closing */
+    uint8_t closing; /* the tail is closed and the ring not fresh yet */
     uint8_t cursor;
     uint8_t consumed;
     uint8_t freed;
@@ -88,9 +91,10 @@ struct ring_state {
     uint8_t free_seen;
     uint8_t consumed;
     uint8_t freed;
+    uint8_t entry; /* of the directory: its state, generation and user */
     uint8_t generation;
+    uint8_t user;
     uint8_t base_lap;
-    uint8_t user; /* 0: nobody's */
     uint8_t bell;
     struct control control[RING_CAPACITY];
     uint8_t payload[RING_CAPACITY]; /* 1 + message */

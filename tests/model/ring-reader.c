@@ -23,12 +23,13 @@ enum at {
     AT_REAP_BELL,
     AT_REAP_SLOT,
     AT_CLOSE,
-    AT_CLOSE_SLOTS,
+    AT_RETIRE,
+    AT_NAMED,
     AT_PUNCH,
-    AT_POSITIONS,
     AT_BASE_LAP,
-    AT_GENERATION,
-    AT_REOPEN,
+    AT_POSITIONS,
+    AT_TAIL,
+    AT_FREE,
 };
 
 typedef bool (*reader_fn)(struct ring_run *run, struct reader *r, unsigned choice);
@@ -62,10 +63,10 @@ static bool open_ring(struct ring_run *run, struct reader *r, unsigned choice)
         return false;
     r->generation = s->generation;
     r->base_lap = s->base_lap;
-    r->user = s->user;
+    r->user = s->entry == ENTRY_READY ? s->user : 0;
     r->freed = s->freed;
     r->cursor = r->consumed = s->consumed;
-    r->closing = s->tail.owner == OWNER_CLOSED;
+    r->closing = s->tail.owner == OWNER_CLOSED || s->entry == ENTRY_RETIRING;
     s->bell = 1;
     if (!r->closing && (r->freed > r->consumed || r->consumed > s->tail.position ||
                            s->tail.position - r->freed > (int)RING_CAPACITY))
@@ -83,8 +84,8 @@ static bool begin_drain(struct ring_run *run, struct reader *r)
     if (!run->s.bell)
         return false;
     run->s.bell = 0;
-    if (r->user == 0)
-        r->user = run->s.user; /* opened again after a reclaim */
+    if (r->user == 0 && run->s.entry == ENTRY_READY)
+        r->user = run->s.user; /* reader_admit, after a reclaim */
     if (!r->closing && r->user != 0)
         r->at = AT_EXAMINE;
     return true;
@@ -105,7 +106,7 @@ static bool begin_reap(struct ring_run *run, struct reader *r)
 static bool begin_reclaim(struct ring_run *run, struct reader *r)
 {
     if (r->closing) {
-        r->at = AT_CLOSE_SLOTS;
+        r->at = AT_RETIRE;
         return true;
     }
     /* Idle as the reader knows it; the CAS of the tail decides. */
@@ -324,7 +325,7 @@ static uint8_t dead_owner(const struct reader *r)
 
 static bool reap(struct ring_run *run, struct reader *r, unsigned choice)
 {
-    bool named = run->s.writers[r->index].current_ring && run->s.user != 0;
+    bool named = run->s.writers[r->index].current_ring && run->s.entry == ENTRY_READY;
 
     if (choice > 0)
         return false;
@@ -422,16 +423,26 @@ static bool close_tail(struct ring_run *run, struct reader *r, unsigned choice)
         return false;
     if (!same)
         return go_idle(r); /* a claim came first, and it rings */
-    r->tail.owner = OWNER_CLOSED;
-    run->s.tail = r->tail;
+    run->s.tail = (struct tail){.position = r->tail.position, .owner = OWNER_CLOSED};
     go_idle(r);
     r->closing = 1;
-    r->at = run->variant == VARIANT_NO_HAZARD_WAIT ? AT_PUNCH : AT_CLOSE_SLOTS;
+    r->at = AT_RETIRE;
     return true;
 }
 
-/* Waits at a slot that names the ring; a dead one has to be reaped first. */
-static bool close_slots(struct ring_run *run, struct reader *r, unsigned choice)
+static bool retire(struct ring_run *run, struct reader *r, unsigned choice)
+{
+    if (choice > 0)
+        return false;
+    if (run->variant != VARIANT_GENERATION_FIRST)
+        run->s.entry = ENTRY_RETIRING;
+    r->at = run->variant == VARIANT_NO_HAZARD_WAIT ? AT_PUNCH : AT_NAMED;
+    return true;
+}
+
+/* Waits at a slot that names the ring, where the code comes back later and looks at all of them; a
+ * dead one has to be reaped first. */
+static bool named(struct ring_run *run, struct reader *r, unsigned choice)
 {
     const struct writer *w = &run->s.writers[r->index];
 
@@ -446,7 +457,7 @@ static bool close_slots(struct ring_run *run, struct reader *r, unsigned choice)
     return true;
 }
 
-static uint8_t next_start(const struct ring_run *run)
+static uint8_t fresh_position(const struct ring_run *run)
 {
     return (uint8_t)((run->s.tail.position + RING_CAPACITY - 1) / RING_CAPACITY * RING_CAPACITY);
 }
@@ -465,7 +476,7 @@ static bool store_base_lap(struct ring_run *run, struct reader *r, unsigned choi
 {
     if (choice > 0)
         return false;
-    run->s.base_lap = r->base_lap = (uint8_t)(next_start(run) / RING_CAPACITY);
+    run->s.base_lap = r->base_lap = (uint8_t)(fresh_position(run) / RING_CAPACITY);
     r->at = AT_POSITIONS;
     return true;
 }
@@ -474,27 +485,27 @@ static bool store_positions(struct ring_run *run, struct reader *r, unsigned cho
 {
     if (choice > 0)
         return false;
-    r->cursor = r->consumed = r->freed = next_start(run);
+    r->cursor = r->consumed = r->freed = fresh_position(run);
     run->s.consumed = run->s.freed = run->s.free_seen = r->freed;
-    r->at = AT_GENERATION;
+    r->at = AT_TAIL;
     return true;
 }
 
-static bool store_generation(struct ring_run *run, struct reader *r, unsigned choice)
+static bool store_tail(struct ring_run *run, struct reader *r, unsigned choice)
 {
     if (choice > 0)
         return false;
+    run->s.tail = (struct tail){.position = fresh_position(run)};
+    r->at = AT_FREE;
+    return true;
+}
+
+static bool store_free(struct ring_run *run, struct reader *r, unsigned choice)
+{
+    if (choice > 0)
+        return false;
+    run->s.entry = ENTRY_FREE;
     run->s.generation = ++r->generation;
-    run->s.user = 0;
-    r->at = AT_REOPEN;
-    return true;
-}
-
-static bool reopen(struct ring_run *run, struct reader *r, unsigned choice)
-{
-    if (choice > 0)
-        return false;
-    run->s.tail = (struct tail){.position = next_start(run)};
     r->closing = r->user = 0;
     return go_idle(r);
 }
@@ -520,13 +531,14 @@ static const struct {
     [AT_REAP_BUSY] = {"claim_discard_busy: CAS control to DISCARDED", reap_busy},
     [AT_REAP_BELL] = {"process_resolve_slot: doorbell_mark", reap_bell},
     [AT_REAP_SLOT] = {"process_free_slots", reap_slot},
-    [AT_CLOSE] = {"reclaim: CAS tail to CLOSED", close_tail},
-    [AT_CLOSE_SLOTS] = {"reclaim: load current_ring of a slot", close_slots},
-    [AT_PUNCH] = {"reclaim: punch the hole", punch},
-    [AT_POSITIONS] = {"reclaim: store positions", store_positions},
-    [AT_BASE_LAP] = {"reclaim: store base_lap", store_base_lap},
-    [AT_GENERATION] = {"reclaim: store generation", store_generation},
-    [AT_REOPEN] = {"reclaim: store tail", reopen},
+    [AT_CLOSE] = {"reclaim_close: CAS tail to CLOSED", close_tail},
+    [AT_RETIRE] = {"directory_retire: store the entry's word", retire},
+    [AT_NAMED] = {"reclaim_note_named: load current_ring of a slot", named},
+    [AT_PUNCH] = {"arena_punch_ring", punch},
+    [AT_BASE_LAP] = {"reclaim_refresh: store base_lap", store_base_lap},
+    [AT_POSITIONS] = {"reclaim_refresh: store free_seen, freed, consumed", store_positions},
+    [AT_TAIL] = {"reclaim_refresh: store tail", store_tail},
+    [AT_FREE] = {"reclaim_finish: store the entry's word", store_free},
 };
 
 bool reader_step(struct ring_run *run, unsigned choice)

@@ -63,11 +63,13 @@ static bool lookup(struct ring_run *run, struct writer *w, unsigned index)
     struct ring_state *s = &run->s;
     uint8_t user = run->bounds->users[index];
 
-    /* Being reclaimed: the code answers and is asked again, which is no step here. */
-    if (s->tail.owner == OWNER_CLOSED)
+    /* On its way out: the code takes another entry, which is another ring. Here it waits. */
+    if (s->entry == ENTRY_RETIRING || s->tail.owner == OWNER_CLOSED)
         return false;
-    if (s->user == 0)
+    if (s->entry == ENTRY_FREE) {
+        s->entry = ENTRY_READY;
         s->user = user;
+    }
     if (s->user == user) {
         w->lease = s->generation;
         w->at = AT_ENTER;
@@ -99,7 +101,7 @@ static bool load_tail(struct ring_run *run, struct writer *w, unsigned index)
 static bool check_generation(struct ring_run *run, struct writer *w, unsigned index)
 {
     (void)index;
-    if (run->s.generation != w->lease)
+    if (run->s.entry != ENTRY_READY || run->s.generation != w->lease)
         w->at = AT_STALE;
     else
         w->at = run->variant == VARIANT_GENERATION_FIRST ? AT_TAIL : AT_BASE_LAP;
@@ -119,12 +121,14 @@ static bool load_base_lap(struct ring_run *run, struct writer *w, unsigned index
     return true;
 }
 
-/* Positions count on for ever: `end` before `freed` wraps to a huge number, as in the code. */
+/* writer_is_within. */
 static bool fits(const struct ring_run *run, const struct writer *w, unsigned index, uint8_t freed)
 {
     unsigned end = w->begin + record_length(run, w, index) + (w->padding ? w->length : 0u);
 
-    return end - freed <= RING_CAPACITY;
+    if (run->variant == VARIANT_STALE_TAIL_IS_FULL)
+        return end - freed <= RING_CAPACITY; /* a huge number if `end` lies before */
+    return end <= freed || end - freed <= RING_CAPACITY;
 }
 
 static uint8_t help_or_claim(const struct ring_run *run, const struct writer *w, unsigned index)
@@ -152,6 +156,8 @@ static bool store_free_seen(struct ring_run *run, struct writer *w, unsigned ind
 {
     run->s.free_seen = w->freed;
     w->at = fits(run, w, index, w->freed) ? help_or_claim(run, w, index) : AT_FULL;
+    if (w->at == AT_FULL && w->begin < w->freed)
+        run->fault = "told full from a tail that is long gone";
     w->freed = 0;
     return true;
 }
@@ -175,8 +181,8 @@ static bool wait_space(struct ring_run *run, struct writer *w, unsigned index)
 
     trial.seen = run->s.tail;
     load_base_lap(run, &trial, index);
-    if (run->s.tail.owner != OWNER_CLOSED && run->s.generation == w->lease &&
-        !fits(run, &trial, index, run->s.freed))
+    if (run->s.tail.owner != OWNER_CLOSED && run->s.entry == ENTRY_READY &&
+        run->s.generation == w->lease && !fits(run, &trial, index, run->s.freed))
         return false;
     w->at = AT_ENTER;
     return true;
@@ -324,10 +330,10 @@ static const struct {
     writer_fn fn;
     bool quiet; /* without reclaim, nobody could tell when it is taken */
 } writer_steps[] = {
-    [AT_LOOKUP] = {"ring_lease_for_user", lookup, true},
+    [AT_LOOKUP] = {"directory_obtain", lookup, true},
     [AT_ENTER] = {"writer_enter: current_ring", enter, true},
     [AT_TAIL] = {"writer_plan: load tail", load_tail},
-    [AT_GENERATION] = {"writer_check_lease: load generation", check_generation, true},
+    [AT_GENERATION] = {"writer_check_lease: load the entry's word", check_generation, true},
     [AT_BASE_LAP] = {"writer_plan: load base_lap", load_base_lap, true},
     [AT_FREE_SEEN] = {"writer_fits: load free_seen", load_free_seen},
     [AT_FREED] = {"writer_fits: load freed", load_freed},

@@ -80,6 +80,7 @@ static const struct ring_check broken[] = {
     {"reaper that does not ring the bell", &two_laps, VARIANT_SILENT_REAPER, "stuck"},
     {"owner id freed before its claims are resolved", &two_writers, VARIANT_OWNER_FREED_FIRST,
         "a living writer's claim was taken from it"},
+    {"full by a tail that is long gone", &two_laps, VARIANT_STALE_TAIL_IS_FULL, "told full"},
     {"tail closed by a store", &two_users, VARIANT_CLOSE_BY_STORE, "lost"},
 };
 

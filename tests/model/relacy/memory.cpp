@@ -264,6 +264,37 @@ struct hazard : rl::test_suite<hazard, 2> {
     }
 };
 
+/* The tail of a damaged ring is not closed: then the entry's word is what says no, and the pair of
+ * current_ring. */
+struct hazard_of_damaged : rl::test_suite<hazard_of_damaged, 2> {
+    enum { READY, RETIRING };
+    word current_ring, tail, entry;
+    rl::var<unsigned> memory;
+
+    void before()
+    {
+        set(current_ring, 0);
+        set(tail, 0);
+        set(entry, READY);
+        memory($) = 0;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            current_ring.store(1, mo[CURRENT_RING_SET], $);
+            get(tail, TAIL_LOAD);
+            if (get(entry, ENTRY_CHECK) == READY)
+                memory($) = 1;
+            current_ring.store(0, mo[CURRENT_RING_CLEAR], $);
+        } else {
+            entry.store(RETIRING, mo[RETIRE], $);
+            if (!get(current_ring, NAMED_LOOK))
+                memory($) = 2;
+        }
+    }
+};
+
 /* A tail that was opened again is seen with the entry's word that went before. */
 struct generation_after_tail : rl::test_suite<generation_after_tail, 2> {
     enum { OPEN, OPEN_AGAIN };
@@ -431,6 +462,9 @@ int main()
     check<hazard>("current_ring holds a ring that is being closed",
         {{CURRENT_RING_SET, mo_release}, {TAIL_LOAD, mo_acquire}, {CURRENT_RING_CLEAR, mo_relaxed},
             {NAMED_LOOK, mo_acquire}, {NAMED_LOOK, mo_relaxed}});
+    check<hazard_of_damaged>("current_ring holds a ring that is damaged",
+        {{CURRENT_RING_SET, mo_release}, {ENTRY_CHECK, mo_acquire}, {RETIRE, mo_release},
+            {NAMED_LOOK, mo_acquire}});
     check<generation_after_tail>("the generation is of the tail or later",
         {{REFRESH_TAIL, mo_relaxed}, {TAIL_LOAD, mo_relaxed}});
     check<directory_publishes>(
