@@ -122,6 +122,8 @@ static int reader_open_ring(struct ring_reader *reader, uint32_t ring)
     r->open = true;
     if (r->freed < r->consumed)
         reader_give_back(reader, ring, r->consumed);
+    /* Found finished: its memory may be gone, so it must never be looked at. */
+    (void)reader_is_finished(reader, ring);
     return 0;
 }
 
@@ -146,6 +148,14 @@ int reader_admit(struct ring_reader *reader, uint32_t ring)
     return reader_open_ring(reader, ring) < 0 ? -EUCLEAN : 1;
 }
 
+/* It may have waited for this ring, its own bell spent; whoever sees that the ring is at its end,
+ * and every time, since rings between the two may have been so before. */
+static void reader_mark_successor(struct ring_reader *reader, uint32_t ring)
+{
+    if (arena_has_successor(reader->arena, ring))
+        doorbell_mark(reader->arena, ring + reader->arena->geometry.user_count);
+}
+
 bool reader_is_finished(struct ring_reader *reader, uint32_t ring)
 {
     struct reader_ring *r = &reader->rings[ring];
@@ -156,6 +166,8 @@ bool reader_is_finished(struct ring_reader *reader, uint32_t ring)
     /* Partner: the CAS in writer_grow, after the last claim had its header. */
     tail = tail_unpack(atomic_load(&arena_ring_header(reader->arena, ring)->tail));
     r->finished = tail.owner == RING_OWNER_CLOSED && tail.position == r->cursor;
+    if (r->finished)
+        reader_mark_successor(reader, ring);
     return r->finished;
 }
 
@@ -175,14 +187,6 @@ static int reader_is_its_turn(struct ring_reader *reader, uint32_t ring)
     return 1;
 }
 
-/* The ring is at its end for now. If for ever, its successor may have waited for that. */
-static void reader_pass_on(struct ring_reader *reader, uint32_t ring)
-{
-    if (!reader->rings[ring].finished && reader_is_finished(reader, ring) &&
-        arena_has_successor(reader->arena, ring))
-        doorbell_mark(reader->arena, ring + reader->arena->geometry.user_count);
-}
-
 /* Claims that were skipped with nothing handed out before them wait for no one's release. */
 static void reader_drop_skipped(struct ring_reader *reader, uint32_t ring)
 {
@@ -199,8 +203,10 @@ int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader,
     if (r > 0)
         r = reader_is_its_turn(reader, ring);
     /* Of a finished ring nothing is touched: its memory may be gone. */
-    if (r > 0 && reader->rings[ring].finished)
+    if (r > 0 && reader->rings[ring].finished) {
+        reader_mark_successor(reader, ring);
         return 0;
+    }
     while (r > 0) {
         struct reader_ring *state = &reader->rings[ring];
         struct control control;
@@ -208,7 +214,7 @@ int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader,
         r = reader_examine(&control, reader, ring);
         if (r == 0) {
             reader_drop_skipped(reader, ring);
-            reader_pass_on(reader, ring);
+            (void)reader_is_finished(reader, ring);
         }
         if (r <= 0)
             return r;
