@@ -35,16 +35,16 @@ struct ledger {
     struct ledger_ring rings[];
 };
 
-struct ledger *ledger_new(const struct torture_ack *acks, struct ledger_counts *counts)
+struct ledger *ledger_new(
+    const struct torture_ack *acks, struct ledger_counts *counts, uint32_t ring_count)
 {
-    uint32_t rings = torture_options("").ring_count;
-    struct ledger *ledger = calloc(1, sizeof *ledger + rings * sizeof *ledger->rings);
+    struct ledger *ledger = calloc(1, sizeof *ledger + ring_count * sizeof *ledger->rings);
 
     if (!ledger)
         return NULL;
     ledger->acks = acks;
     ledger->counts = counts;
-    ledger->ring_count = rings;
+    ledger->ring_count = ring_count;
     return ledger;
 }
 

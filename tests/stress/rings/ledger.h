@@ -20,8 +20,9 @@ struct ledger_counts {
 
 struct ledger;
 
-/* NULL: no memory. acks: TORTURE_WRITERS_MAX of them, borrowed. */
-struct ledger *ledger_new(const struct torture_ack *acks, struct ledger_counts *counts);
+/* For an arena of so many rings. NULL: no memory. acks: TORTURE_WRITERS_MAX of them, borrowed. */
+struct ledger *ledger_new(
+    const struct torture_ack *acks, struct ledger_counts *counts, uint32_t ring_count);
 struct ledger *ledger_free(struct ledger *ledger);
 void ledger_keep(struct ledger *ledger, const struct torture_kept *kept);
 /* Everything acknowledged has been delivered. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "probe.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,9 +25,14 @@ static const char *probe_pass(struct probe *probe, const char *user, size_t leng
     struct ring_lease lease;
     struct ring_record record;
 
-    if (ring_lease_for_user(&lease, &probe->writer, user, length) < 0)
-        return "gives no lease";
-    if (ring_emit(NULL, &probe->writer, &lease, &iov, 1) < 0)
+    int r;
+
+    do { /* it grows first, as a rule */
+        if (ring_lease_for_user(&lease, &probe->writer, user, length) < 0)
+            return "gives no lease";
+        r = ring_emit(NULL, &probe->writer, &lease, &iov, 1);
+    } while (r == -ESTALE);
+    if (r < 0)
         return "takes no record";
     if (ring_reader_next(&record, probe->reader, lease.ring) != 1 ||
         record.payload_length != iov.iov_len)

@@ -27,6 +27,7 @@ struct reading {
     struct arena *arena;
     struct ring_reader *reader;
     uint64_t random;
+    uint64_t reclaimed_ms;
     bool look;                   /* at the processes: some came or went */
     bool at_rest;                /* it was: alone, and everything empty */
     bool reap_again;             /* one of them could not be reaped yet */
@@ -93,9 +94,11 @@ static void read_ring(void *userdata, uint32_t ring)
         need(ring_reader_release(reading->reader, ring, end), "release");
         end = 0;
     }
-    if (r == -EUCLEAN)
+    if (r < 0) { /* and leave it as it is, to be looked at */
         fprintf(stderr, "reader: ring %u: %s\n", (unsigned)ring,
             ring_reader_damage(reading->reader, ring));
+        _exit(1);
+    }
     pass_on(reading);
     if (end > 0)
         need(ring_reader_release(reading->reader, ring, end), "release");
@@ -144,6 +147,17 @@ static void look_at_processes(struct reading *reading)
             look_at(reading, &info);
 }
 
+/* Every few milliseconds. */
+static void reclaim(struct reading *reading)
+{
+    uint64_t now = (uint64_t)torture_now_us() / 1000;
+
+    if (now - reading->reclaimed_ms < TORTURE_IDLE_MS / 4)
+        return;
+    reading->reclaimed_ms = now;
+    ring_reader_reclaim(reading->reader, now, TORTURE_IDLE_MS);
+}
+
 /* Only the reader itself has a place in the arena: the dead are resolved, and nobody lives. */
 static bool is_alone(struct reading *reading)
 {
@@ -156,31 +170,46 @@ static bool is_alone(struct reading *reading)
     return true;
 }
 
-static bool is_empty(struct reading *reading)
+/* The first ring that holds something, or arena_ring_count(). */
+static uint32_t first_held(struct reading *reading)
 {
-    for (uint32_t ring = 0; ring < arena_ring_count(reading->arena); ring++)
-        if (ring_reader_held_bytes(reading->reader, ring) > 0)
-            return false;
-    return true;
+    uint32_t ring = 0;
+
+    while (ring < arena_ring_count(reading->arena) &&
+           ring_reader_held_bytes(reading->reader, ring) == 0)
+        ring++;
+    return ring;
 }
 
 /* Alone with no bell to answer: then no ring may hold anything, for nobody will ring for it. */
 static void check_rest(struct reading *reading)
 {
-    bool empty;
+    uint32_t held;
 
     if (!is_alone(reading))
         return;
-    empty = is_empty(reading);
+    held = first_held(reading);
     if (!is_alone(reading)) /* someone came meanwhile */
         return;
-    if (!empty) {
-        fprintf(stderr, "reader: a record is left, and no bell for it\n");
+    if (held < arena_ring_count(reading->arena)) {
+        fprintf(stderr, "reader: ring %u holds something, and there is no bell for it\n",
+            (unsigned)held);
         _exit(TORTURE_EXIT_STUCK);
     }
     reading->batch[reading->batched++] = (struct torture_kept){.ring = TORTURE_AT_REST};
     pass_on(reading);
     reading->at_rest = true;
+}
+
+/* Sleeps until there is something to do; meanwhile idle users' rings are taken back. Not a look at
+ * the rings: only a bell makes the reader look. */
+static void rest(struct reading *reading, int timeout)
+{
+    int64_t end = torture_now_us() + timeout * INT64_C(1000);
+    int slice = timeout < TORTURE_IDLE_MS ? timeout : TORTURE_IDLE_MS;
+
+    while (poll(reading->fds, 1 + PROCESSES, slice) == 0 && torture_now_us() < end)
+        reclaim(reading);
 }
 
 static void turn(struct reading *reading, int timeout)
@@ -194,7 +223,8 @@ static void turn(struct reading *reading, int timeout)
         timeout = 1;
     else
         check_rest(reading);
-    poll(reading->fds, 1 + PROCESSES, timeout);
+    reclaim(reading);
+    rest(reading, timeout);
     for (uint32_t i = 1; i <= PROCESSES; i++)
         reading->look |= reading->fds[i].revents != 0;
     if (timeout > 0)

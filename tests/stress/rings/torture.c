@@ -123,10 +123,12 @@ static bool turn(struct torture *t)
     return false;
 }
 
-static void make_arena(struct torture *t)
+/* Returns how many rings it has, of all sizes. */
+static uint32_t make_arena(struct torture *t)
 {
     struct arena_options options;
     struct arena *arena;
+    uint32_t rings;
 
     snprintf(t->parent, sizeof t->parent, "/dev/shm/ringside-torture-XXXXXX");
     need(mkdtemp(t->parent) != NULL, t->parent);
@@ -134,14 +136,16 @@ static void make_arena(struct torture *t)
     options = torture_options(t->directory);
     errno = -arena_create(&arena, &options);
     need(errno == 0, t->directory);
+    rings = arena_ring_count(arena);
     arena_detach(arena);
+    return rings;
 }
 
 static void start_round(struct torture *t)
 {
+    uint32_t rings = make_arena(t);
     int fds[2];
 
-    make_arena(t);
     need(pipe2(fds, O_CLOEXEC) == 0 && fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0, "pipe");
     (void)fcntl(fds[0], F_SETPIPE_SZ, 1 << 20);
     t->keep_fd = fds[0];
@@ -151,7 +155,7 @@ static void start_round(struct torture *t)
     t->cast.writing = t->cast.reading = true;
     t->cast.finished = false;
     memset(t->acks, 0, TORTURE_WRITERS_MAX * sizeof *t->acks);
-    t->ledger = ledger_new(t->acks, &t->counts);
+    t->ledger = ledger_new(t->acks, &t->counts, rings);
     need(t->ledger != NULL, "ledger");
     t->at_rest = false;
     t->moved = torture_now_us();
@@ -210,7 +214,8 @@ static void end_round(struct torture *t, bool whole)
     stop_all(t);
     if (whole) {
         ledger_close(t->ledger);
-        t->stuck += probe_rings(t->directory);
+        if (!failed(t)) /* else it stays as it is, to be looked at */
+            t->stuck += probe_rings(t->directory);
     }
     ledger_free(t->ledger);
     close(t->keep_fd);

@@ -22,6 +22,7 @@
 #define TORTURE_WRITERS_MAX 4000u                                /* numbers in a round */
 #define TORTURE_FD 3 /* a writer's acknowledgements, a reader's pipe */
 #define TORTURE_STUCK_S 20
+#define TORTURE_IDLE_MS 8 /* then a user's rings are taken back */
 #define TORTURE_EXIT_STUCK 3
 
 /* Head of every payload; what follows is a pattern made from seq. */
@@ -52,13 +53,17 @@ struct torture_kept {
     uint32_t intact; /* bytes as written, under the tag of the user they were written for */
 };
 
-/* The arena all of them use: small rings, so that padding and full rings are common. */
+/*
+ * The arena all of them use: rings small at first, so that padding, full rings and growth are
+ * common, and far fewer places than there are users, so that idle ones have to be taken back.
+ */
 static inline struct arena_options torture_options(const char *directory)
 {
     return (struct arena_options){
         .directory = directory,
-        .ring_count = 4096,
-        .ring_bytes = 16384,
+        .ring_count = 256,
+        .ring_bytes = 262144,
+        .first_ring_bytes = 16384,
         .process_count = 64,
         .slot_count = 128,
     };

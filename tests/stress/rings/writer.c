@@ -3,6 +3,7 @@
  * way there is to emit. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +51,10 @@ static uint32_t choose_length(struct writing *writing)
 {
     uint32_t r = torture_random(&writing->random), most = 200;
 
-    if (r % 16 == 0)
+    if (r % 256 == 0)
         most = arena_payload_max(writing->arena) - (uint32_t)sizeof(struct torture_payload);
+    else if (r % 16 == 0)
+        most = 3500;
     return (uint32_t)sizeof(struct torture_payload) + (r >> 8) % (most + 1);
 }
 
@@ -103,6 +106,14 @@ static int try_event(struct writing *writing, uint32_t place, const struct tortu
     return way % 2 ? emit_copied(writing, place, head) : emit_in_place(writing, place, head, false);
 }
 
+/* The ring grew, or was taken back. */
+static void renew(struct writing *writing, uint32_t place)
+{
+    if (torture_random(&writing->random) % 2 ||
+        ring_lease_renew(&writing->leases[place], &writing->w) < 0)
+        writing->leased[place] = false;
+}
+
 /* One event, however long the ring stays full and however often it becomes another one. */
 static void write_event(struct writing *writing, uint32_t place)
 {
@@ -120,7 +131,9 @@ static void write_event(struct writing *writing, uint32_t place)
         if (r == -EAGAIN)
             r = ring_wait_space(&writing->w, &writing->leases[place], head.length, 1000);
         if (r == -ESTALE)
-            writing->leased[place] = false;
+            renew(writing, place);
+        else if (r == -ENOSPC) /* more users than places: until idle ones are taken back */
+            sched_yield();
         else if (r < 0 && r != -ETIMEDOUT)
             failed(writing, "event", r);
         if (torture_now_us() > end)
@@ -143,6 +156,11 @@ static void *write_for_ever(void *userdata)
     for (;;) {
         uint32_t random = torture_random(&writing->random);
 
+        /* In batches of a few; a batch that does not end before the next one begins is one too. */
+        if (random % 32 == 1)
+            ring_batch_begin(&writing->w);
+        else if (random % 8 == 2)
+            ring_batch_end(&writing->w);
         write_event(writing, random % 16 == 0
                                  ? TORTURE_SHARED_USERS + (random >> 8) % TORTURE_OWN_USERS
                                  : (random >> 8) % TORTURE_SHARED_USERS);
