@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arenas.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,19 @@ struct ring_lease bench_lease(struct ring_writer *writer, uint32_t user)
 
     bench_need(ring_lease_for_user(&lease, writer, name, length), "ring_lease_for_user");
     return lease;
+}
+
+int bench_put(
+    struct ring_writer *writer, struct ring_lease *lease, const void *bytes, uint32_t length)
+{
+    struct iovec iov = {(void *)(uintptr_t)bytes, length};
+    int r;
+
+    while ((r = ring_emit(NULL, writer, lease, &iov, 1)) == -ESTALE)
+        bench_need(ring_lease_renew(lease, writer), "ring_lease_renew");
+    if (r != -EAGAIN)
+        bench_need(r, "ring_emit");
+    return r;
 }
 
 struct drain {

@@ -109,12 +109,11 @@ static void flow_writer_up(struct flow_writer *w, const char *directory, const s
 
 static int flow_emit(struct flow_writer *w, const struct flow *flow, const void *bytes)
 {
-    struct iovec iov = {(void *)(uintptr_t)bytes, flow->size};
     uint32_t user = flow->active > 1 ? bench_random(&w->random) % flow->active : 0;
 
     if (flow->mutex)
         return mutex_ring_emit(flow->mutex, bytes, flow->size);
-    return ring_emit(NULL, &w->writer, &w->leases[user], &iov, 1);
+    return bench_put(&w->writer, &w->leases[user], bytes, flow->size);
 }
 
 static void flow_write(struct bench_page *page, unsigned number, const struct flow *flow)

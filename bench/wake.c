@@ -5,7 +5,6 @@
  */
 #include "bench.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -94,15 +93,12 @@ static void wake_write(struct bench_page *page)
     next = bench_now_ns();
     for (unsigned i = 0; i < EVENTS; i++) {
         int64_t payload[32] = {0};
-        struct iovec iov = {payload, sizeof payload};
-        int r;
 
         next += PERIOD_NS;
         while ((payload[0] = bench_now_ns()) < next)
             ;
-        while ((r = ring_emit(NULL, &writer, &lease, &iov, 1)) == -EAGAIN)
+        while (bench_put(&writer, &lease, payload, sizeof payload) < 0)
             sched_yield();
-        bench_need(r, "ring_emit");
     }
     atomic_store(&page->stop, 1);
     ring_writer_deinit(&writer);
