@@ -466,7 +466,8 @@ int main()
         {{CURRENT_RING_SET, mo_release}, {ENTRY_CHECK, mo_acquire}, {RETIRE, mo_release},
             {NAMED_LOOK, mo_acquire}});
     check<generation_after_tail>("the generation is of the tail or later",
-        {{REFRESH_TAIL, mo_relaxed}, {TAIL_LOAD, mo_relaxed}});
+        {{REFRESH_TAIL, mo_relaxed, ENTRY_CHECK, mo_acquire},
+            {TAIL_LOAD, mo_relaxed, ENTRY_CHECK, mo_acquire}});
     check<directory_publishes>(
         "the head publishes the entry", {{LINK, mo_relaxed}, {LOOK, mo_relaxed}});
     check<space_wanted>(
