@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "ring/directory.h"
+#include "ring/reader.h"
 #include "torture.h"
 
 uint32_t torture_user(uint32_t writer, uint32_t place)
@@ -55,6 +57,27 @@ bool torture_intact(const struct torture_payload *payload, uint32_t payload_leng
             return false;
     }
     return true;
+}
+
+void torture_keep(struct torture_kept *ret_kept, const struct ring_record *record)
+{
+    const struct torture_payload *payload = record->payload;
+    char name[32];
+
+    *ret_kept = (struct torture_kept){
+        .generation = record->generation,
+        .begin = record->begin,
+        .length = (uint32_t)(record->end - record->begin),
+        .ring = record->ring,
+    };
+    if (!torture_intact(payload, record->payload_length))
+        return;
+    size_t length = torture_user_name(name, payload->user);
+    ret_kept->seq = payload->seq;
+    ret_kept->writer = payload->writer;
+    ret_kept->user = payload->user;
+    ret_kept->user_seq = payload->user_seq;
+    ret_kept->intact = user_tag(name, length) == record->user_tag;
 }
 
 uint32_t torture_random(uint64_t *state)

@@ -54,28 +54,6 @@ static void pass_on(struct reading *reading)
     reading->batched = 0;
 }
 
-static void keep(struct reading *reading, const struct ring_record *record)
-{
-    const struct torture_payload *payload = record->payload;
-    struct torture_kept *kept = &reading->batch[reading->batched++];
-    char name[32];
-
-    *kept = (struct torture_kept){
-        .generation = record->generation,
-        .begin = record->begin,
-        .length = (uint32_t)(record->end - record->begin),
-        .ring = record->ring,
-    };
-    if (!torture_intact(payload, record->payload_length))
-        return;
-    size_t length = torture_user_name(name, payload->user);
-    kept->seq = payload->seq;
-    kept->writer = payload->writer;
-    kept->user = payload->user;
-    kept->user_seq = payload->user_seq;
-    kept->intact = user_tag(name, length) == record->user_tag;
-}
-
 static void read_ring(void *userdata, uint32_t ring)
 {
     struct reading *reading = userdata;
@@ -86,7 +64,7 @@ static void read_ring(void *userdata, uint32_t ring)
     int r = 0;
 
     while (budget-- > 0 && (r = ring_reader_next(&record, reading->reader, ring)) > 0) {
-        keep(reading, &record);
+        torture_keep(&reading->batch[reading->batched++], &record);
         end = record.end;
         if (reading->batched < every)
             continue;

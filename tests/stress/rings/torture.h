@@ -86,6 +86,20 @@ int64_t torture_now_us(void);
  * steps taken together, "-": never. */
 void torture_arm(const char *step, uint32_t count, int signal_number);
 
+struct torture_writing {
+    struct arena *arena;
+    struct torture_ack *acks; /* by number */
+    uint32_t number;
+    uint64_t seed;
+    uint64_t events;
+};
+/* One writing thread, with a ring_writer of its own; ends the process when something fails. */
+void torture_write_events(const struct torture_writing *writing);
+
+struct ring_record;
+/* What is to be kept of a record; its bytes are checked here. */
+void torture_keep(struct torture_kept *ret_kept, const struct ring_record *record);
+
 /* The two kinds of process, with the arguments after the signal; they return an exit status. */
 int torture_write(const char *directory, int argc, char **argv);
 int torture_read(const char *directory, int argc, char **argv);

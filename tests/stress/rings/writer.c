@@ -25,7 +25,6 @@ struct writing {
     uint64_t seq;
     uint64_t random;
     uint32_t number;
-    pthread_t thread;
 };
 
 static void failed(const struct writing *writing, const char *what, int r)
@@ -144,62 +143,66 @@ static void write_event(struct writing *writing, uint32_t place)
     atomic_store(&writing->ack->next, writing->seq);
 }
 
-static void *write_for_ever(void *userdata)
+/* In batches of a few; a batch that does not end before the next one begins is one too. */
+static void write_next(struct writing *writing)
 {
-    struct writing *writing = userdata;
-    int r = ring_writer_init(&writing->w, writing->arena);
+    uint32_t random = torture_random(&writing->random);
 
-    if (r < 0)
-        failed(writing, "writer", r);
-    /* Neighbours begin with the same new user. */
-    write_event(writing, TORTURE_SHARED_USERS + (writing->number | 7) - writing->number);
-    for (;;) {
-        uint32_t random = torture_random(&writing->random);
-
-        /* In batches of a few; a batch that does not end before the next one begins is one too. */
-        if (random % 32 == 1)
-            ring_batch_begin(&writing->w);
-        else if (random % 8 == 2)
-            ring_batch_end(&writing->w);
-        write_event(writing, random % 16 == 0
-                                 ? TORTURE_SHARED_USERS + (random >> 8) % TORTURE_OWN_USERS
-                                 : (random >> 8) % TORTURE_SHARED_USERS);
-    }
-    return NULL;
+    if (random % 32 == 1)
+        ring_batch_begin(&writing->w);
+    else if (random % 8 == 2)
+        ring_batch_end(&writing->w);
+    write_event(writing, random % 16 == 0 ? TORTURE_SHARED_USERS + (random >> 8) % TORTURE_OWN_USERS
+                                          : (random >> 8) % TORTURE_SHARED_USERS);
 }
 
-static void start(struct writing *writing, struct torture_ack *acks, uint64_t seed)
+void torture_write_events(const struct torture_writing *job)
 {
-    writing->ack = &acks[writing->number];
-    writing->random = (seed + writing->number + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    int r = pthread_create(&writing->thread, NULL, write_for_ever, writing);
+    struct writing writing = {
+        .arena = job->arena,
+        .ack = &job->acks[job->number],
+        .random = (job->seed + job->number + 1) * UINT64_C(0x9e3779b97f4a7c15),
+        .number = job->number,
+    };
+    int r = ring_writer_init(&writing.w, writing.arena);
 
-    if (r != 0)
-        failed(writing, "thread", -r);
+    if (r < 0)
+        failed(&writing, "writer", r);
+    /* Neighbours begin with the same new user. */
+    write_event(&writing, TORTURE_SHARED_USERS + (writing.number | 7) - writing.number);
+    while (writing.seq < job->events)
+        write_next(&writing);
+    ring_batch_end(&writing.w);
+    ring_writer_deinit(&writing.w);
+}
+
+static void *write_for_ever(void *userdata)
+{
+    torture_write_events(userdata);
+    return NULL;
 }
 
 int torture_write(const char *directory, int argc, char **argv)
 {
-    static struct writing writing[THREADS_MAX];
-    uint32_t first = argc < 3 ? 0 : (uint32_t)strtoul(argv[0], NULL, 10);
+    struct torture_writing jobs[THREADS_MAX];
+    struct torture_writing job = {.events = UINT64_MAX};
     unsigned threads = argc < 3 ? 0 : (unsigned)strtoul(argv[1], NULL, 10);
-    struct torture_ack *acks = mmap(NULL, TORTURE_WRITERS_MAX * sizeof *acks,
-        PROT_READ | PROT_WRITE, MAP_SHARED, TORTURE_FD, 0);
-    struct arena *arena;
-    int r;
+    pthread_t thread;
 
-    if (threads < 1 || threads > THREADS_MAX || first > TORTURE_WRITERS_MAX - threads ||
-        acks == MAP_FAILED)
+    job.acks = mmap(NULL, TORTURE_WRITERS_MAX * sizeof *job.acks, PROT_READ | PROT_WRITE,
+        MAP_SHARED, TORTURE_FD, 0);
+    if (threads < 1 || threads > THREADS_MAX || job.acks == MAP_FAILED)
         return 2;
-    writing[0].number = first;
-    r = arena_attach(&arena, directory);
-    if (r < 0)
-        failed(&writing[0], "attach", r);
-    for (unsigned i = threads; i-- > 0;) {
-        writing[i].arena = arena;
-        writing[i].number = first + i;
-        start(&writing[i], acks, strtoull(argv[2], NULL, 10));
+    job.number = (uint32_t)strtoul(argv[0], NULL, 10);
+    job.seed = strtoull(argv[2], NULL, 10);
+    if (job.number > TORTURE_WRITERS_MAX - threads || arena_attach(&job.arena, directory) < 0)
+        return 1;
+    for (unsigned i = 0; i < threads; i++) {
+        jobs[i] = job;
+        jobs[i].number += i;
+        if (pthread_create(&thread, NULL, write_for_ever, &jobs[i]) != 0)
+            return 1;
     }
-    pthread_join(writing[0].thread, NULL);
+    pthread_join(thread, NULL);
     return 0;
 }
