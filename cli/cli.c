@@ -16,6 +16,7 @@ static const struct verb verbs[] = {
     {"tail", "follow a user's events", verb_tail},
     {"status", "the node at a glance", verb_status},
     {"rings", "look into a node's shared memory, or a copy of it", verb_rings},
+    {"bench", "measure this machine", verb_bench},
     {"doctor", "check this machine and a running node", verb_doctor},
 };
 
