@@ -25,6 +25,7 @@
 #include "ring/fork.h"
 #include "ring/locks.h"
 #include "ring/mapping.h"
+#include "ring/share.h"
 #include "ring/successor.h"
 
 static struct arena *arena_new(const char *directory)
@@ -278,6 +279,9 @@ static struct arena_geometry arena_counts(const struct arena_options *options)
         .last_bytes = last,
         .process_count = arena_or_default(options->process_count, ARENA_PROCESS_COUNT_DEFAULT),
         .slot_count = arena_or_default(options->slot_count, ARENA_SLOT_COUNT_DEFAULT),
+        .spill_count = options->spill_bytes ? ARENA_SPILL_COUNT : 0,
+        .spill_bytes = options->spill_bytes,
+        .memory_bytes = options->memory_bytes,
     };
 }
 
@@ -408,23 +412,34 @@ static uint64_t arena_data_offset(const struct arena *arena, uint32_t ring)
     return class->data_offset + arena_entry_of(arena, ring) * class->capacity * RING_UNIT;
 }
 
+int arena_allocate(const struct arena *arena, uint64_t begin, uint64_t bytes)
+{
+    return arena_fallocate(arena, 0, begin, bytes);
+}
+
+int arena_punch(const struct arena *arena, uint64_t begin, uint64_t bytes)
+{
+    return arena_fallocate(arena, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, bytes);
+}
+
 int arena_allocate_ring(const struct arena *arena, uint32_t ring)
 {
     uint64_t header =
         arena->geometry.headers_offset + (uint64_t)ring * arena->geometry.ring_header_stride;
+    uint64_t bytes = arena_capacity(arena, ring) * RING_UNIT;
     int r = 0;
 
+    if (arena->geometry.memory_bytes && share_free(arena) < bytes)
+        return -ENOSPC;
     if (arena_has_predecessor(arena, ring))
-        r = arena_fallocate(arena, 0, header, arena->geometry.ring_header_stride);
-    return r < 0 ? r
-                 : arena_fallocate(arena, 0, arena_data_offset(arena, ring),
-                       arena_capacity(arena, ring) * RING_UNIT);
+        r = arena_allocate(arena, header, arena->geometry.ring_header_stride);
+    return r < 0 ? r : arena_allocate(arena, arena_data_offset(arena, ring), bytes);
 }
 
 int arena_punch_ring(const struct arena *arena, uint32_t ring)
 {
-    return arena_fallocate(arena, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-        arena_data_offset(arena, ring), arena_capacity(arena, ring) * RING_UNIT);
+    return arena_punch(
+        arena, arena_data_offset(arena, ring), arena_capacity(arena, ring) * RING_UNIT);
 }
 
 enum arena_outcome arena_outcome(const struct arena *arena)
@@ -482,4 +497,10 @@ uint32_t arena_payload_max(const struct arena *arena)
     uint64_t capacity = arena->classes[arena->geometry.class_count - 1].capacity;
 
     return claim_units_max(capacity) * RING_UNIT - (uint32_t)sizeof(struct record_header);
+}
+
+uint32_t arena_spill_max(const struct arena *arena)
+{
+    return arena->geometry.spill_bytes > arena_payload_max(arena) ? arena->geometry.spill_bytes
+                                                                  : arena_payload_max(arena);
 }

@@ -10,8 +10,10 @@
  *              Claims of processes found dead were discarded before their ids were given up
  */
 #include <errno.h>
+#include <string.h>
 
 #include "ring/reader-internal.h"
+#include "ring/spill.h"
 
 /* A word that keeps changing under the reader is no protocol's. */
 #define EXAMINE_TRIES 8
@@ -138,6 +140,22 @@ int reader_examine(struct control *ret_control, struct ring_reader *reader, uint
     return reader_quarantine(reader, ring, "a control word that does not come to rest");
 }
 
+/* Replaces the reference by what it refers to. */
+static int examine_spilled(struct ring_record *record, struct ring_reader *reader)
+{
+    struct spill_reference reference;
+
+    if (record->payload_length != sizeof reference)
+        return reader_quarantine(reader, record->ring, "a reference of impossible length");
+    memcpy(&reference, record->payload, sizeof reference);
+    if (!spill_is_sound(reader->arena, &reference, arena_entry_of(reader->arena, record->ring)))
+        return reader_quarantine(reader, record->ring, "a reference to nothing");
+    record->payload = spill_data(reader->arena, reference.place);
+    record->payload_length = reference.length;
+    reader->rings[record->ring].spilled = true;
+    return 1;
+}
+
 int reader_load_record(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring,
     struct control control)
 {
@@ -149,7 +167,7 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
 
     if (record_units(payload_length) != control.length)
         return reader_quarantine(reader, ring, "payload and claim differ in length");
-    if (type != RECORD_BYTES)
+    if (type != RECORD_BYTES && type != RECORD_SPILLED)
         return reader_quarantine(reader, ring, "an unknown type of record");
     if (tag != state->user_tag)
         return 0;
@@ -165,5 +183,5 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
         .begin = state->cursor,
         .end = state->cursor + control.length,
     };
-    return 1;
+    return type == RECORD_SPILLED ? examine_spilled(ret_record, reader) : 1;
 }

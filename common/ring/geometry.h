@@ -8,6 +8,9 @@
 #define LAYOUT_VERSION 2u
 #define LAYOUT_RING_BYTES_MIN 16384u
 #define LAYOUT_RING_BYTES_MAX (16u << 20)
+#define LAYOUT_SPILL_BYTES_MAX (8u << 20)
+#define LAYOUT_SPILL_COUNT_MAX 1024u
+#define SPILL_STRIDE 64
 #define LAYOUT_CLASSES_MAX 6 /* each four times the one before, the last at most */
 
 /* Counts are chosen; strides and offsets follow from them (layout_compute). */
@@ -23,7 +26,10 @@ struct arena_geometry {
     uint32_t slot_stride;
     uint32_t process_stride;
     uint32_t unit;
-    uint32_t reserved; /* 0 */
+    uint32_t spill_stride;
+    uint32_t spill_count;
+    uint32_t spill_bytes;  /* of a spilled payload at most; pages */
+    uint64_t memory_bytes; /* the file may take, 0: what the file system has */
     uint64_t shared_offset;
     uint64_t summary_offset;
     uint64_t bits_offset;
@@ -31,9 +37,11 @@ struct arena_geometry {
     uint64_t slots_offset;
     uint64_t heads_offset;
     uint64_t entries_offset;
+    uint64_t spills_offset;
     uint64_t headers_offset;
     uint64_t initial_bytes; /* allocated when the arena is made */
     uint64_t data_offset;
+    uint64_t spill_data_offset;
     uint64_t total_bytes;
 };
 

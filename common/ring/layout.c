@@ -15,6 +15,13 @@ static bool layout_ring_bytes_valid(uint32_t bytes)
            (bytes & (bytes - 1)) == 0;
 }
 
+static bool layout_spill_valid(const struct arena_geometry *counts)
+{
+    return counts->spill_bytes % PAGE == 0 && counts->spill_bytes <= LAYOUT_SPILL_BYTES_MAX &&
+           counts->spill_count <= LAYOUT_SPILL_COUNT_MAX &&
+           (counts->spill_bytes == 0) == (counts->spill_count == 0);
+}
+
 static bool layout_counts_valid(const struct arena_geometry *counts)
 {
     return counts->user_count >= 64 && counts->user_count <= (1u << 20) &&
@@ -22,7 +29,7 @@ static bool layout_counts_valid(const struct arena_geometry *counts)
            layout_ring_bytes_valid(counts->last_bytes) &&
            counts->first_bytes <= counts->last_bytes && counts->process_count >= 1 &&
            counts->process_count <= 4096 && counts->slot_count >= 1 &&
-           counts->slot_count <= RING_OWNER_MAX;
+           counts->slot_count <= RING_OWNER_MAX && layout_spill_valid(counts);
 }
 
 static uint32_t layout_class_count(const struct arena_geometry *counts)
@@ -51,6 +58,10 @@ int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geome
         .last_bytes = counts->last_bytes,
         .process_count = counts->process_count,
         .slot_count = counts->slot_count,
+        .spill_stride = SPILL_STRIDE,
+        .spill_count = counts->spill_count,
+        .spill_bytes = counts->spill_bytes,
+        .memory_bytes = counts->memory_bytes,
         .ring_header_stride = sizeof(struct ring_header),
         .entry_stride = sizeof(struct directory_entry),
         .slot_stride = sizeof(struct arena_slot),
@@ -70,12 +81,14 @@ int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geome
     g.slots_offset = layout_region(&end, (uint64_t)g.slot_count * g.slot_stride);
     g.heads_offset = layout_region(&end, (uint64_t)g.user_count * 8);
     g.entries_offset = layout_region(&end, (uint64_t)g.user_count * g.entry_stride);
+    g.spills_offset = layout_region(&end, (uint64_t)g.spill_count * g.spill_stride);
     g.headers_offset = layout_region(&end, (uint64_t)g.user_count * g.ring_header_stride);
     g.initial_bytes = end;
     layout_region(&end, (uint64_t)(g.class_count - 1) * g.user_count * g.ring_header_stride);
     g.data_offset = end;
     for (uint32_t c = 0; c < g.class_count; c++)
         layout_region(&end, g.user_count * class_bytes(&g, c));
+    g.spill_data_offset = layout_region(&end, (uint64_t)g.spill_count * g.spill_bytes);
     g.total_bytes = end;
     *ret_geometry = g;
     return 0;

@@ -3,7 +3,8 @@
  * What lies where in an arena file. Regions in order, each on a page boundary:
  *
  *   arena_header | arena_shared | summary bits | ring bits | processes | slots | directory heads
- *   | directory entries | ring headers, class by class | ring data, class by class
+ *   | directory entries | spill places | ring headers, class by class | ring data, class by class
+ *   | spill data
  *
  * A user has an entry, and with it one ring of each size class at places that follow from the
  * entry's: ring = class x entries + entry. Everything up to the headers of the first class is
@@ -76,7 +77,10 @@ struct record_header {
     uint64_t user_tag;
 };
 
-enum record_type { RECORD_BYTES = 0 };
+enum record_type {
+    RECORD_BYTES = 0,
+    RECORD_SPILLED = 1, /* the payload is a struct spill_reference to the real one */
+};
 
 _Static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "plain atomics");
 _Static_assert(

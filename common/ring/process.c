@@ -16,6 +16,7 @@
 #include "ring/doorbell.h"
 #include "ring/locks.h"
 #include "ring/mapping.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
 #include "ring/successor.h"
 
@@ -87,6 +88,7 @@ static void process_resolve(struct arena *arena, struct process_reaped *reaped)
             continue;
         reaped->slots++;
         process_resolve_slot(arena, owner, reaped);
+        spill_resolve(arena, owner);
         RING_STEP(slot_resolved);
     }
 }

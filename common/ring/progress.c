@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring/spill.h"
 #include "ring/writer-internal.h"
 
 static int64_t progress_now_ms(void)
@@ -65,20 +66,24 @@ void progress_notify(struct arena *arena)
 struct space_wait {
     struct ring_writer *writer;
     const struct ring_lease *lease;
-    uint32_t length;
+    uint32_t payload_length;
 };
 
 static int space_is_there(void *userdata)
 {
     struct space_wait *wait = userdata;
+    const struct arena *arena = wait->writer->arena;
     struct writer_plan plan;
     int r;
 
     writer_enter(wait->writer, wait->lease->ring);
-    r = writer_plan(&plan, wait->writer, wait->lease, wait->length);
+    r = writer_plan(
+        &plan, wait->writer, wait->lease, writer_units(wait->writer, wait->payload_length));
     /* What is denied now may be granted later; and what is too long for this ring never fits it. */
     if (r == -EAGAIN)
         r = writer_grow(wait->writer, wait->lease);
+    if (r == 0 && writer_spills(wait->writer, wait->payload_length))
+        r = spill_check(arena, arena_entry_of(arena, wait->lease->ring), wait->payload_length);
     writer_leave(wait->writer);
     if (r == -EAGAIN)
         return 0;
@@ -88,7 +93,7 @@ static int space_is_there(void *userdata)
 int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
     uint32_t payload_length, int timeout_ms)
 {
-    struct space_wait wait = {writer, lease, record_units(payload_length)};
+    struct space_wait wait = {writer, lease, payload_length};
     int r = writer_admit(writer, lease, payload_length);
 
     return r < 0 ? r : progress_wait(writer->arena, space_is_there, &wait, timeout_ms);

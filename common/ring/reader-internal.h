@@ -22,6 +22,7 @@ struct reader_ring {
     uint64_t idle_tail; /* the tail's word when reclaim last looked, and since when it is that */
     uint64_t idle_since_ms;
     const char *damage;
+    bool spilled;  /* a record handed out and not released has its payload in the spill area */
     bool open;     /* everything above is loaded */
     bool finished; /* closed, and handed out to its end: nothing comes any more */
     bool punched;  /* finished, and its memory given back */
@@ -45,5 +46,7 @@ int reader_examine(struct control *ret_control, struct ring_reader *reader, uint
 /* The committed record at the cursor: 1, 0 if it is another user's, -EUCLEAN (quarantined). */
 int reader_load_record(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring,
     struct control control);
+/* Gives back the places of spilled payloads that nobody needs any more. */
+void reader_sweep_spills(struct ring_reader *reader);
 /* Returns -EUCLEAN. */
 int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *reason);

@@ -21,6 +21,7 @@
 #include "ring/doorbell.h"
 #include "ring/progress.h"
 #include "ring/reader-internal.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
 #include "ring/successor.h"
 
@@ -54,6 +55,33 @@ static void reader_stamp(
     }
 }
 
+static bool reader_needs_spill(const struct ring_reader *reader, const struct spill_look *look)
+{
+    const struct arena *arena = reader->arena;
+    uint32_t owner = spill_owner_of(look->word);
+    uint64_t word;
+
+    if (spill_state_of(look->word) == SPILL_FREEING)
+        return owner != 0; /* a writer's, or the reaper's when it is dead */
+    /* Not named: still being filled, or the reaper frees it. */
+    if (look->end == 0 || look->ring >= arena->rings)
+        return arena_has_owner(arena, owner) && atomic_load(&arena_slot_of(arena, owner)->holder);
+    word = atomic_load(&arena_entry(arena, arena_entry_of(arena, look->ring))->word);
+    if (entry_generation_of(word) != look->generation)
+        return false; /* the ring was reclaimed, with no writer in it */
+    return !reader->rings[look->ring].open || look->end > reader->rings[look->ring].consumed;
+}
+
+void reader_sweep_spills(struct ring_reader *reader)
+{
+    struct spill_look look;
+    uint32_t cursor = 0;
+
+    while (spill_next(&look, reader->arena, &cursor))
+        if (!reader_needs_spill(reader, &look))
+            spill_free_read(reader->arena, &look);
+}
+
 static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t upto)
 {
     struct ring_header *header = arena_ring_header(reader->arena, ring);
@@ -64,6 +92,10 @@ static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t
     /* Partner: ring_wait_position, and the next reader. */
     atomic_store(&header->consumed, upto);
     RING_STEP(consumed_stored);
+    if (r->spilled) {
+        reader_sweep_spills(reader);
+        r->spilled = r->cursor > upto;
+    }
     reader_stamp(reader->arena, ring, r, upto);
     RING_STEP(stamped);
     r->freed = upto;
@@ -325,6 +357,7 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
     /* The reader before may have died with bits taken and not drained, or owing a wake-up. */
     doorbell_awake(arena);
     ring_reader_sweep(reader);
+    reader_sweep_spills(reader);
     atomic_store(&arena->shared->progress_wanted, 1);
     progress_notify(arena);
     *ret_reader = reader;
@@ -369,6 +402,18 @@ uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring)
     held = tail_unpack(atomic_load(&header->tail)).position - consumed;
     /* A tail before what was consumed, or too far after it, is damage that a drain will find. */
     return held <= arena_capacity(reader->arena, ring) ? held * RING_UNIT : 0;
+}
+
+uint64_t ring_reader_user_bytes(const struct ring_reader *reader, uint32_t ring)
+{
+    uint32_t entry = arena_entry_of(reader->arena, ring);
+    uint64_t bytes = 0;
+
+    if (reader->arena->forked || ring >= reader->arena->rings)
+        return 0;
+    for (uint32_t r = entry; r < reader->arena->rings; r += reader->arena->geometry.user_count)
+        bytes += ring_reader_held_bytes(reader, r);
+    return bytes + spill_held(reader->arena, entry);
 }
 
 const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring)

@@ -76,6 +76,8 @@ uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring);
 uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring);
 /* Bytes writers hold in the ring and have not been given back; 0 for a ring nobody has. */
 uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring);
+/* Bytes the user whose ring it is holds: in all of its rings, and spilled. */
+uint64_t ring_reader_user_bytes(const struct ring_reader *reader, uint32_t ring);
 /* -EUCLEAN's reason in words, static; NULL for a sound ring. */
 const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring);
 /* The ring's generation as the reader knows it, 0 for a ring nobody has. */

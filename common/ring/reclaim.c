@@ -235,6 +235,8 @@ size_t ring_reader_reclaim(struct ring_reader *reader, uint64_t now_ms, uint64_t
 
     if (reader->arena->forked)
         return 0;
+    /* Of claims that were skipped, not released. */
+    reader_sweep_spills(reader);
     for (uint32_t entry = 0; entry < count; entry++)
         candidates += reclaim_visit(reader, entry, now_ms, idle_ms);
     if (candidates == 0)

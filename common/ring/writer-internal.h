@@ -17,6 +17,9 @@ struct writer_plan {
     bool padding;    /* it is the rest of the lap, the record comes after it */
 };
 
+/* Units of the record for a payload: itself, or the reference to where it is spilled. */
+uint32_t writer_units(const struct ring_writer *writer, uint32_t payload_length);
+bool writer_spills(const struct ring_writer *writer, uint32_t payload_length);
 /* What can be refused without looking at the ring. */
 int writer_admit(
     const struct ring_writer *writer, const struct ring_lease *lease, uint32_t payload_length);

@@ -23,6 +23,8 @@
 #include "ring/claim.h"
 #include "ring/directory-internal.h"
 #include "ring/doorbell.h"
+#include "ring/share.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
 #include "ring/successor.h"
 #include "ring/writer-internal.h"
@@ -105,8 +107,9 @@ static int writer_check_lease(
     if (tail_unpack(tail).owner == RING_OWNER_CLOSED)
         return -ESTALE;
     /* After the tail, never before: the tail was loaded by the caller. Partner: directory_complete,
-     * and directory_retire by whoever gives the ring to another user. */
-    word = atomic_load_explicit(&entry->word, memory_order_acquire);
+     * and directory_retire by whoever gives the ring to another user. Sequentially consistent for
+     * a ring that is damaged: its tail is not closed before the slots are looked at. */
+    word = atomic_load(&entry->word);
     if (word == entry_pack(ENTRY_QUARANTINED, 0, lease->generation))
         return -EUCLEAN;
     if (word != entry_pack(ENTRY_READY, 0, lease->generation) ||
@@ -115,19 +118,27 @@ static int writer_check_lease(
     return 0;
 }
 
+/* A tail loaded long ago may lie before what was freed since: no reason to call the ring full, the
+ * CAS of the tail will fail. */
+static bool writer_is_within(uint64_t end, uint64_t freed, uint64_t capacity)
+{
+    return end <= freed || end - freed <= capacity;
+}
+
 static bool writer_fits(const struct arena *arena, uint32_t ring, uint64_t end)
 {
     struct ring_header *header = arena_ring_header(arena, ring);
     uint64_t capacity = arena_capacity(arena, ring), freed;
 
     /* Partner: the store below, by another writer that had seen `freed` there. */
-    if (end - atomic_load_explicit(&header->free_seen, memory_order_acquire) <= capacity)
+    if (writer_is_within(
+            end, atomic_load_explicit(&header->free_seen, memory_order_acquire), capacity))
         return true;
     /* Partner: the store in reader_give_back, after the stamps. Sequentially consistent for
      * ring_wait_space: store `progress_wanted`, load `freed`. */
     freed = atomic_load(&header->freed);
     atomic_store_explicit(&header->free_seen, freed, memory_order_release);
-    return end - freed <= capacity;
+    return writer_is_within(end, freed, capacity);
 }
 
 int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
@@ -178,6 +189,8 @@ int writer_grow(struct ring_writer *writer, const struct ring_lease *lease)
 {
     struct arena *arena = writer->arena;
     struct ring_header *header = arena_ring_header(arena, lease->ring);
+    uint32_t entry = arena_entry_of(arena, lease->ring);
+    uint32_t successor = lease->ring + arena->geometry.user_count;
     uint64_t word = atomic_load(&header->tail);
     struct tail last = tail_unpack(word);
 
@@ -186,7 +199,9 @@ int writer_grow(struct ring_writer *writer, const struct ring_lease *lease)
     if (last.owner == RING_OWNER_CLOSED)
         return -ESTALE;
     /* Memory first: once the tail is closed, everybody goes on in the successor. */
-    if (arena_allocate_ring(arena, lease->ring + arena->geometry.user_count) < 0)
+    if (share_grant(arena, share_held_rings(arena, entry) + spill_held(arena, entry),
+            arena_capacity(arena, successor) * RING_UNIT) < 0 ||
+        arena_allocate_ring(arena, successor) < 0)
         return -EAGAIN;
     RING_STEP(successor_allocated);
     /* The closed tail names no claim any more, so the last one gets its header, as for a claim. */
@@ -237,8 +252,9 @@ static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *
     }
 }
 
-static void writer_fill_header(const struct ring_writer *writer, const struct claim_place *place,
-    uint64_t user_tag, uint32_t payload_length)
+/* Returns where the payload goes. */
+static void *writer_fill_header(const struct ring_writer *writer, const struct claim_place *place,
+    const struct ring_lease *lease, uint32_t payload_length)
 {
     struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
 
@@ -246,7 +262,20 @@ static void writer_fill_header(const struct ring_writer *writer, const struct cl
     record->payload_length = (uint16_t)payload_length;
     record->type = RECORD_BYTES;
     record->origin = origin_pack(writer->arena->incarnation, writer->arena->process_index);
-    record->user_tag = user_tag;
+    record->user_tag = lease->user_tag;
+    return record + 1;
+}
+
+bool writer_spills(const struct ring_writer *writer, uint32_t payload_length)
+{
+    return payload_length > arena_payload_max(writer->arena);
+}
+
+uint32_t writer_units(const struct ring_writer *writer, uint32_t payload_length)
+{
+    return record_units(writer_spills(writer, payload_length)
+                            ? (uint32_t)sizeof(struct spill_reference)
+                            : payload_length);
 }
 
 int writer_admit(
@@ -256,32 +285,71 @@ int writer_admit(
         return -ECHILD;
     if (writer->claim_open)
         return -EBUSY;
-    if (payload_length > arena_payload_max(writer->arena))
+    if (payload_length > arena_spill_max(writer->arena))
         return -EMSGSIZE;
     return lease->ring < writer->arena->rings ? 0 : -ESTALE;
+}
+
+/* The same for a spilled payload: the record carries the reference. */
+static void *writer_fill_reference(const struct ring_writer *writer,
+    const struct claim_place *place, const struct ring_lease *lease,
+    const struct spill_reference *reference)
+{
+    struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
+
+    memcpy(
+        writer_fill_header(writer, place, lease, sizeof *reference), reference, sizeof *reference);
+    record->type = RECORD_SPILLED;
+    spill_name(
+        writer->arena, reference, place->ring, lease->generation, place->begin + place->length);
+    RING_STEP(spill_named);
+    return spill_data(writer->arena, reference->place);
+}
+
+/* Takes what the payload needs outside the ring, then room in it. */
+static int writer_take_room(struct claim_place *ret_place, struct spill_reference *ret_spill,
+    struct ring_writer *writer, const struct ring_lease *lease, uint32_t payload_length)
+{
+    struct spill_reference spill = {0};
+    int r;
+
+    if (writer_spills(writer, payload_length)) {
+        r = spill_take(&spill, writer->arena, writer->owner,
+            arena_entry_of(writer->arena, lease->ring), payload_length);
+        if (r < 0)
+            return r;
+    }
+    r = writer_claim_room(ret_place, writer, lease, writer_units(writer, payload_length));
+    if (r < 0 && spill.word)
+        spill_free(writer->arena, spill.place, spill.word);
+    *ret_spill = spill;
+    return r;
 }
 
 int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
     const struct ring_lease *lease, uint32_t payload_length)
 {
+    struct spill_reference spill;
     struct claim_place place;
     int r = writer_admit(writer, lease, payload_length);
 
     if (r < 0)
         return r;
     writer_enter(writer, lease->ring);
-    r = writer_claim_room(&place, writer, lease, record_units(payload_length));
+    r = writer_take_room(&place, &spill, writer, lease, payload_length);
     if (r < 0) {
         writer_pay(writer); /* who now waits for room must not be waited for */
         writer_leave(writer);
         return r;
     }
     RING_STEP(tail_claimed);
-    writer_fill_header(writer, &place, lease->user_tag, payload_length);
     writer->place = place;
+    writer->spill = spill.place;
+    writer->spill_word = spill.word;
     writer->claim_open = 1;
     *ret_claim = (struct ring_claim){
-        .payload = arena_record(writer->arena, place.ring, place.begin) + 1,
+        .payload = spill.word ? writer_fill_reference(writer, &place, lease, &spill)
+                              : writer_fill_header(writer, &place, lease, payload_length),
         .payload_length = payload_length,
         .ring = place.ring,
         .begin = place.begin,
@@ -296,6 +364,8 @@ static int writer_settle(struct ring_writer *writer, enum control_state state)
     int r = claim_settle(writer->arena, &writer->place, state);
 
     RING_STEP(committed);
+    if (r == 0 && state == CONTROL_DISCARDED && writer->spill_word)
+        spill_free(writer->arena, writer->spill, writer->spill_word);
     if (r == 0 && writer->batch)
         writer->owed = writer->place.ring + 1;
     else if (r == 0)

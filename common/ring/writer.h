@@ -34,6 +34,8 @@ struct ring_writer {
     uint32_t owed; /* in a batch: ring + 1 of commits whose bell has not rung */
     bool batch;
     struct claim_place place; /* of the open claim */
+    uint64_t spill_word;      /* of its payload's place in the spill area; 0: it is in the ring */
+    uint32_t spill;
 };
 
 /* The right to write into a user's ring. Plain data, may be copied; good for any writer. */
@@ -73,8 +75,10 @@ int ring_lease_renew(struct ring_lease *lease, const struct ring_writer *writer)
 
 /*
  * Claim room for a record of payload_length bytes (0 is allowed).
- *   -EAGAIN      full, and not to be larger now: nothing happened
- *   -EMSGSIZE    over arena_payload_max()
+ *   -EAGAIN      full, or the user's share of the memory is: until the reader has released some
+ *   -EDQUOT      the payload alone is over the user's share of what memory is left
+ *   -ENOSPC      there is not that much memory for a spilled payload
+ *   -EMSGSIZE    over arena_spill_max()
  *   -ESTALE      the ring was closed, perhaps just now for a larger one: get a new lease, try again
  *   -EUCLEAN     the ring is quarantined
  *   -EOWNERDEAD  this process was declared dead: detach, attach again

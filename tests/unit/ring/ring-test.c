@@ -30,6 +30,8 @@ void fixture_own(struct fixture *f)
         .ring_count = FIXTURE_RINGS,
         .ring_bytes = f->ring_bytes,
         .first_ring_bytes = FIXTURE_RING_BYTES,
+        .spill_bytes = f->spill_bytes,
+        .memory_bytes = f->memory_bytes,
         .process_count = 16,
         .slot_count = 32,
     };

@@ -26,6 +26,8 @@ struct fixture {
     struct arena *arena; /* the owner's */
     struct ring_reader *reader;
     uint32_t ring_bytes; /* of the largest class */
+    uint32_t spill_bytes;
+    uint64_t memory_bytes;
 };
 
 /* cmocka setup and teardown: a small arena, owned, with a reader. */
