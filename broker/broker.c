@@ -135,6 +135,7 @@ static void look_after(struct broker *broker, uint64_t now_ms)
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
     drain_sweep(broker->drain);
+    drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout);
     farewell_sweep(&broker->farewell);
     trim(broker);
 }

@@ -264,6 +264,13 @@ void drain_durable(struct drain *drain)
     drain->unsynced.count = 0;
 }
 
+void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms)
+{
+    size_t count = ring_reader_reclaim(drain->reader, now_ms, idle_ms);
+    if (count > 0)
+        log_debug("drain", "%zu rings, idle or damaged, were taken back", count);
+}
+
 void drain_sweep(struct drain *drain)
 {
     ring_reader_sweep(drain->reader);

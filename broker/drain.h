@@ -41,6 +41,8 @@ bool drain_passed(const struct drain *drain, const struct ring_mark *mark);
 void drain_release(struct drain *drain);
 /* After a sync: tells writers who wait for it that all that was released is durable. */
 void drain_durable(struct drain *drain);
+/* About once a second: gives back the memory of rings outgrown, unused for idle_ms, or damaged. */
+void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms);
 /* Marks rings whose bell may have been lost. */
 void drain_sweep(struct drain *drain);
 void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats);

@@ -146,6 +146,9 @@ static int start_arena(struct broker *broker)
     const struct arena_options options = {.directory = path,
         .ring_count = ((uint32_t)broker->config->ring_count + 63) & ~63u, /* whole words of bits */
         .ring_bytes = (uint32_t)broker->config->ring_bytes,
+        .first_ring_bytes = (uint32_t)broker->config->ring_first_bytes,
+        .spill_bytes = (uint32_t)(broker->config->ring_spill_bytes + 4095) & ~4095u,
+        .memory_bytes = broker->config->ring_memory,
         .ret_reason = &reason};
     rc = arena_create(&broker->arena, &options);
     if (rc) {

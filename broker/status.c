@@ -100,12 +100,14 @@ static void append_rings(const struct broker *broker, struct buffer *out)
     struct ring_reader_stats stats;
     drain_stats(broker->drain, &stats);
     open_object(out, "rings");
-    json_append_member_uint(out, "capacity", arena_ring_count(broker->arena));
+    json_append_member_uint(out, "capacity", arena_user_count(broker->arena));
     json_append_member_uint(out, "bytes_each", arena_ring_bytes(broker->arena));
     json_append_member_uint(out, "records", stats.records);
     json_append_member_uint(out, "discarded", stats.discarded);
     json_append_member_uint(out, "misaddressed", stats.misaddressed);
     json_append_member_uint(out, "quarantined", stats.quarantined);
+    json_append_member_uint(out, "reclaimed", stats.reclaimed);
+    json_append_member_uint(out, "outgrown", stats.outgrown);
     close_object(out);
 }
 

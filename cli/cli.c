@@ -15,6 +15,8 @@ static const struct verb verbs[] = {
     {"run", "ask an agent something and watch it work", verb_run},
     {"tail", "follow a user's events", verb_tail},
     {"status", "the node at a glance", verb_status},
+    {"rings", "look into a node's shared memory, or a copy of it", verb_rings},
+    {"bench", "measure this machine", verb_bench},
     {"doctor", "check this machine and a running node", verb_doctor},
 };
 

@@ -44,15 +44,14 @@ static int join(char ret_path[PATHS_MAX], const char *folder, const char *sub, c
     return len < 0 || len >= PATHS_MAX ? -ENAMETOOLONG : 0;
 }
 
-int program_find(char ret_path[PATHS_MAX], enum program_index program)
+int program_find_tool(char ret_path[PATHS_MAX], const char *name, const char *build_folder)
 {
-    const struct place *place = &places[program];
     char folder[PATHS_MAX], built[PATHS_MAX];
     int rc = own_folder(folder);
     if (rc == 0)
-        rc = join(built, folder, place->build_folder, place->name);
+        rc = join(built, folder, build_folder, name);
     if (rc == 0)
-        rc = join(ret_path, folder, "", place->name);
+        rc = join(ret_path, folder, "", name);
     if (rc)
         return rc;
     if (access(ret_path, X_OK) == 0)
@@ -62,4 +61,9 @@ int program_find(char ret_path[PATHS_MAX], enum program_index program)
         return -ENOENT;
     int len = snprintf(ret_path, PATHS_MAX, "%s", real);
     return len < 0 || len >= PATHS_MAX ? -ENAMETOOLONG : 0;
+}
+
+int program_find(char ret_path[PATHS_MAX], enum program_index program)
+{
+    return program_find_tool(ret_path, places[program].name, places[program].build_folder);
 }

@@ -19,3 +19,6 @@ struct programs {
 const char *program_name(enum program_index program);
 /* -ENOENT, with `ret_path` what was looked for beside this program; -errno. */
 int program_find(char ret_path[PATHS_MAX], enum program_index program);
+/* The same for a program that is no part of a node; in a build tree it is in `build_folder`, from
+ * the folder of this program. */
+int program_find_tool(char ret_path[PATHS_MAX], const char *name, const char *build_folder);

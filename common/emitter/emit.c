@@ -2,15 +2,8 @@
 /* rs_emit: events whose `data` an agent made, through the same grammar as all others. */
 #include "base/clock.h"
 #include "base/json.h"
-#include "members.h"
+#include "request.h"
 #include "run.h"
-
-struct request {
-    enum event_type type;
-    const char *message_id;
-    const char *tool_call_id;
-    struct span data;
-};
 
 /* Which form a type has, and what it is about. */
 enum subject { SUBJECT_RUN, SUBJECT_MESSAGE, SUBJECT_TOOL };
@@ -43,7 +36,7 @@ static bool form_takes(const struct form_rule *form, const struct request *reque
     return false;
 }
 
-static int find_form(enum form *ret_form, const struct request *request)
+int request_form(enum form *ret_form, const struct request *request)
 {
     int rc = RS_E_TYPE;
     for (int i = 0; i < FORM_COUNT; i++) {
@@ -57,41 +50,37 @@ static int find_form(enum form *ret_form, const struct request *request)
     return rc;
 }
 
-static void fill(struct buffer *data, struct span object, const char *name, const char *json)
+static void fill(struct buffer *out, struct span object, const char *name, const char *json)
 {
     if (member_value(object, name).len == 0)
-        json_append_member_raw(data, name, span_of_string(json));
+        json_append_member_raw(out, name, span_of_string(json));
 }
 
 static void fill_completed_tool(
-    struct buffer *data, struct span object, const struct grammar_item *item)
+    struct buffer *out, struct span object, const struct grammar_item *item)
 {
     const struct rs_tool *tool = CONTAINER_OF(item, struct rs_tool, item);
     if (member_value(object, "tool_name").len == 0)
-        json_append_member_raw(data, "tool_name", span_of(tool->name_json, tool->name_length));
+        json_append_member_raw(out, "tool_name", span_of(tool->name_json, tool->name_length));
     if (member_value(object, "duration_ms").len == 0)
-        json_append_member_uint(data, "duration_ms", clock_monotonic_ms() - tool->began_ms);
+        json_append_member_uint(out, "duration_ms", clock_monotonic_ms() - tool->began_ms);
 }
 
-/* The agent's members as they are, and those it left to the library. */
-static int complete_data(
-    struct buffer *data, const struct rs_run *run, enum form form, const struct request *request)
+void request_fill(
+    struct buffer *out, const struct rs_run *run, enum form form, const struct request *request)
 {
-    buffer_clear(data);
-    buffer_append_span(data, members_open(request->data));
     if (form == FORM_TOOL_EXECUTING) {
-        fill(data, request->data, "args", "{}");
+        fill(out, request->data, "args", "{}");
     } else if (form == FORM_ERROR) {
-        fill(data, request->data, "fatal", "false");
-        fill(data, request->data, "retryable", "false");
+        fill(out, request->data, "fatal", "false");
+        fill(out, request->data, "retryable", "false");
     } else if (form == FORM_TOOL_COMPLETED) {
         const struct grammar_item *item =
             grammar_find(&run->grammar, GRAMMAR_TOOL, span_of_string(request->tool_call_id));
         if (item)
-            fill_completed_tool(data, request->data, item);
+            fill_completed_tool(out, request->data, item);
     }
-    buffer_append_char(data, '}');
-    return buffer_error(data) ? RS_E_NO_MEMORY : RS_OK;
+    buffer_append_char(out, '}');
 }
 
 static void plan_text(struct step *step, struct span data)
@@ -115,8 +104,7 @@ static void plan_item(struct step *step, enum form form, const struct request *r
         step->tool_name_json = member_value(request->data, "tool_name");
 }
 
-/* What the event means to the run; `step` has its identifiers and data. */
-static void plan(struct step *step, enum form form, const struct request *request)
+void request_plan(struct step *step, enum form form, const struct request *request)
 {
     switch (form) {
     case FORM_THINKING: step->kind = STEP_NOTE; break;
@@ -148,9 +136,10 @@ static int emit(struct rs_run *run, enum form form, const struct request *reques
 {
     char made[IDENTIFIER_MADE_SIZE];
     _cleanup_(buffer_deinit) struct buffer data = BUFFER_INIT;
-    int rc = complete_data(&data, run, form, request);
-    if (rc)
-        return rc;
+    buffer_append_span(&data, members_open(request->data));
+    request_fill(&data, run, form, request);
+    if (buffer_error(&data))
+        return RS_E_NO_MEMORY;
     struct step step = {.event = {.type = request->type,
                             .tool_call_id = span_of_string(request->tool_call_id),
                             .data = buffer_span(&data)}};
@@ -158,8 +147,8 @@ static int emit(struct rs_run *run, enum form form, const struct request *reques
         step.event.message_id = run_text_id(run, request->message_id, made);
     else if (form == FORM_THINKING)
         step.event.message_id = run_thinking_id(run, request->message_id);
-    plan(&step, form, request);
-    uint64_t deadline = emitter_deadline(run->emitter);
+    request_plan(&step, form, request);
+    uint64_t deadline = run_deadline(run);
     if (step.kind == STEP_END)
         return run_end(run, end_of(request), &step, deadline);
     return run_step(run, &step, deadline);
@@ -176,7 +165,7 @@ int rs_emit(rs_run *run, const char *type, const char *message_id, const char *t
         .message_id = message_id,
         .tool_call_id = tool_call_id,
         .data = span_of_string(data_json)};
-    int rc = find_form(&form, &request);
+    int rc = request_form(&form, &request);
     if (rc == RS_OK)
         rc = members_check(form, request.data);
     return rc ? rc : emit(run, form, &request);

@@ -188,44 +188,121 @@ static int wait_space(
     if (now >= deadline)
         return -EAGAIN;
     uint64_t left = deadline - now;
-    int rc = ring_wait_space(
-        writer, &stream->lease, (uint32_t)size, left < INT_MAX ? (int)left : INT_MAX);
+    int rc =
+        ring_wait_space(writer, &stream->lease, (uint32_t)size, left < INT_MAX ? (int)left : -1);
     return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
-/* -EAGAIN is waited out and -ESTALE answered with a new lease; anything else is the result. */
-static int stream_emit(struct stream *stream, struct ring_writer *writer,
-    const struct event_record *record, uint64_t deadline)
+/* One event on its way into its ring. */
+struct attempt {
+    struct stream *stream;
+    struct ring_writer *writer;
+    size_t size;
+    uint64_t deadline;
+    int leases;
+};
+
+/* -EAGAIN is waited out and -ESTALE answered with a new lease: 0, try again. Anything else is the
+ * result. */
+static int attempt_again(struct attempt *attempt, int rc)
 {
-    int leases = 0;
-    for (;;) {
-        uint64_t end;
-        int rc = ring_emit(&end, writer, &stream->lease, record->parts, EVENT_RECORD_PARTS);
+    if (rc == -EAGAIN)
+        rc = wait_space(attempt->writer, attempt->stream, attempt->size, attempt->deadline);
+    if (rc == -ESTALE && attempt->leases++ < LEASES_MAX)
+        rc = stream_lease(attempt->stream, attempt->writer);
+    return rc;
+}
+
+static void stream_passed(struct stream *stream, uint64_t end)
+{
+    stream->end = end;
+    stream->used = true;
+}
+
+static int attempt_emit(struct attempt *attempt, const struct event_record *record)
+{
+    uint64_t end;
+    int rc;
+    do {
+        rc = ring_emit(
+            &end, attempt->writer, &attempt->stream->lease, record->parts, EVENT_RECORD_PARTS);
         if (rc == 0) {
-            stream->end = end;
-            stream->used = true;
+            stream_passed(attempt->stream, end);
             return 0;
         }
-        if (rc == -EAGAIN)
-            rc = wait_space(writer, stream, record->size, deadline);
-        if (rc == -ESTALE && leases++ < LEASES_MAX)
-            rc = stream_lease(stream, writer);
-        if (rc < 0)
-            return rc;
-    }
+        rc = attempt_again(attempt, rc);
+    } while (rc == 0);
+    return rc;
 }
 
 int emitter_send(
     struct rs_emitter *emitter, struct stream *stream, const struct event *event, uint64_t deadline)
 {
     struct event_record record;
-    struct pooled_writer *writer;
     int rc = event_record_encode(&record, event);
-    if (rc == 0)
-        rc = writer_take(&writer, emitter);
     if (rc)
         return error_from_errno(rc);
-    rc = stream_emit(stream, &writer->writer, &record, deadline);
-    writer_give_back(emitter, writer);
+    rc = emitter_hold(emitter, stream);
+    if (rc)
+        return rc;
+    struct attempt attempt = {
+        .stream = stream,
+        .writer = &stream->held->writer,
+        .size = record.size,
+        .deadline = deadline,
+    };
+    rc = attempt_emit(&attempt, &record);
+    emitter_let_go(emitter, stream);
+    return error_from_errno(rc);
+}
+
+int emitter_hold(struct rs_emitter *emitter, struct stream *stream)
+{
+    if (emitter_is_forked(emitter))
+        return RS_E_FORKED;
+    int rc = stream->held ? 0 : writer_take(&stream->held, emitter);
+    if (rc == 0)
+        stream->holds++;
+    return error_from_errno(rc);
+}
+
+void emitter_let_go(struct rs_emitter *emitter, struct stream *stream)
+{
+    if (--stream->holds > 0)
+        return;
+    /* In a forked child the pool's lock may be nobody's to give back, and nobody wants a writer. */
+    if (emitter_is_forked(emitter))
+        free(stream->held);
+    else
+        writer_give_back(emitter, stream->held);
+    stream->held = NULL;
+}
+
+int emitter_claim(struct ring_claim *ret_claim, struct rs_emitter *emitter, struct stream *stream,
+    uint32_t size, uint64_t deadline)
+{
+    struct attempt attempt = {
+        .stream = stream,
+        .writer = &stream->held->writer,
+        .size = size,
+        .deadline = deadline,
+    };
+    int rc;
+    if (emitter_is_forked(emitter))
+        return RS_E_FORKED;
+    do {
+        rc = ring_reserve(ret_claim, attempt.writer, &stream->lease, size);
+        if (rc == 0)
+            return RS_OK;
+        rc = attempt_again(&attempt, rc);
+    } while (rc == 0);
+    return error_from_errno(rc);
+}
+
+int emitter_commit(struct stream *stream, const struct ring_claim *claim)
+{
+    int rc = ring_commit(&stream->held->writer, claim);
+    if (rc == 0)
+        stream_passed(stream, claim->end);
     return error_from_errno(rc);
 }

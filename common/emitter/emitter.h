@@ -38,8 +38,10 @@ struct rs_emitter {
 /* Where a run's events go. */
 struct stream {
     struct ring_lease lease;
-    struct span user_id; /* borrowed from the run */
-    uint64_t end;        /* ring position behind the last event, when there is one */
+    struct span user_id;        /* borrowed from the run */
+    uint64_t end;               /* ring position behind the last event, when there is one */
+    struct pooled_writer *held; /* kept from one call to the next, for a batch or a claim */
+    unsigned holds;
     bool used;
 };
 
@@ -50,6 +52,7 @@ bool emitter_is_forked(const struct rs_emitter *emitter);
 
 /* When a call that emits gives up, in clock_monotonic_ms. */
 uint64_t emitter_deadline(const struct rs_emitter *emitter);
+#define DEADLINE_NEVER UINT64_MAX
 
 /* A lease on the ring of stream->user_id. Errors as rs_run_open. */
 int emitter_lease(struct rs_emitter *emitter, struct stream *stream);
@@ -59,3 +62,13 @@ int emitter_lease(struct rs_emitter *emitter, struct stream *stream);
  */
 int emitter_send(struct rs_emitter *emitter, struct stream *stream, const struct event *event,
     uint64_t deadline);
+
+/* Keep one writer for the stream until emitter_let_go was called as often. RS_E_FORKED, _NO_ROOM,
+ * _NO_MEMORY. */
+int emitter_hold(struct rs_emitter *emitter, struct stream *stream);
+void emitter_let_go(struct rs_emitter *emitter, struct stream *stream);
+/* Claim room for an event of `size` bytes, as emitter_send. The stream holds its writer. */
+int emitter_claim(struct ring_claim *ret_claim, struct rs_emitter *emitter, struct stream *stream,
+    uint32_t size, uint64_t deadline);
+/* What is in the claim is an event now. RS_E_FENCED: it is not. */
+int emitter_commit(struct stream *stream, const struct ring_claim *claim);

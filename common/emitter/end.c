@@ -75,7 +75,7 @@ int rs_run_complete(
         .event = {.type = EVENT_AGENT_COMPLETED,
             .flags = outcome == RS_CANCELLED ? EVENT_FLAG_OUTCOME_CANCELLED : 0,
             .data = buffer_span(&data)}};
-    return run_end(run, ends[outcome], &step, emitter_deadline(run->emitter));
+    return run_end(run, ends[outcome], &step, run_deadline(run));
 }
 
 static int run_fail(
@@ -95,7 +95,7 @@ int rs_run_fail(rs_run *run, const char *code, const char *message, bool retryab
 {
     if (!run)
         return RS_E_INVALID;
-    return run_fail(run, code, message, retryable, emitter_deadline(run->emitter));
+    return run_fail(run, code, message, retryable, run_deadline(run));
 }
 
 int run_end_abandoned(struct rs_run *run, uint64_t deadline)

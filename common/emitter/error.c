@@ -21,6 +21,7 @@ static const struct {
     {EUCLEAN, RS_E_DAMAGED},
     {EUSERS, RS_E_NO_ROOM},
     {ENOSPC, RS_E_NO_ROOM},
+    {EDQUOT, RS_E_NO_ROOM},
     {EOVERFLOW, RS_E_NO_ROOM},
     {ENOMEM, RS_E_NO_MEMORY},
     {EOWNERDEAD, RS_E_FENCED},

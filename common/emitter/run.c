@@ -76,6 +76,7 @@ int rs_run_open(rs_run **ret_run, rs_emitter *emitter, const struct rs_run_conte
     grammar_init(&run->grammar);
     list_init(&run->link);
     run->emitter = emitter;
+    run->timeout_ms = emitter->emit_timeout_ms;
     int rc = run_init(run, context);
     if (rc) {
         run_destroy(run);
@@ -83,6 +84,21 @@ int rs_run_open(rs_run **ret_run, rs_emitter *emitter, const struct rs_run_conte
     }
     emitter_ref(emitter);
     *ret_run = run;
+    return RS_OK;
+}
+
+uint64_t run_deadline(const struct rs_run *run)
+{
+    if (run->timeout_ms == DEADLINE_NEVER)
+        return DEADLINE_NEVER;
+    return clock_monotonic_ms() + run->timeout_ms;
+}
+
+int rs_run_set_timeout(rs_run *run, int timeout_ms)
+{
+    if (!run)
+        return RS_E_INVALID;
+    run->timeout_ms = timeout_ms < 0 ? DEADLINE_NEVER : (uint64_t)timeout_ms;
     return RS_OK;
 }
 
@@ -109,8 +125,10 @@ rs_run *rs_run_free(rs_run *run)
     if (!run)
         return NULL;
     struct rs_emitter *emitter = run->emitter;
+    run_abandon(run);
     orphans_retry(emitter);
-    int rc = run_end_abandoned(run, emitter_deadline(emitter));
+    int rc = run_end_abandoned(run, run_deadline(run));
+    rs_batch_end(run);
     if (rc == RS_E_FULL) {
         orphan_add(emitter, run);
         emitter_unref(emitter);
@@ -123,6 +141,7 @@ rs_run *rs_run_free(rs_run *run)
 
 void rs_run_drop(rs_run *run)
 {
+    run_abandon(run);
     grammar_seal(&run->grammar);
 }
 
@@ -137,7 +156,7 @@ int run_start(struct rs_run *run, uint64_t deadline)
 
 int rs_run_start(rs_run *run)
 {
-    return run ? run_start(run, emitter_deadline(run->emitter)) : RS_E_INVALID;
+    return run ? run_start(run, run_deadline(run)) : RS_E_INVALID;
 }
 
 int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms)
@@ -148,23 +167,26 @@ int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms)
         return RS_E_FORKED;
     if (point == RS_COMMITTED || !run->stream.used)
         return RS_OK;
+    if (run->batch)
+        ring_batch_ring(&run->stream.held->writer);
     int rc = ring_wait_position(run->emitter->arena, run->stream.lease.ring, run->stream.end,
         point == RS_DURABLE ? RING_DURABLE : RING_SEQUENCED, timeout_ms);
     return error_from_errno(rc);
 }
 
 /* Where and how large: what the ring will be asked for. */
-static size_t event_size(const struct event *event)
+size_t run_event_size(const struct event *event)
 {
     return EVENT_RECORD_HEADER_SIZE + event->run_id.len + event->thread_id.len +
            event->request_id.len + event->agent.len + event->message_id.len +
            event->tool_call_id.len + event->data.len;
 }
 
-static struct event run_event(const struct rs_run *run, const struct step *step)
+struct event run_event(const struct rs_run *run, const struct step *step)
 {
     struct event event = step->event;
     event.run_id = span_of_string(run->run_id);
+    event.timestamp = clock_wall_ms();
     return event;
 }
 
@@ -173,7 +195,9 @@ int run_fits(const struct rs_run *run, const struct step *step)
     struct event event = run_event(run, step);
     if (run->grammar.state == GRAMMAR_ENDED)
         return RS_E_ENDED;
-    return event_size(&event) > arena_payload_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
+    if (run->reservation.open)
+        return RS_E_ORDER;
+    return run_event_size(&event) > arena_payload_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
 }
 
 int run_check(struct rs_run *run, const struct step *step)
@@ -232,28 +256,43 @@ static void follow(struct rs_run *run, const struct step *step, struct grammar_i
         run->thinking_id[0] = '\0';
 }
 
-int run_step(struct rs_run *run, const struct step *step, uint64_t deadline)
+int run_take_begin(struct taking *ret_taking, struct rs_run *run, const struct step *step)
 {
-    struct grammar_item *item;
-    int rc = grammar_check(&item, &run->grammar, step->kind, step->item_id);
+    struct taking taking = {.fresh = false};
+    int rc = grammar_check(&taking.item, &run->grammar, step->kind, step->item_id);
     if (rc)
         return rc;
-    bool fresh = !item && grammar_step_set(step->kind) != GRAMMAR_NONE;
-    if (fresh)
-        rc = item_add(&item, run, step);
+    taking.fresh = !taking.item && grammar_step_set(step->kind) != GRAMMAR_NONE;
+    if (taking.fresh)
+        rc = item_add(&taking.item, run, step);
+    if (rc == RS_OK)
+        *ret_taking = taking;
+    return rc;
+}
+
+void run_take_end(struct rs_run *run, const struct step *step, struct taking *taking, int rc)
+{
+    if (rc) {
+        if (taking->fresh)
+            grammar_remove(&run->grammar, taking->item);
+        return;
+    }
+    grammar_apply(&run->grammar, step->kind, taking->item);
+    follow(run, step, taking->item);
+}
+
+int run_step(struct rs_run *run, const struct step *step, uint64_t deadline)
+{
+    struct taking taking;
+    if (run->reservation.open)
+        return RS_E_ORDER;
+    int rc = run_take_begin(&taking, run, step);
     if (rc)
         return rc;
     struct event event = run_event(run, step);
-    event.timestamp = clock_wall_ms();
     rc = emitter_send(run->emitter, &run->stream, &event, deadline);
-    if (rc) {
-        if (fresh)
-            grammar_remove(&run->grammar, item);
-        return rc;
-    }
-    grammar_apply(&run->grammar, step->kind, item);
-    follow(run, step, item);
-    return RS_OK;
+    run_take_end(run, step, &taking, rc);
+    return rc;
 }
 
 int run_step_data(struct rs_run *run, struct step *step, uint64_t deadline)

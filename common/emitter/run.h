@@ -12,10 +12,26 @@
 #include "emitter.h"
 #include "grammar.h"
 
+/* An event whose data the caller is writing in place. Holds the stream's writer while open. */
+struct reservation {
+    struct ring_claim claim;
+    enum event_type type;
+    char *data;  /* in the claim */
+    size_t size; /* the caller's part of it */
+    size_t room; /* all of it: the caller's, and for what the library adds */
+    bool open;
+    char message_id[IDENTIFIER_SIZE]; /* of the event */
+    char given_id[IDENTIFIER_SIZE];   /* what the caller said, or "" */
+    char tool_call_id[IDENTIFIER_SIZE];
+};
+
 struct rs_run {
     struct rs_emitter *emitter; /* a reference, unless the run is an orphan */
     struct list_link link;      /* rs_emitter.orphans */
     struct stream stream;
+    struct reservation reservation;
+    uint64_t timeout_ms; /* how long a call waits for room; DEADLINE_NEVER: for ever */
+    bool batch;          /* between rs_batch_begin and rs_batch_end */
     struct grammar grammar;
     struct grammar_item *current; /* the text last written to, while open; owned by the grammar */
     struct buffer started;        /* data of agent_started, until it is emitted */
@@ -43,6 +59,9 @@ struct step {
     struct event event; /* type, flags, message_id, tool_call_id and data are the caller's */
 };
 
+/* When a call that emits now gives up. */
+uint64_t run_deadline(const struct rs_run *run);
+
 /* Take the step: RS_OK, or why not, and nothing was emitted. */
 int run_step(struct rs_run *run, const struct step *step, uint64_t deadline);
 /* The same, for an event made of run->data. */
@@ -52,6 +71,20 @@ int run_check(struct rs_run *run, const struct step *step);
 /* RS_E_ENDED, RS_E_TOO_BIG or RS_OK, for a step that is not due yet. */
 int run_fits(const struct rs_run *run, const struct step *step);
 int run_start(struct rs_run *run, uint64_t deadline);
+
+/* The parts of run_step: check the step and add the item it needs new; then, its event being out or
+ * not, go on as the step says or forget it. */
+struct taking {
+    struct grammar_item *item;
+    bool fresh;
+};
+int run_take_begin(struct taking *ret_taking, struct rs_run *run, const struct step *step);
+void run_take_end(struct rs_run *run, const struct step *step, struct taking *taking, int rc);
+/* The event of a step, now. */
+struct event run_event(const struct rs_run *run, const struct step *step);
+size_t run_event_size(const struct event *event);
+/* Give an open reservation up; nothing otherwise. */
+void run_abandon(struct rs_run *run);
 
 struct tool_ending;
 /* rs_tool_end; fills in what the tool knows. */

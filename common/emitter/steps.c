@@ -12,7 +12,7 @@ int rs_thinking_status(rs_run *run, const char *status)
         return rc;
     struct step step = {.kind = STEP_NOTE,
         .event = {.type = EVENT_AGENT_THINKING, .message_id = run_thinking_id(run, NULL)}};
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }
 
 int rs_error(rs_run *run, const char *code, const char *message, bool retryable)
@@ -23,7 +23,7 @@ int rs_error(rs_run *run, const char *code, const char *message, bool retryable)
     if (rc)
         return rc;
     struct step step = {.kind = STEP_NOTE, .event = {.type = EVENT_ERROR_EVENT}};
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }
 
 int rs_interrupt_request(rs_run *run, const char *interrupt_id, const char *reason,
@@ -38,7 +38,7 @@ int rs_interrupt_request(rs_run *run, const char *interrupt_id, const char *reas
     struct step step = {.kind = STEP_INTERRUPT_BEGIN,
         .item_id = span_of_string(interrupt_id),
         .event = {.type = EVENT_INTERRUPT_REQUESTED}};
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }
 
 int rs_interrupt_resolved(
@@ -53,5 +53,5 @@ int rs_interrupt_resolved(
     struct step step = {.kind = STEP_INTERRUPT_END,
         .item_id = span_of_string(interrupt_id),
         .event = {.type = EVENT_INTERRUPT_RESOLVED}};
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }

@@ -18,7 +18,7 @@ static size_t text_budget(const struct rs_run *run, struct span message_id)
 static int emit_text(struct rs_run *run, struct step *step, struct span text, size_t *ret_taken)
 {
     size_t budget = text_budget(run, step->event.message_id);
-    uint64_t deadline = emitter_deadline(run->emitter);
+    uint64_t deadline = run_deadline(run);
     size_t taken = 0;
     int rc = text.len == 0 ? run_check(run, step) : RS_OK;
     while (rc == RS_OK && taken < text.len) {
@@ -78,5 +78,5 @@ int rs_text_final(rs_run *run, const char *message_id)
     struct step step = {.kind = STEP_TEXT_FINAL,
         .item_id = id,
         .event = {.type = EVENT_PARTIAL_RESULT, .flags = EVENT_FLAG_FINAL, .message_id = id}};
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }

@@ -19,7 +19,7 @@ static int tool_begin(
         return rc;
     struct step step = tool_step(STEP_TOOL_BEGIN, EVENT_TOOL_EXECUTING, id);
     step.tool_name_json = name_json;
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }
 
 static struct rs_tool *tool_of(struct grammar_item *item)
@@ -73,7 +73,7 @@ int rs_tool_progress(rs_tool *tool, const char *progress_json)
         return rc;
     struct step step =
         tool_step(STEP_TOOL_PROGRESS, EVENT_PARTIAL_RESULT, span_of_string(tool->item.id));
-    return run_step_data(run, &step, emitter_deadline(run->emitter));
+    return run_step_data(run, &step, run_deadline(run));
 }
 
 int tool_end(struct rs_tool *tool, struct tool_ending *ending, uint64_t deadline)
@@ -96,5 +96,5 @@ int rs_tool_end(rs_tool *tool, enum rs_tool_status status, const char *result_js
         .status = status, .result_json = result_json, .code = code, .message = message};
     if (!tool)
         return RS_E_INVALID;
-    return tool_end(tool, &ending, emitter_deadline(tool->run->emitter));
+    return tool_end(tool, &ending, run_deadline(tool->run));
 }

@@ -9,22 +9,24 @@
  * replacer's hands (no one is attached). Who attaches holds the gate shared from opening the file
  * until it holds its process lock.
  */
+
 #include "ring/arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#include <fcntl.h>
-
 #include "ring/doorbell.h"
 #include "ring/files.h"
 #include "ring/fork.h"
 #include "ring/locks.h"
 #include "ring/mapping.h"
+#include "ring/share.h"
+#include "ring/successor.h"
 
 static struct arena *arena_new(const char *directory)
 {
@@ -124,6 +126,35 @@ static int arena_obtain_file(struct arena *arena, struct arena_header *ret_heade
     return replaced == -EBUSY ? r : replaced;
 }
 
+static void arena_bind_classes(struct arena *arena)
+{
+    const struct arena_geometry *g = &arena->geometry;
+    uint64_t offset = g->data_offset;
+
+    arena->rings = g->user_count * g->class_count;
+    for (uint32_t c = 0; c < g->class_count; c++) {
+        uint64_t capacity = class_bytes(g, c) / RING_UNIT;
+
+        arena->classes[c] =
+            (struct ring_class){capacity, offset, (unsigned)__builtin_ctzll(capacity)};
+        offset += g->user_count * class_bytes(g, c);
+    }
+}
+
+void arena_bind(struct arena *arena, void *base, const struct arena_header *header)
+{
+    const struct arena_geometry *g = &header->geometry;
+
+    arena->base = base;
+    arena->geometry = *g;
+    arena->arena_id = header->arena_id;
+    arena->shared = (struct arena_shared *)(void *)(arena->base + g->shared_offset);
+    arena->summary = (_Atomic uint64_t *)(void *)(arena->base + g->summary_offset);
+    arena->bits = (_Atomic uint64_t *)(void *)(arena->base + g->bits_offset);
+    arena->heads = (_Atomic uint64_t *)(void *)(arena->base + g->heads_offset);
+    arena_bind_classes(arena);
+}
+
 static int arena_map(struct arena *arena, const struct arena_header *header)
 {
     const struct arena_geometry *g = &header->geometry;
@@ -132,18 +163,10 @@ static int arena_map(struct arena *arena, const struct arena_header *header)
 
     if (base == MAP_FAILED)
         return -errno;
-    arena->base = base;
-    arena->geometry = *g;
-    arena->arena_id = header->arena_id;
+    arena_bind(arena, base, header);
     if (madvise(base, g->total_bytes, MADV_DONTDUMP) < 0 ||
         madvise(base, g->total_bytes, MADV_DONTFORK) < 0)
         return -errno;
-    arena->shared = (struct arena_shared *)(void *)(arena->base + g->shared_offset);
-    arena->summary = (_Atomic uint64_t *)(void *)(arena->base + g->summary_offset);
-    arena->bits = (_Atomic uint64_t *)(void *)(arena->base + g->bits_offset);
-    arena->directory = (_Atomic uint64_t *)(void *)(arena->base + g->directory_offset);
-    arena->capacity = g->ring_bytes / RING_UNIT;
-    arena->capacity_shift = (unsigned)__builtin_ctzll(arena->capacity);
     return 0;
 }
 
@@ -245,15 +268,26 @@ static uint32_t arena_or_default(uint32_t value, uint32_t otherwise)
     return value ? value : otherwise;
 }
 
+static struct arena_geometry arena_counts(const struct arena_options *options)
+{
+    uint32_t last = arena_or_default(options->ring_bytes, ARENA_RING_BYTES_DEFAULT);
+    uint32_t first = arena_or_default(options->first_ring_bytes, ARENA_FIRST_RING_BYTES_DEFAULT);
+
+    return (struct arena_geometry){
+        .user_count = arena_or_default(options->ring_count, ARENA_RING_COUNT_DEFAULT),
+        .first_bytes = first < last ? first : last,
+        .last_bytes = last,
+        .process_count = arena_or_default(options->process_count, ARENA_PROCESS_COUNT_DEFAULT),
+        .slot_count = arena_or_default(options->slot_count, ARENA_SLOT_COUNT_DEFAULT),
+        .spill_count = options->spill_bytes ? ARENA_SPILL_COUNT : 0,
+        .spill_bytes = options->spill_bytes,
+        .memory_bytes = options->memory_bytes,
+    };
+}
+
 int arena_create(struct arena **ret_arena, const struct arena_options *options)
 {
-    struct arena_geometry geometry,
-        counts = {
-            .ring_count = arena_or_default(options->ring_count, ARENA_RING_COUNT_DEFAULT),
-            .ring_bytes = arena_or_default(options->ring_bytes, ARENA_RING_BYTES_DEFAULT),
-            .process_count = arena_or_default(options->process_count, ARENA_PROCESS_COUNT_DEFAULT),
-            .slot_count = arena_or_default(options->slot_count, ARENA_SLOT_COUNT_DEFAULT),
-        };
+    struct arena_geometry geometry, counts = arena_counts(options);
     const char *reason = NULL;
     struct arena *arena;
     int r;
@@ -361,16 +395,51 @@ int arena_unlink(struct arena *arena)
     return r;
 }
 
-int arena_allocate_ring(const struct arena *arena, uint32_t ring)
+static int arena_fallocate(const struct arena *arena, int mode, uint64_t begin, uint64_t bytes)
 {
-    off_t begin =
-        (off_t)(arena->geometry.data_offset + (uint64_t)ring * arena->geometry.ring_bytes);
     int r;
 
     do
-        r = fallocate(arena->fd, 0, begin, arena->geometry.ring_bytes);
+        r = fallocate(arena->fd, mode, (off_t)begin, (off_t)bytes);
     while (r < 0 && errno == EINTR);
     return r < 0 ? -errno : 0;
+}
+
+static uint64_t arena_data_offset(const struct arena *arena, uint32_t ring)
+{
+    const struct ring_class *class = arena_class_of(arena, ring);
+
+    return class->data_offset + arena_entry_of(arena, ring) * class->capacity * RING_UNIT;
+}
+
+int arena_allocate(const struct arena *arena, uint64_t begin, uint64_t bytes)
+{
+    return arena_fallocate(arena, 0, begin, bytes);
+}
+
+int arena_punch(const struct arena *arena, uint64_t begin, uint64_t bytes)
+{
+    return arena_fallocate(arena, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin, bytes);
+}
+
+int arena_allocate_ring(const struct arena *arena, uint32_t ring)
+{
+    uint64_t header =
+        arena->geometry.headers_offset + (uint64_t)ring * arena->geometry.ring_header_stride;
+    uint64_t bytes = arena_capacity(arena, ring) * RING_UNIT;
+    int r = 0;
+
+    if (arena->geometry.memory_bytes && share_free(arena) < bytes)
+        return -ENOSPC;
+    if (arena_has_predecessor(arena, ring))
+        r = arena_allocate(arena, header, arena->geometry.ring_header_stride);
+    return r < 0 ? r : arena_allocate(arena, arena_data_offset(arena, ring), bytes);
+}
+
+int arena_punch_ring(const struct arena *arena, uint32_t ring)
+{
+    return arena_punch(
+        arena, arena_data_offset(arena, ring), arena_capacity(arena, ring) * RING_UNIT);
 }
 
 enum arena_outcome arena_outcome(const struct arena *arena)
@@ -398,14 +467,19 @@ const char *arena_directory(const struct arena *arena)
     return arena->path;
 }
 
+uint32_t arena_user_count(const struct arena *arena)
+{
+    return arena->geometry.user_count;
+}
+
 uint32_t arena_ring_count(const struct arena *arena)
 {
-    return arena->geometry.ring_count;
+    return arena->rings;
 }
 
 uint32_t arena_ring_bytes(const struct arena *arena)
 {
-    return arena->geometry.ring_bytes;
+    return arena->geometry.last_bytes;
 }
 
 uint32_t arena_process_count(const struct arena *arena)
@@ -420,5 +494,13 @@ uint32_t arena_process_index(const struct arena *arena)
 
 uint32_t arena_payload_max(const struct arena *arena)
 {
-    return claim_units_max(arena->capacity) * RING_UNIT - (uint32_t)sizeof(struct record_header);
+    uint64_t capacity = arena->classes[arena->geometry.class_count - 1].capacity;
+
+    return claim_units_max(capacity) * RING_UNIT - (uint32_t)sizeof(struct record_header);
+}
+
+uint32_t arena_spill_max(const struct arena *arena)
+{
+    return arena->geometry.spill_bytes > arena_payload_max(arena) ? arena->geometry.spill_bytes
+                                                                  : arena_payload_max(arena);
 }

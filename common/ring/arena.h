@@ -18,15 +18,21 @@
 
 #define ARENA_RING_COUNT_DEFAULT 16384u
 #define ARENA_RING_BYTES_DEFAULT 262144u
+#define ARENA_FIRST_RING_BYTES_DEFAULT 16384u
+#define ARENA_SPILL_COUNT 64u /* payloads spilled at once */
 #define ARENA_PROCESS_COUNT_DEFAULT 512u
 #define ARENA_SLOT_COUNT_DEFAULT 4094u
 
 struct arena;
 
 struct arena_options {
-    const char *directory;   /* such as /dev/shm/ringside-<node>; made if missing */
-    uint32_t ring_count;     /* 0: the default, here and below. A multiple of 64 */
-    uint32_t ring_bytes;     /* a power of two, 16 KiB to 16 MiB */
+    const char *directory;     /* such as /dev/shm/ringside-<node>; made if missing */
+    uint32_t ring_count;       /* users. 0: the default, here and below. A multiple of 64 */
+    uint32_t ring_bytes;       /* a user's ring at its largest: a power of two, 16 KiB to 16 MiB */
+    uint32_t first_ring_bytes; /* at first, likewise; it grows fourfold. At most ring_bytes */
+    uint32_t spill_bytes;    /* largest payload, in whole pages up to 8 MiB; 0: no record is longer
+                                than a quarter of the largest ring */
+    uint64_t memory_bytes;   /* the arena may take; 0: what the file system has */
     uint32_t process_count;  /* at most 4096 */
     uint32_t slot_count;     /* threads that write, at most 4094 */
     const char **ret_reason; /* may be NULL: why it failed, or why an arena was replaced */
@@ -78,10 +84,16 @@ bool arena_is_forked(const struct arena *arena);
 uint64_t arena_id(const struct arena *arena);
 /* Borrowed, until arena_detach. */
 const char *arena_directory(const struct arena *arena);
+/* Users that can have rings at once. */
+uint32_t arena_user_count(const struct arena *arena);
+/* Rings of all classes: ring numbers are below it. */
 uint32_t arena_ring_count(const struct arena *arena);
+/* Of the largest class. */
 uint32_t arena_ring_bytes(const struct arena *arena);
 uint32_t arena_process_count(const struct arena *arena);
 /* This process's entry in the process table. */
 uint32_t arena_process_index(const struct arena *arena);
-/* The largest payload a record can carry, in bytes. */
+/* The largest payload that lies in a ring, in bytes; longer ones are spilled. */
 uint32_t arena_payload_max(const struct arena *arena);
+/* The largest payload at all. */
+uint32_t arena_spill_max(const struct arena *arena);

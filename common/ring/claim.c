@@ -19,7 +19,7 @@
 void claim_help(const struct arena *arena, uint32_t ring, uint64_t base_lap, struct tail last)
 {
     uint64_t begin = last.position - last.length, expected;
-    uint32_t lap = arena_lap(arena, begin, base_lap);
+    uint32_t lap = arena_lap(arena, ring, begin, base_lap);
     _Atomic uint64_t *control;
 
     if (last.length == 0)
@@ -34,7 +34,7 @@ void claim_help(const struct arena *arena, uint32_t ring, uint64_t base_lap, str
 int claim_settle(
     const struct arena *arena, const struct claim_place *place, enum control_state state)
 {
-    uint32_t lap = arena_lap(arena, place->begin, place->base_lap);
+    uint32_t lap = arena_lap(arena, place->ring, place->begin, place->base_lap);
     _Atomic uint64_t *control = &arena_record(arena, place->ring, place->begin)->control;
     uint64_t busy = control_pack(CONTROL_BUSY, place->owner, place->length, lap);
     uint64_t settled = control_pack(state, place->owner, place->length, lap);
@@ -52,7 +52,7 @@ int claim_settle(
 static bool claim_discard_at(
     const struct arena *arena, const struct claim_place *place, uint64_t expected)
 {
-    uint32_t lap = arena_lap(arena, place->begin, place->base_lap);
+    uint32_t lap = arena_lap(arena, place->ring, place->begin, place->base_lap);
 
     return atomic_compare_exchange_strong(&arena_record(arena, place->ring, place->begin)->control,
         &expected, control_pack(CONTROL_DISCARDED, place->owner, place->length, lap));
@@ -68,7 +68,7 @@ static uint32_t claim_discard_busy(
         struct control control = control_unpack(raw);
 
         if (control.state == CONTROL_FREE || control.length == 0 ||
-            control.lap != arena_lap(arena, place->begin, place->base_lap))
+            control.lap != arena_lap(arena, place->ring, place->begin, place->base_lap))
             return 0;
         place->length = control.length;
         if (control.state == CONTROL_BUSY && control.owner == place->owner)
@@ -92,12 +92,12 @@ uint32_t claim_discard_of(const struct arena *arena, uint32_t ring, uint32_t own
         .begin = last.position - last.length,
     };
 
-    if (consumed > last.position || last.position - consumed > arena->capacity)
+    if (consumed > last.position || last.position - consumed > arena_capacity(arena, ring))
         return 0; /* damaged: the reader will say so */
     /* First the claim only the tail names: if a helper is faster, the walk finds it BUSY. */
     if (last.owner == owner && last.length > 0 && place.begin >= consumed &&
         claim_discard_at(
-            arena, &place, control_free(arena_lap(arena, place.begin, place.base_lap))))
+            arena, &place, control_free(arena_lap(arena, ring, place.begin, place.base_lap))))
         return 1;
     place.begin = consumed;
     return claim_discard_busy(arena, &place, last.position);

@@ -10,8 +10,10 @@
  *              Claims of processes found dead were discarded before their ids were given up
  */
 #include <errno.h>
+#include <string.h>
 
 #include "ring/reader-internal.h"
+#include "ring/spill.h"
 
 /* A word that keeps changing under the reader is no protocol's. */
 #define EXAMINE_TRIES 8
@@ -53,7 +55,7 @@ static bool examine_tail(struct tail *ret_tail, struct examine *x)
     *ret_tail = tail_unpack(atomic_load(&arena_ring_header(x->arena, x->ring)->tail));
     x->state->tail_seen = ret_tail->position;
     return ret_tail->position >= x->state->cursor &&
-           ret_tail->position - x->state->freed <= x->arena->capacity;
+           ret_tail->position - x->state->freed <= arena_capacity(x->arena, x->ring);
 }
 
 static enum verdict examine_free(struct examine *x, uint64_t raw)
@@ -76,10 +78,11 @@ static enum verdict examine_free(struct examine *x, uint64_t raw)
 
 static const char *examine_shape(struct examine *x, struct control control)
 {
-    uint64_t rest = arena_lap_rest(x->arena, x->state->cursor);
+    uint64_t rest = arena_lap_rest(x->arena, x->ring, x->state->cursor);
     struct tail tail;
 
-    if (control.length == 0 || control.length > claim_units_max(x->arena->capacity) ||
+    if (control.length == 0 ||
+        control.length > claim_units_max(arena_capacity(x->arena, x->ring)) ||
         control.length > rest)
         return "a claim of impossible length";
     if (!arena_has_owner(x->arena, control.owner))
@@ -120,11 +123,11 @@ int reader_examine(struct control *ret_control, struct ring_reader *reader, uint
         .state = state,
         .control = &arena_record(reader->arena, ring, state->cursor)->control,
         .ring = ring,
-        .lap = arena_lap(reader->arena, state->cursor, state->base_lap),
+        .lap = arena_lap(reader->arena, ring, state->cursor, state->base_lap),
     };
 
     /* A whole lap handed out and not released: the unit at the cursor is still of the last lap. */
-    if (state->cursor - state->freed >= reader->arena->capacity)
+    if (state->cursor - state->freed >= arena_capacity(reader->arena, ring))
         return 0;
     for (int i = 0; i < EXAMINE_TRIES; i++) {
         switch (examine_once(ret_control, &x)) {
@@ -135,6 +138,22 @@ int reader_examine(struct control *ret_control, struct ring_reader *reader, uint
         }
     }
     return reader_quarantine(reader, ring, "a control word that does not come to rest");
+}
+
+/* Replaces the reference by what it refers to. */
+static int examine_spilled(struct ring_record *record, struct ring_reader *reader)
+{
+    struct spill_reference reference;
+
+    if (record->payload_length != sizeof reference)
+        return reader_quarantine(reader, record->ring, "a reference of impossible length");
+    memcpy(&reference, record->payload, sizeof reference);
+    if (!spill_is_sound(reader->arena, &reference, arena_entry_of(reader->arena, record->ring)))
+        return reader_quarantine(reader, record->ring, "a reference to nothing");
+    record->payload = spill_data(reader->arena, reference.place);
+    record->payload_length = reference.length;
+    reader->rings[record->ring].spilled = true;
+    return 1;
 }
 
 int reader_load_record(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring,
@@ -148,7 +167,7 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
 
     if (record_units(payload_length) != control.length)
         return reader_quarantine(reader, ring, "payload and claim differ in length");
-    if (type != RECORD_BYTES)
+    if (type != RECORD_BYTES && type != RECORD_SPILLED)
         return reader_quarantine(reader, ring, "an unknown type of record");
     if (tag != state->user_tag)
         return 0;
@@ -164,5 +183,5 @@ int reader_load_record(struct ring_record *ret_record, struct ring_reader *reade
         .begin = state->cursor,
         .end = state->cursor + control.length,
     };
-    return 1;
+    return type == RECORD_SPILLED ? examine_spilled(ret_record, reader) : 1;
 }

@@ -94,7 +94,7 @@ static int files_fill_arena(int fd, const struct arena_header *header)
     if (ftruncate(fd, (off_t)header->geometry.total_bytes) < 0)
         return -errno;
     do
-        r = fallocate(fd, 0, 0, (off_t)header->geometry.data_offset);
+        r = fallocate(fd, 0, 0, (off_t)header->geometry.initial_bytes);
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return -errno;

@@ -9,14 +9,36 @@
 #define PAGE UINT64_C(4096)
 #define BYTE_ORDER_MARK UINT64_C(0x0102030405060708)
 
+static bool layout_ring_bytes_valid(uint32_t bytes)
+{
+    return bytes >= LAYOUT_RING_BYTES_MIN && bytes <= LAYOUT_RING_BYTES_MAX &&
+           (bytes & (bytes - 1)) == 0;
+}
+
+static bool layout_spill_valid(const struct arena_geometry *counts)
+{
+    return counts->spill_bytes % PAGE == 0 && counts->spill_bytes <= LAYOUT_SPILL_BYTES_MAX &&
+           counts->spill_count <= LAYOUT_SPILL_COUNT_MAX &&
+           (counts->spill_bytes == 0) == (counts->spill_count == 0);
+}
+
 static bool layout_counts_valid(const struct arena_geometry *counts)
 {
-    return counts->ring_count >= 64 && counts->ring_count <= (1u << 20) &&
-           counts->ring_count % 64 == 0 && counts->ring_bytes >= LAYOUT_RING_BYTES_MIN &&
-           counts->ring_bytes <= LAYOUT_RING_BYTES_MAX &&
-           (counts->ring_bytes & (counts->ring_bytes - 1)) == 0 && counts->process_count >= 1 &&
+    return counts->user_count >= 64 && counts->user_count <= (1u << 20) &&
+           counts->user_count % 64 == 0 && layout_ring_bytes_valid(counts->first_bytes) &&
+           layout_ring_bytes_valid(counts->last_bytes) &&
+           counts->first_bytes <= counts->last_bytes && counts->process_count >= 1 &&
            counts->process_count <= 4096 && counts->slot_count >= 1 &&
-           counts->slot_count <= RING_OWNER_MAX;
+           counts->slot_count <= RING_OWNER_MAX && layout_spill_valid(counts);
+}
+
+static uint32_t layout_class_count(const struct arena_geometry *counts)
+{
+    uint32_t count = 1;
+
+    while (class_bytes(counts, count - 1) < counts->last_bytes)
+        count++;
+    return count;
 }
 
 static uint64_t layout_region(uint64_t *end, uint64_t bytes)
@@ -29,13 +51,19 @@ static uint64_t layout_region(uint64_t *end, uint64_t bytes)
 
 int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geometry *counts)
 {
-    uint64_t bit_words = counts->ring_count / 64, end = 0;
+    uint64_t bit_words, end = 0;
     struct arena_geometry g = {
-        .ring_count = counts->ring_count,
-        .ring_bytes = counts->ring_bytes,
+        .user_count = counts->user_count,
+        .first_bytes = counts->first_bytes,
+        .last_bytes = counts->last_bytes,
         .process_count = counts->process_count,
         .slot_count = counts->slot_count,
+        .spill_stride = SPILL_STRIDE,
+        .spill_count = counts->spill_count,
+        .spill_bytes = counts->spill_bytes,
+        .memory_bytes = counts->memory_bytes,
         .ring_header_stride = sizeof(struct ring_header),
+        .entry_stride = sizeof(struct directory_entry),
         .slot_stride = sizeof(struct arena_slot),
         .process_stride = sizeof(struct arena_process),
         .unit = RING_UNIT,
@@ -43,15 +71,24 @@ int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geome
 
     if (!layout_counts_valid(counts))
         return -EINVAL;
+    g.class_count = layout_class_count(&g);
+    bit_words = (uint64_t)g.class_count * g.user_count / 64;
     layout_region(&end, sizeof(struct arena_header));
     g.shared_offset = layout_region(&end, sizeof(struct arena_shared));
     g.summary_offset = layout_region(&end, (bit_words + 63) / 64 * 8);
     g.bits_offset = layout_region(&end, bit_words * 8);
     g.processes_offset = layout_region(&end, (uint64_t)g.process_count * g.process_stride);
     g.slots_offset = layout_region(&end, (uint64_t)g.slot_count * g.slot_stride);
-    g.directory_offset = layout_region(&end, (uint64_t)g.ring_count * 8);
-    g.headers_offset = layout_region(&end, (uint64_t)g.ring_count * g.ring_header_stride);
-    g.data_offset = layout_region(&end, (uint64_t)g.ring_count * g.ring_bytes);
+    g.heads_offset = layout_region(&end, (uint64_t)g.user_count * 8);
+    g.entries_offset = layout_region(&end, (uint64_t)g.user_count * g.entry_stride);
+    g.spills_offset = layout_region(&end, (uint64_t)g.spill_count * g.spill_stride);
+    g.headers_offset = layout_region(&end, (uint64_t)g.user_count * g.ring_header_stride);
+    g.initial_bytes = end;
+    layout_region(&end, (uint64_t)(g.class_count - 1) * g.user_count * g.ring_header_stride);
+    g.data_offset = end;
+    for (uint32_t c = 0; c < g.class_count; c++)
+        layout_region(&end, g.user_count * class_bytes(&g, c));
+    g.spill_data_offset = layout_region(&end, (uint64_t)g.spill_count * g.spill_bytes);
     g.total_bytes = end;
     *ret_geometry = g;
     return 0;

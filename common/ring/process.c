@@ -6,16 +6,19 @@
  * entry, unlock. An owner that dies in between leaves the entry taken; the next one does it all
  * again, and finds less to do.
  */
+
 #include "ring/process.h"
 
 #include <errno.h>
 
 #include "ring/claim.h"
-#include "ring/directory-claim.h"
+#include "ring/directory-internal.h"
 #include "ring/doorbell.h"
 #include "ring/locks.h"
 #include "ring/mapping.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
+#include "ring/successor.h"
 
 /* As it stands in the records of the process. */
 static uint32_t process_incarnation(struct arena_process *entry)
@@ -55,18 +58,18 @@ int process_next(struct process_info *ret_info, struct arena *arena, uint32_t *c
 
 static void process_resolve_slot(struct arena *arena, uint32_t owner, struct process_reaped *reaped)
 {
-    /* Partner: writer_enter and directory_name_ring, before the claim they announce. */
+    /* Partner: writer_enter and directory_take, before the claim they announce. */
     uint32_t named = atomic_load(&arena_slot_of(arena, owner)->current_ring);
     uint32_t ring = named - 1;
     uint64_t word;
 
-    if (named == 0 || ring >= arena->geometry.ring_count)
+    if (named == 0 || ring >= arena->rings)
         return;
-    word = atomic_load(&arena->directory[ring]);
-    if (directory_word_state(word) == DIRECTORY_CLAIMING && directory_word_owner(word) == owner &&
-        directory_complete_claim(arena, ring, word))
+    word = atomic_load(&arena_entry(arena, arena_entry_of(arena, ring))->word);
+    if (entry_state_of(word) == ENTRY_TAKEN && entry_owner_of(word) == owner &&
+        directory_resolve(arena, arena_entry_of(arena, ring)))
         reaped->completed++;
-    if (!directory_is_ready(arena, ring))
+    if (directory_state(arena, ring) != ENTRY_READY || !arena_is_in_use(arena, ring))
         return;
     reaped->discarded += claim_discard_of(arena, ring, owner);
     /* It may have died between its commit and the bell. */
@@ -85,6 +88,7 @@ static void process_resolve(struct arena *arena, struct process_reaped *reaped)
             continue;
         reaped->slots++;
         process_resolve_slot(arena, owner, reaped);
+        spill_resolve(arena, owner);
         RING_STEP(slot_resolved);
     }
 }
@@ -97,7 +101,6 @@ static void process_free_slots(struct arena *arena, uint32_t index)
         if (!process_has_slot(arena, index, owner))
             continue;
         atomic_store(&slot->current_ring, 0);
-        atomic_store(&slot->intent_length, 0);
         /* Last. Partner: the CAS in writer_take_slot. */
         atomic_store(&slot->holder, 0);
         RING_STEP(slot_freed);

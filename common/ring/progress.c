@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ring/spill.h"
 #include "ring/writer-internal.h"
 
 static int64_t progress_now_ms(void)
@@ -65,27 +66,34 @@ void progress_notify(struct arena *arena)
 struct space_wait {
     struct ring_writer *writer;
     const struct ring_lease *lease;
-    uint32_t length;
+    uint32_t payload_length;
 };
 
 static int space_is_there(void *userdata)
 {
     struct space_wait *wait = userdata;
+    const struct arena *arena = wait->writer->arena;
     struct writer_plan plan;
     int r;
 
     writer_enter(wait->writer, wait->lease->ring);
-    r = writer_plan(&plan, wait->writer, wait->lease, wait->length);
+    r = writer_plan(
+        &plan, wait->writer, wait->lease, writer_units(wait->writer, wait->payload_length));
+    /* What is denied now may be granted later; and what is too long for this ring never fits it. */
+    if (r == -EAGAIN)
+        r = writer_grow(wait->writer, wait->lease);
+    if (r == 0 && writer_spills(wait->writer, wait->payload_length))
+        r = spill_check(arena, arena_entry_of(arena, wait->lease->ring), wait->payload_length);
     writer_leave(wait->writer);
     if (r == -EAGAIN)
         return 0;
-    return r < 0 ? r : 1;
+    return r < 0 && r != -EINPROGRESS ? r : 1;
 }
 
 int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
     uint32_t payload_length, int timeout_ms)
 {
-    struct space_wait wait = {writer, lease, record_units(payload_length)};
+    struct space_wait wait = {writer, lease, payload_length};
     int r = writer_admit(writer, lease, payload_length);
 
     return r < 0 ? r : progress_wait(writer->arena, space_is_there, &wait, timeout_ms);
@@ -111,7 +119,7 @@ int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
 
     if (arena->forked)
         return -ECHILD;
-    if (ring >= arena->geometry.ring_count)
+    if (ring >= arena->rings)
         return -EINVAL;
     header = arena_ring_header(arena, ring);
     wait.word = kind == RING_DURABLE ? &header->durable : &header->consumed;

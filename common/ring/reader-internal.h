@@ -19,21 +19,34 @@ struct reader_ring {
     uint64_t generation;
     uint64_t base_lap;
     uint64_t user_tag;
+    uint64_t idle_tail; /* the tail's word when reclaim last looked, and since when it is that */
+    uint64_t idle_since_ms;
     const char *damage;
-    bool open; /* everything above is loaded */
+    bool spilled;  /* a record handed out and not released has its payload in the spill area */
+    bool open;     /* everything above is loaded */
+    bool finished; /* closed, and handed out to its end: nothing comes any more */
+    bool punched;  /* finished, and its memory given back */
+    bool unlinked; /* of an entry's first ring: the entry is out of its chain */
 };
 
 struct ring_reader {
     struct arena *arena; /* borrowed */
     struct ring_reader_stats stats;
+    uint64_t *named; /* by reclaim: a bit a ring, set if a slot names it */
     struct reader_ring rings[];
 };
 
+/* 1: the ring can be read, 0: it is nobody's, or not in use, -EUCLEAN, -ECHILD. */
+int reader_admit(struct ring_reader *reader, uint32_t ring);
+/* Whether the ring is closed and the cursor at its end. */
+bool reader_is_finished(struct ring_reader *reader, uint32_t ring);
 /* Looks at the claim at the cursor: 1 and its control word if it is settled, 0 if there is none or
  * not yet, -EUCLEAN (quarantined). */
 int reader_examine(struct control *ret_control, struct ring_reader *reader, uint32_t ring);
 /* The committed record at the cursor: 1, 0 if it is another user's, -EUCLEAN (quarantined). */
 int reader_load_record(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring,
     struct control control);
+/* Gives back the places of spilled payloads that nobody needs any more. */
+void reader_sweep_spills(struct ring_reader *reader);
 /* Returns -EUCLEAN. */
 int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *reason);

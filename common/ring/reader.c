@@ -11,27 +11,36 @@
  * nobody can claim it before freed has passed. The reader's own copies of its positions count, not
  * what others may have written over the shared ones; those are read once, when a ring is opened.
  */
+
 #include "ring/reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "ring/directory-claim.h"
+#include "ring/directory-internal.h"
 #include "ring/doorbell.h"
 #include "ring/progress.h"
 #include "ring/reader-internal.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
+#include "ring/successor.h"
 
 int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *reason)
 {
-    struct reader_ring *r = &reader->rings[ring];
+    struct arena *arena = reader->arena;
+    struct directory_entry *entry = arena_entry(arena, arena_entry_of(arena, ring));
+    uint64_t word = atomic_load(&entry->word);
 
-    r->damage = reason;
-    r->open = true;
+    /* What comes after it in the user's order cannot be handed out either. */
+    for (uint32_t r = arena_entry_of(arena, ring); r < arena->rings;
+         r += arena->geometry.user_count) {
+        reader->rings[r].damage = reason;
+        reader->rings[r].open = true;
+    }
     reader->stats.quarantined++;
     /* Partner: the load in writer_check_lease; writers that wait for room are woken to see it. */
-    atomic_store(&arena_ring_header(reader->arena, ring)->state, RING_STATE_QUARANTINED);
-    progress_notify(reader->arena);
+    atomic_store(&entry->word, entry_pack(ENTRY_QUARANTINED, 0, entry_generation_of(word)));
+    progress_notify(arena);
     return -EUCLEAN;
 }
 
@@ -41,9 +50,36 @@ static void reader_stamp(
     for (uint64_t p = r->freed; p < end; p++) {
         /* Partner: the load in claim_help and the CAS in claim_settle, ordered by `freed`. */
         atomic_store_explicit(&arena_record(arena, ring, p)->control,
-            control_free(arena_lap(arena, p, r->base_lap) + 1), memory_order_relaxed);
+            control_free(arena_lap(arena, ring, p, r->base_lap) + 1), memory_order_relaxed);
         RING_STEP(stamping);
     }
+}
+
+static bool reader_needs_spill(const struct ring_reader *reader, const struct spill_look *look)
+{
+    const struct arena *arena = reader->arena;
+    uint32_t owner = spill_owner_of(look->word);
+    uint64_t word;
+
+    if (spill_state_of(look->word) == SPILL_FREEING)
+        return owner != 0; /* a writer's, or the reaper's when it is dead */
+    /* Not named: still being filled, or the reaper frees it. */
+    if (look->end == 0 || look->ring >= arena->rings)
+        return arena_has_owner(arena, owner) && atomic_load(&arena_slot_of(arena, owner)->holder);
+    word = atomic_load(&arena_entry(arena, arena_entry_of(arena, look->ring))->word);
+    if (entry_generation_of(word) != look->generation)
+        return false; /* the ring was reclaimed, with no writer in it */
+    return !reader->rings[look->ring].open || look->end > reader->rings[look->ring].consumed;
+}
+
+void reader_sweep_spills(struct ring_reader *reader)
+{
+    struct spill_look look;
+    uint32_t cursor = 0;
+
+    while (spill_next(&look, reader->arena, &cursor))
+        if (!reader_needs_spill(reader, &look))
+            spill_free_read(reader->arena, &look);
 }
 
 static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t upto)
@@ -56,6 +92,10 @@ static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t
     /* Partner: ring_wait_position, and the next reader. */
     atomic_store(&header->consumed, upto);
     RING_STEP(consumed_stored);
+    if (r->spilled) {
+        reader_sweep_spills(reader);
+        r->spilled = r->cursor > upto;
+    }
     reader_stamp(reader->arena, ring, r, upto);
     RING_STEP(stamped);
     r->freed = upto;
@@ -67,19 +107,18 @@ static void reader_give_back(struct ring_reader *reader, uint32_t ring, uint64_t
 
 static const char *reader_load_user(struct reader_ring *r, const struct arena *arena, uint32_t ring)
 {
-    struct ring_header *header = arena_ring_header(arena, ring);
+    struct directory_entry *entry = arena_entry(arena, arena_entry_of(arena, ring));
+    uint64_t word = atomic_load(&entry->word);
     struct user_key key;
 
-    r->generation = atomic_load(&header->generation);
-    r->base_lap = atomic_load(&header->base_lap);
-    if (atomic_load(&header->state) != RING_STATE_OPEN)
+    r->generation = entry_generation_of(word);
+    if (entry_state_of(word) == ENTRY_QUARANTINED)
         return "quarantined by an earlier reader";
-    if (user_key_load(&key, header->user_id, atomic_load(&header->user_id_length)) < 0 ||
-        key.tag != atomic_load(&header->user_tag) ||
-        !directory_word_has_tag(atomic_load(&arena->directory[ring]), key.tag))
+    if (user_key_load(&key, entry->user_id, atomic_load(&entry->user_id_length)) < 0 ||
+        key.tag != atomic_load(&entry->user_tag))
         return "user id and tag do not match";
-    if (atomic_load(&header->capacity) != arena->capacity || r->generation == 0)
-        return "impossible capacity or generation";
+    if (r->generation == 0)
+        return "impossible generation";
     r->user_tag = key.tag;
     return NULL;
 }
@@ -87,16 +126,17 @@ static const char *reader_load_user(struct reader_ring *r, const struct arena *a
 static const char *reader_load_positions(
     struct reader_ring *r, const struct arena *arena, uint32_t ring)
 {
+    const struct ring_class *class = arena_class_of(arena, ring);
     struct ring_header *header = arena_ring_header(arena, ring);
 
+    r->base_lap = atomic_load(&header->base_lap);
     r->freed = atomic_load(&header->freed);
     r->consumed = atomic_load(&header->consumed);
     r->durable = atomic_load(&header->durable);
     r->tail_seen = tail_unpack(atomic_load(&header->tail)).position;
     r->cursor = r->handed = r->consumed;
     if (r->freed > r->consumed || r->consumed > r->tail_seen || r->durable > r->consumed ||
-        r->tail_seen - r->freed > arena->capacity ||
-        (r->consumed >> arena->capacity_shift) < r->base_lap)
+        r->tail_seen - r->freed > class->capacity || (r->consumed >> class->shift) < r->base_lap)
         return "positions out of order";
     return NULL;
 }
@@ -114,26 +154,69 @@ static int reader_open_ring(struct ring_reader *reader, uint32_t ring)
     r->open = true;
     if (r->freed < r->consumed)
         reader_give_back(reader, ring, r->consumed);
+    /* Found finished: its memory may be gone, so it must never be looked at. */
+    (void)reader_is_finished(reader, ring);
     return 0;
 }
 
-/* 1: the ring can be read, 0: it is nobody's, -EUCLEAN. */
-static int reader_admit(struct ring_reader *reader, uint32_t ring)
+int reader_admit(struct ring_reader *reader, uint32_t ring)
 {
+    struct arena *arena = reader->arena;
+    enum entry_state state;
     struct reader_ring *r;
 
-    if (reader->arena->forked)
+    if (arena->forked)
         return -ECHILD;
-    if (ring >= reader->arena->geometry.ring_count)
+    if (ring >= arena->rings)
         return 0;
     r = &reader->rings[ring];
     if (r->damage)
         return -EUCLEAN;
     if (r->open)
         return 1;
-    if (!directory_is_ready(reader->arena, ring))
+    state = directory_state(arena, ring);
+    if ((state != ENTRY_READY && state != ENTRY_QUARANTINED) || !arena_is_in_use(arena, ring))
         return 0;
     return reader_open_ring(reader, ring) < 0 ? -EUCLEAN : 1;
+}
+
+/* It may have waited for this ring, its own bell spent; whoever sees that the ring is at its end,
+ * and every time, since rings between the two may have been so before. */
+static void reader_mark_successor(struct ring_reader *reader, uint32_t ring)
+{
+    if (arena_has_successor(reader->arena, ring))
+        doorbell_mark(reader->arena, ring + reader->arena->geometry.user_count);
+}
+
+bool reader_is_finished(struct ring_reader *reader, uint32_t ring)
+{
+    struct reader_ring *r = &reader->rings[ring];
+    struct tail tail;
+
+    if (r->finished)
+        return true;
+    /* Partner: the CAS in writer_grow, after the last claim had its header. */
+    tail = tail_unpack(atomic_load(&arena_ring_header(reader->arena, ring)->tail));
+    r->finished = tail.owner == RING_OWNER_CLOSED && tail.position == r->cursor;
+    if (r->finished)
+        reader_mark_successor(reader, ring);
+    return r->finished;
+}
+
+/* A user's rings are handed out one after the other: order is kept. */
+static int reader_is_its_turn(struct ring_reader *reader, uint32_t ring)
+{
+    uint32_t count = reader->arena->geometry.user_count;
+
+    for (uint32_t r = arena_entry_of(reader->arena, ring); r < ring; r += count) {
+        int admitted = reader_admit(reader, r);
+
+        if (admitted <= 0)
+            return admitted;
+        if (!reader_is_finished(reader, r))
+            return 0;
+    }
+    return 1;
 }
 
 /* Claims that were skipped with nothing handed out before them wait for no one's release. */
@@ -149,13 +232,22 @@ int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader,
 {
     int r = reader_admit(reader, ring);
 
+    if (r > 0)
+        r = reader_is_its_turn(reader, ring);
+    /* Of a finished ring nothing is touched: its memory may be gone. */
+    if (r > 0 && reader->rings[ring].finished) {
+        reader_mark_successor(reader, ring);
+        return 0;
+    }
     while (r > 0) {
         struct reader_ring *state = &reader->rings[ring];
         struct control control;
 
         r = reader_examine(&control, reader, ring);
-        if (r == 0)
+        if (r == 0) {
             reader_drop_skipped(reader, ring);
+            (void)reader_is_finished(reader, ring);
+        }
         if (r <= 0)
             return r;
         if (control.state == CONTROL_DISCARDED)
@@ -182,7 +274,7 @@ int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto
     int r = reader_admit(reader, ring);
     struct reader_ring *state;
 
-    if (r <= 0)
+    if (r < 0 || ring >= reader->arena->rings)
         return r < 0 ? r : -EINVAL;
     state = &reader->rings[ring];
     if (upto < state->consumed || upto > state->cursor)
@@ -196,8 +288,14 @@ int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto
 
 void ring_reader_rewind(struct ring_reader *reader, uint32_t ring)
 {
-    if (ring < reader->arena->geometry.ring_count)
-        reader->rings[ring].cursor = reader->rings[ring].handed = reader->rings[ring].consumed;
+    struct reader_ring *r;
+
+    if (ring >= reader->arena->rings)
+        return;
+    r = &reader->rings[ring];
+    if (r->cursor != r->consumed)
+        r->finished = false;
+    r->cursor = r->handed = r->consumed;
 }
 
 int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t upto)
@@ -205,7 +303,8 @@ int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t 
     int r = reader_admit(reader, ring);
     struct reader_ring *state;
 
-    if (r <= 0)
+    /* A ring taken back meanwhile is nobody's, but some may still wait for what was in it. */
+    if (r < 0 || ring >= reader->arena->rings)
         return r < 0 ? r : -EINVAL;
     state = &reader->rings[ring];
     if (upto > state->consumed)
@@ -224,7 +323,7 @@ size_t ring_reader_sweep(struct ring_reader *reader)
     struct arena *arena = reader->arena;
     size_t count = 0;
 
-    for (uint32_t ring = 0; ring < arena->geometry.ring_count; ring++) {
+    for (uint32_t ring = 0; ring < arena->rings; ring++) {
         uint64_t tail;
 
         if (reader_admit(reader, ring) <= 0)
@@ -246,13 +345,19 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
         return -ECHILD;
     if (!arena->owner)
         return -EPERM;
-    reader = calloc(1, sizeof *reader + arena->geometry.ring_count * sizeof *reader->rings);
+    reader = calloc(1, sizeof *reader + arena->rings * sizeof *reader->rings);
     if (!reader)
         return -ENOMEM;
     reader->arena = arena;
+    reader->named = calloc(arena_bit_words(arena), sizeof *reader->named);
+    if (!reader->named) {
+        free(reader);
+        return -ENOMEM;
+    }
     /* The reader before may have died with bits taken and not drained, or owing a wake-up. */
     doorbell_awake(arena);
     ring_reader_sweep(reader);
+    reader_sweep_spills(reader);
     atomic_store(&arena->shared->progress_wanted, 1);
     progress_notify(arena);
     *ret_reader = reader;
@@ -261,13 +366,15 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
 
 struct ring_reader *ring_reader_free(struct ring_reader *reader)
 {
+    if (reader)
+        free(reader->named);
     free(reader);
     return NULL;
 }
 
 uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring)
 {
-    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].cursor : 0;
+    return ring < reader->arena->rings ? reader->rings[ring].cursor : 0;
 }
 
 uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring)
@@ -279,24 +386,44 @@ uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring)
 
 uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring)
 {
-    uint64_t tail, held;
+    uint64_t consumed, held;
+    struct ring_header *header;
+    enum entry_state state;
 
-    if (reader->arena->forked || ring >= reader->arena->geometry.ring_count)
+    if (reader->arena->forked || ring >= reader->arena->rings)
         return 0;
-    tail = atomic_load(&arena_ring_header(reader->arena, ring)->tail);
-    held = tail_unpack(tail).position - reader->rings[ring].consumed;
+    state = directory_state(reader->arena, ring);
+    if ((state != ENTRY_READY && state != ENTRY_QUARANTINED) ||
+        !arena_is_in_use(reader->arena, ring))
+        return 0;
+    header = arena_ring_header(reader->arena, ring);
+    consumed =
+        reader->rings[ring].open ? reader->rings[ring].consumed : atomic_load(&header->consumed);
+    held = tail_unpack(atomic_load(&header->tail)).position - consumed;
     /* A tail before what was consumed, or too far after it, is damage that a drain will find. */
-    return held <= reader->arena->capacity ? held * RING_UNIT : 0;
+    return held <= arena_capacity(reader->arena, ring) ? held * RING_UNIT : 0;
+}
+
+uint64_t ring_reader_user_bytes(const struct ring_reader *reader, uint32_t ring)
+{
+    uint32_t entry = arena_entry_of(reader->arena, ring);
+    uint64_t bytes = 0;
+
+    if (reader->arena->forked || ring >= reader->arena->rings)
+        return 0;
+    for (uint32_t r = entry; r < reader->arena->rings; r += reader->arena->geometry.user_count)
+        bytes += ring_reader_held_bytes(reader, r);
+    return bytes + spill_held(reader->arena, entry);
 }
 
 const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring)
 {
-    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].damage : NULL;
+    return ring < reader->arena->rings ? reader->rings[ring].damage : NULL;
 }
 
 uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring)
 {
-    return ring < reader->arena->geometry.ring_count ? reader->rings[ring].generation : 0;
+    return ring < reader->arena->rings ? reader->rings[ring].generation : 0;
 }
 
 void ring_reader_stats(struct ring_reader_stats *ret_stats, const struct ring_reader *reader)

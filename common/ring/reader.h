@@ -35,6 +35,8 @@ struct ring_reader_stats {
     uint64_t discarded;    /* claims of dead writers and abandoned ones, skipped */
     uint64_t misaddressed; /* records with another user's tag, skipped: never delivered */
     uint64_t quarantined;  /* rings found damaged */
+    uint64_t reclaimed;    /* users whose rings were taken back, idle or damaged */
+    uint64_t outgrown;     /* rings whose memory was given back because a larger one went on */
 };
 
 /* A reader on an owned arena (-EPERM otherwise), the caller's until ring_reader_free. Takes every
@@ -74,10 +76,20 @@ uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring);
 uint64_t ring_reader_tail(struct ring_reader *reader, uint32_t ring);
 /* Bytes writers hold in the ring and have not been given back; 0 for a ring nobody has. */
 uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring);
+/* Bytes the user whose ring it is holds: in all of its rings, and spilled. */
+uint64_t ring_reader_user_bytes(const struct ring_reader *reader, uint32_t ring);
 /* -EUCLEAN's reason in words, static; NULL for a sound ring. */
 const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring);
 /* The ring's generation as the reader knows it, 0 for a ring nobody has. */
 uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring);
+
+/*
+ * Take back the memory of rings that were outgrown, of users with nothing written for idle_ms (0:
+ * none for being idle) and of damaged rings; the places are then anybody's. Call about once a
+ * second, with a clock that does not jump. Never waits: what a writer stands in is left for the
+ * next call. Returns how many users' rings were taken back.
+ */
+size_t ring_reader_reclaim(struct ring_reader *reader, uint64_t now_ms, uint64_t idle_ms);
 
 /* The slow safety net: marks every ring that has claims beyond the cursor. Returns how many. */
 size_t ring_reader_sweep(struct ring_reader *reader);

@@ -2,12 +2,11 @@
 /*
  * The packed 64-bit words of the rings, as pure functions.
  *
- *   tail      = { position:41 | length:11 | owner:12 }         the end and shape of the LAST claim
- *   control   = { state:3 | owner:12 | length:11 | lap:32 }    first word of every record
- *   directory = { state:3 | owner:12 | tag:49 }                one word a ring: which user has it
- *   origin    = { incarnation:20 | process:12 }                32 bits: one process of all there
- * were holder    = { origin:32 | taken:1 }                        one word a slot: which process it
- * is
+ *   tail    = { position:41 | length:11 | owner:12 }        the end and shape of the LAST claim;
+ *                                                           owner CLOSED: length is a tail_closing
+ *   control = { state:3 | owner:12 | length:11 | lap:32 }   first word of every record
+ *   origin  = { incarnation:20 | process:12 }               32 bits: one process of all there were
+ *   holder  = { origin:32 | taken:1 }                       one word a slot: which process it is
  *
  * Owner and length live in the same word as the claim, so that space claimed by a writer that dies
  * at once can still be identified. Positions and lengths count units of RING_UNIT bytes. A position
@@ -35,10 +34,10 @@ enum control_state {
     CONTROL_DISCARDED,
 };
 
-enum directory_state {
-    DIRECTORY_EMPTY = 0,
-    DIRECTORY_CLAIMING, /* the owner's slot says for which user; whoever needs it completes it */
-    DIRECTORY_READY,
+/* Why a ring takes no more claims: in the length of a closed tail. */
+enum tail_closing {
+    CLOSED_RETIRED = 0, /* idle: the user's next ring is found in the directory */
+    CLOSED_GROWN = 1,   /* the user's ring of the next class goes on */
 };
 
 struct tail {
@@ -83,25 +82,16 @@ static inline uint64_t control_free(uint32_t lap)
     return control_pack(CONTROL_FREE, RING_OWNER_NONE, 0, lap);
 }
 
-static inline uint64_t directory_pack(enum directory_state state, uint32_t owner, uint64_t tag)
+static inline uint64_t tail_close(uint64_t position, enum tail_closing why)
 {
-    return ((uint64_t)state << 61) | ((uint64_t)(owner & 4095u) << 49) |
-           (tag & ((UINT64_C(1) << 49) - 1));
+    return tail_pack(position, why, RING_OWNER_CLOSED);
 }
 
-static inline enum directory_state directory_word_state(uint64_t word)
+static inline bool tail_is_closed(uint64_t word, enum tail_closing why)
 {
-    return (enum directory_state)(word >> 61);
-}
+    struct tail tail = tail_unpack(word);
 
-static inline uint32_t directory_word_owner(uint64_t word)
-{
-    return (uint32_t)(word >> 49) & 4095u;
-}
-
-static inline bool directory_word_has_tag(uint64_t word, uint64_t tag)
-{
-    return ((word ^ tag) & ((UINT64_C(1) << 49) - 1)) == 0;
+    return tail.owner == RING_OWNER_CLOSED && tail.length == (uint32_t)why;
 }
 
 static inline uint32_t origin_pack(uint32_t incarnation, uint32_t process)

@@ -9,19 +9,24 @@
  *      means this ring stays this user's until the slot lets go of it.
  *   3. give the last claim its header if its claimer has not come to it. So at most one record has
  *      no header at any time, and the tail names it.
- *   4. room? `free_seen` saves the reader's cache line; it is never ahead of `freed`.
+ *   4. room? If not, the ring is closed in favour of a larger one, when that is granted; else it is
+ *      full. `free_seen` saves the reader's cache line; it is never ahead of `freed`.
  *   5. CAS the tail. What is left before the wrap is claimed first, as padding, in its own right.
  *   6. fill, CAS the control word to COMMITTED, ring, let go of the slot's word.
  */
+
 #include "ring/writer.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "ring/claim.h"
-#include "ring/directory.h"
+#include "ring/directory-internal.h"
 #include "ring/doorbell.h"
+#include "ring/share.h"
+#include "ring/spill.h"
 #include "ring/steps.h"
+#include "ring/successor.h"
 #include "ring/writer-internal.h"
 
 static bool writer_take_slot(struct ring_writer *writer, uint32_t owner, uint64_t holder)
@@ -63,8 +68,19 @@ uint32_t ring_writer_owner(const struct ring_writer *writer)
     return writer->owner;
 }
 
+/* Rings for the commits of a batch so far. */
+static void writer_pay(struct ring_writer *writer)
+{
+    if (!writer->owed)
+        return;
+    doorbell_ring(writer->arena, writer->owed - 1);
+    writer->owed = 0;
+}
+
 void writer_enter(struct ring_writer *writer, uint32_t ring)
 {
+    if (writer->owed != ring + 1)
+        writer_pay(writer);
     /* Sequentially consistent. Partners: the closing of a tail, followed by a look at the slots;
      * and process_reap, which reads it once this process is dead. */
     atomic_store(&writer->slot->current_ring, ring + 1);
@@ -73,41 +89,56 @@ void writer_enter(struct ring_writer *writer, uint32_t ring)
 
 void writer_leave(struct ring_writer *writer)
 {
+    /* The word stands for the bell that is owed, should this thread die. */
+    if (writer->owed)
+        return;
     atomic_store_explicit(&writer->slot->current_ring, 0, memory_order_release);
 }
 
 static int writer_check_lease(
     const struct ring_writer *writer, const struct ring_lease *lease, uint64_t tail)
 {
-    struct ring_header *header = arena_ring_header(writer->arena, lease->ring);
+    struct directory_entry *entry =
+        arena_entry(writer->arena, arena_entry_of(writer->arena, lease->ring));
+    uint64_t word;
 
     if (atomic_load_explicit(&writer->slot->holder, memory_order_acquire) != writer->holder)
         return -EOWNERDEAD;
     if (tail_unpack(tail).owner == RING_OWNER_CLOSED)
         return -ESTALE;
     /* After the tail, never before: the tail was loaded by the caller. Partner: directory_complete,
-     * before the word became READY, and whoever gives the ring to another user. */
-    if (atomic_load_explicit(&header->generation, memory_order_acquire) != lease->generation ||
-        atomic_load_explicit(&header->user_tag, memory_order_acquire) != lease->user_tag)
-        return -ESTALE;
-    if (atomic_load_explicit(&header->state, memory_order_relaxed) != RING_STATE_OPEN ||
-        atomic_load_explicit(&header->capacity, memory_order_relaxed) != writer->arena->capacity)
+     * and directory_retire by whoever gives the ring to another user. Sequentially consistent for
+     * a ring that is damaged: its tail is not closed before the slots are looked at. */
+    word = atomic_load(&entry->word);
+    if (word == entry_pack(ENTRY_QUARANTINED, 0, lease->generation))
         return -EUCLEAN;
+    if (word != entry_pack(ENTRY_READY, 0, lease->generation) ||
+        atomic_load_explicit(&entry->user_tag, memory_order_acquire) != lease->user_tag)
+        return -ESTALE;
     return 0;
 }
 
-static bool writer_fits(const struct arena *arena, struct ring_header *header, uint64_t end)
+/* A tail loaded long ago may lie before what was freed since: no reason to call the ring full, the
+ * CAS of the tail will fail. */
+static bool writer_is_within(uint64_t end, uint64_t freed, uint64_t capacity)
 {
-    uint64_t freed;
+    return end <= freed || end - freed <= capacity;
+}
+
+static bool writer_fits(const struct arena *arena, uint32_t ring, uint64_t end)
+{
+    struct ring_header *header = arena_ring_header(arena, ring);
+    uint64_t capacity = arena_capacity(arena, ring), freed;
 
     /* Partner: the store below, by another writer that had seen `freed` there. */
-    if (end - atomic_load_explicit(&header->free_seen, memory_order_acquire) <= arena->capacity)
+    if (writer_is_within(
+            end, atomic_load_explicit(&header->free_seen, memory_order_acquire), capacity))
         return true;
     /* Partner: the store in reader_give_back, after the stamps. Sequentially consistent for
      * ring_wait_space: store `progress_wanted`, load `freed`. */
     freed = atomic_load(&header->freed);
     atomic_store_explicit(&header->free_seen, freed, memory_order_release);
-    return end - freed <= arena->capacity;
+    return writer_is_within(end, freed, capacity);
 }
 
 int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
@@ -121,8 +152,10 @@ int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
 
     if (r < 0)
         return r;
+    if (length > claim_units_max(arena_capacity(writer->arena, lease->ring)))
+        return -EAGAIN; /* fits only a larger one */
     plan.base_lap = atomic_load_explicit(&header->base_lap, memory_order_relaxed);
-    rest = arena_lap_rest(writer->arena, plan.last.position);
+    rest = arena_lap_rest(writer->arena, lease->ring, plan.last.position);
     if (rest < length) {
         plan.padding = true;
         plan.length = (uint32_t)rest;
@@ -130,7 +163,7 @@ int writer_plan(struct writer_plan *ret_plan, const struct ring_writer *writer,
     }
     if (plan.last.position + length >= RING_POSITION_END)
         return -EOVERFLOW;
-    if (!writer_fits(writer->arena, header, plan.last.position + length))
+    if (!writer_fits(writer->arena, lease->ring, plan.last.position + length))
         return -EAGAIN;
     *ret_plan = plan;
     return 0;
@@ -152,6 +185,35 @@ static bool writer_claim(
         tail_pack(plan->last.position + plan->length, plan->length, writer->owner));
 }
 
+int writer_grow(struct ring_writer *writer, const struct ring_lease *lease)
+{
+    struct arena *arena = writer->arena;
+    struct ring_header *header = arena_ring_header(arena, lease->ring);
+    uint32_t entry = arena_entry_of(arena, lease->ring);
+    uint32_t successor = lease->ring + arena->geometry.user_count;
+    uint64_t word = atomic_load(&header->tail);
+    struct tail last = tail_unpack(word);
+
+    if (!arena_has_successor(arena, lease->ring))
+        return -EAGAIN;
+    if (last.owner == RING_OWNER_CLOSED)
+        return -ESTALE;
+    /* Memory first: once the tail is closed, everybody goes on in the successor. */
+    if (share_grant(arena, share_held_rings(arena, entry) + spill_held(arena, entry),
+            arena_capacity(arena, successor) * RING_UNIT) < 0 ||
+        arena_allocate_ring(arena, successor) < 0)
+        return -EAGAIN;
+    RING_STEP(successor_allocated);
+    /* The closed tail names no claim any more, so the last one gets its header, as for a claim. */
+    claim_help(arena, lease->ring, atomic_load(&header->base_lap), last);
+    /* Partner: arena_newest_ring, and the reader, who then takes up the successor. */
+    if (!atomic_compare_exchange_strong(
+            &header->tail, &word, tail_close(last.position, CLOSED_GROWN)))
+        return -EINPROGRESS;
+    RING_STEP(tail_closed);
+    return -ESTALE;
+}
+
 static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *writer,
     const struct ring_lease *lease, uint32_t length)
 {
@@ -160,6 +222,10 @@ static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *
     for (;;) {
         int r = writer_plan(&plan, writer, lease, length);
 
+        if (r == -EAGAIN)
+            r = writer_grow(writer, lease);
+        if (r == -EINPROGRESS)
+            continue;
         if (r < 0)
             return r;
         if (!writer_claim(writer, lease, &plan))
@@ -186,8 +252,9 @@ static int writer_claim_room(struct claim_place *ret_place, struct ring_writer *
     }
 }
 
-static void writer_fill_header(const struct ring_writer *writer, const struct claim_place *place,
-    uint64_t user_tag, uint32_t payload_length)
+/* Returns where the payload goes. */
+static void *writer_fill_header(const struct ring_writer *writer, const struct claim_place *place,
+    const struct ring_lease *lease, uint32_t payload_length)
 {
     struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
 
@@ -195,7 +262,20 @@ static void writer_fill_header(const struct ring_writer *writer, const struct cl
     record->payload_length = (uint16_t)payload_length;
     record->type = RECORD_BYTES;
     record->origin = origin_pack(writer->arena->incarnation, writer->arena->process_index);
-    record->user_tag = user_tag;
+    record->user_tag = lease->user_tag;
+    return record + 1;
+}
+
+bool writer_spills(const struct ring_writer *writer, uint32_t payload_length)
+{
+    return payload_length > arena_payload_max(writer->arena);
+}
+
+uint32_t writer_units(const struct ring_writer *writer, uint32_t payload_length)
+{
+    return record_units(writer_spills(writer, payload_length)
+                            ? (uint32_t)sizeof(struct spill_reference)
+                            : payload_length);
 }
 
 int writer_admit(
@@ -205,31 +285,71 @@ int writer_admit(
         return -ECHILD;
     if (writer->claim_open)
         return -EBUSY;
-    if (record_units(payload_length) > claim_units_max(writer->arena->capacity))
+    if (payload_length > arena_spill_max(writer->arena))
         return -EMSGSIZE;
-    return lease->ring < writer->arena->geometry.ring_count ? 0 : -ESTALE;
+    return lease->ring < writer->arena->rings ? 0 : -ESTALE;
+}
+
+/* The same for a spilled payload: the record carries the reference. */
+static void *writer_fill_reference(const struct ring_writer *writer,
+    const struct claim_place *place, const struct ring_lease *lease,
+    const struct spill_reference *reference)
+{
+    struct record_header *record = arena_record(writer->arena, place->ring, place->begin);
+
+    memcpy(
+        writer_fill_header(writer, place, lease, sizeof *reference), reference, sizeof *reference);
+    record->type = RECORD_SPILLED;
+    spill_name(
+        writer->arena, reference, place->ring, lease->generation, place->begin + place->length);
+    RING_STEP(spill_named);
+    return spill_data(writer->arena, reference->place);
+}
+
+/* Takes what the payload needs outside the ring, then room in it. */
+static int writer_take_room(struct claim_place *ret_place, struct spill_reference *ret_spill,
+    struct ring_writer *writer, const struct ring_lease *lease, uint32_t payload_length)
+{
+    struct spill_reference spill = {0};
+    int r;
+
+    if (writer_spills(writer, payload_length)) {
+        r = spill_take(&spill, writer->arena, writer->owner,
+            arena_entry_of(writer->arena, lease->ring), payload_length);
+        if (r < 0)
+            return r;
+    }
+    r = writer_claim_room(ret_place, writer, lease, writer_units(writer, payload_length));
+    if (r < 0 && spill.word)
+        spill_free(writer->arena, spill.place, spill.word);
+    *ret_spill = spill;
+    return r;
 }
 
 int ring_reserve(struct ring_claim *ret_claim, struct ring_writer *writer,
     const struct ring_lease *lease, uint32_t payload_length)
 {
+    struct spill_reference spill;
     struct claim_place place;
     int r = writer_admit(writer, lease, payload_length);
 
     if (r < 0)
         return r;
     writer_enter(writer, lease->ring);
-    r = writer_claim_room(&place, writer, lease, record_units(payload_length));
+    r = writer_take_room(&place, &spill, writer, lease, payload_length);
     if (r < 0) {
+        writer_pay(writer); /* who now waits for room must not be waited for */
         writer_leave(writer);
         return r;
     }
     RING_STEP(tail_claimed);
-    writer_fill_header(writer, &place, lease->user_tag, payload_length);
     writer->place = place;
+    writer->spill = spill.place;
+    writer->spill_word = spill.word;
     writer->claim_open = 1;
     *ret_claim = (struct ring_claim){
-        .payload = arena_record(writer->arena, place.ring, place.begin) + 1,
+        .payload = spill.word ? writer_fill_reference(writer, &place, lease, &spill)
+                              : writer_fill_header(writer, &place, lease, payload_length),
         .payload_length = payload_length,
         .ring = place.ring,
         .begin = place.begin,
@@ -244,7 +364,11 @@ static int writer_settle(struct ring_writer *writer, enum control_state state)
     int r = claim_settle(writer->arena, &writer->place, state);
 
     RING_STEP(committed);
-    if (r == 0)
+    if (r == 0 && state == CONTROL_DISCARDED && writer->spill_word)
+        spill_free(writer->arena, writer->spill, writer->spill_word);
+    if (r == 0 && writer->batch)
+        writer->owed = writer->place.ring + 1;
+    else if (r == 0)
         doorbell_ring(writer->arena, writer->place.ring);
     writer_leave(writer);
     writer->claim_open = 0;
@@ -303,23 +427,64 @@ int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_l
     return r;
 }
 
+void ring_batch_begin(struct ring_writer *writer)
+{
+    writer->batch = true;
+}
+
+void ring_batch_ring(struct ring_writer *writer)
+{
+    if (!writer->owed || writer->arena->forked)
+        return;
+    writer_pay(writer);
+    writer_leave(writer);
+}
+
+void ring_batch_end(struct ring_writer *writer)
+{
+    ring_batch_ring(writer);
+    writer->batch = false;
+}
+
 int ring_lease_for_user(
     struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length)
 {
-    struct ring_header *header;
-    uint32_t ring;
-    int r = directory_claim(&ring, writer, user_id, length);
+    struct directory_look look;
+    int r;
 
+    ring_batch_ring(writer);
+    r = directory_obtain(&look, writer, user_id, length);
     if (r < 0)
         return r;
-    header = arena_ring_header(writer->arena, ring);
-    if (atomic_load(&header->state) != RING_STATE_OPEN)
+    if (look.quarantined)
         return -EUCLEAN;
     *ret_lease = (struct ring_lease){
-        .generation = atomic_load(&header->generation),
+        .generation = look.generation,
         .user_tag = user_tag(user_id, length),
-        .ring = ring,
+        .ring = arena_newest_ring(writer->arena, look.entry),
     };
+    return 0;
+}
+
+int ring_lease_renew(struct ring_lease *lease, const struct ring_writer *writer)
+{
+    const struct arena *arena = writer->arena;
+    uint32_t ring, entry;
+    uint64_t word;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (lease->ring >= arena->rings)
+        return -ESTALE;
+    entry = arena_entry_of(arena, lease->ring);
+    ring = arena_newest_ring(arena, entry);
+    word = atomic_load(&arena_entry(arena, entry)->word);
+    if (word == entry_pack(ENTRY_QUARANTINED, 0, lease->generation))
+        return -EUCLEAN;
+    if (word != entry_pack(ENTRY_READY, 0, lease->generation) ||
+        tail_is_closed(atomic_load(&arena_ring_header(arena, ring)->tail), CLOSED_RETIRED))
+        return -ESTALE;
+    lease->ring = ring;
     return 0;
 }
 
@@ -329,6 +494,7 @@ void ring_writer_deinit(struct ring_writer *writer)
         return;
     if (writer->claim_open)
         (void)writer_settle(writer, CONTROL_DISCARDED);
+    ring_batch_end(writer);
     /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
     uint64_t holder = writer->holder;
     atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);

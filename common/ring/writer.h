@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -30,7 +31,11 @@ struct ring_writer {
     uint64_t holder;
     uint32_t owner;
     uint32_t claim_open;
+    uint32_t owed; /* in a batch: ring + 1 of commits whose bell has not rung */
+    bool batch;
     struct claim_place place; /* of the open claim */
+    uint64_t spill_word;      /* of its payload's place in the spill area; 0: it is in the ring */
+    uint32_t spill;
 };
 
 /* The right to write into a user's ring. Plain data, may be copied; good for any writer. */
@@ -64,11 +69,17 @@ uint32_t ring_writer_owner(const struct ring_writer *writer);
 int ring_lease_for_user(
     struct ring_lease *ret_lease, struct ring_writer *writer, const char *user_id, size_t length);
 
+/* After -ESTALE: the lease for the larger ring that goes on, without looking the user up. -ESTALE:
+ * the user's ring was retired, ring_lease_for_user finds or makes the next. -EUCLEAN, -ECHILD. */
+int ring_lease_renew(struct ring_lease *lease, const struct ring_writer *writer);
+
 /*
  * Claim room for a record of payload_length bytes (0 is allowed).
- *   -EAGAIN      full: nothing happened
- *   -EMSGSIZE    over arena_payload_max()
- *   -ESTALE      the ring was closed or is another user's now: get a new lease
+ *   -EAGAIN      full, or the user's share of the memory is: until the reader has released some
+ *   -EDQUOT      the payload alone is over the user's share of what memory is left
+ *   -ENOSPC      there is not that much memory for a spilled payload
+ *   -EMSGSIZE    over arena_spill_max()
+ *   -ESTALE      the ring was closed, perhaps just now for a larger one: get a new lease, try again
  *   -EUCLEAN     the ring is quarantined
  *   -EOWNERDEAD  this process was declared dead: detach, attach again
  *   -EBUSY       this writer has a claim open
@@ -85,6 +96,16 @@ void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim);
 /* Reserve, copy the iovecs, commit. Errors as both. ret_end (may be NULL) is the record's end. */
 int ring_emit(uint64_t *ret_end, struct ring_writer *writer, const struct ring_lease *lease,
     const struct iovec *iov, int iov_count);
+
+/*
+ * A batch: its commits owe the bell, which rings at the end and at ring_batch_ring, and by itself
+ * before another ring is entered or a user looked up, and when a claim is refused. The slot names
+ * the ring meanwhile: should the writer die it is rung for it, and it stays its user's. So be
+ * short.
+ */
+void ring_batch_begin(struct ring_writer *writer);
+void ring_batch_ring(struct ring_writer *writer);
+void ring_batch_end(struct ring_writer *writer);
 
 /* Wait until a record of that payload would fit: 0, -ETIMEDOUT, or an error as ring_reserve. It may
  * be full again at once: others write too. timeout_ms < 0 waits for ever. */

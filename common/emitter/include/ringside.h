@@ -10,10 +10,10 @@
  * Functions return RS_OK or a negative RS_E_*. An event is delivered once its call returned RS_OK,
  * whoever dies afterwards. A call that fails emitted nothing unless it says otherwise.
  *
- * Identifiers are 1 to 127 bytes of printable ASCII without space, `"` and `\`; NULL where it is
- * allowed lets the library make one. `_json` strings are one JSON value each, NULL for none.
- * Everything passed in is copied. Text is UTF-8, lengths are bytes, times milliseconds. What emits
- * may take up to rs_attach_options.emit_timeout_ms when the user's ring is full.
+ * Identifiers are 1 to 127 bytes of printable ASCII without space, `"` and `\`; NULL, where
+ * allowed, has the library make one. `_json` strings are one JSON value each, NULL for none. What
+ * is passed in is copied. Text is UTF-8, lengths are bytes, times milliseconds. What emits may take
+ * up to the run's time-out (ringside-bulk.h) when the user's ring is full.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ typedef struct rs_tool rs_tool;
 struct rs_attach_options {
     const char *node;         /* NULL: $RINGSIDE_NODE_NAME, else "default" */
     const char *arena_dir;    /* instead of the node's own, /dev/shm/ringside-<node> */
-    uint32_t emit_timeout_ms; /* how long to wait for room; 0: RS_E_FULL at once */
+    uint32_t emit_timeout_ms; /* how long runs wait for room at first; 0: RS_E_FULL at once */
 };
 
 /* Join a node, which must exist; works while its broker is away. The emitter is the caller's until
@@ -138,13 +138,6 @@ RS_API int rs_run_fail(rs_run *run, const char *code, const char *message, bool 
 RS_API int rs_emit(rs_run *run, const char *type, const char *message_id, const char *tool_call_id,
     const char *data_json);
 
-enum rs_commit_point {
-    RS_COMMITTED, /* in the ring: outlives this process; so is all that was emitted with RS_OK */
-    RS_SEQUENCED, /* numbered by the broker and committed to its history */
-    RS_DURABLE,   /* that history is synced to disk */
-};
-
-/* Wait until all the run emitted so far came that far. timeout_ms < 0: for ever. RS_E_TIMEOUT. */
-RS_API int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms);
-
 RS_END_DECLS
+
+#include <ringside-bulk.h>

@@ -2,6 +2,8 @@
 /* Full rings: an answer without a trace, waited out where that was asked for. */
 #include "emitter-test.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 
 static void test_a_full_ring_refuses_every_step_without_a_trace(void **state)
@@ -138,6 +140,36 @@ static void test_waiting_for_room_ends_in_time(void **state)
     rs_detach(patient);
 }
 
+static void test_a_run_has_a_time_out_of_its_own(void **state)
+{
+    struct node *node = *state;
+    rs_emitter *patient = node_attach(node, 3600 * 1000);
+    rs_run *run = run_started(patient, "ann");
+    assert_int_equal(rs_run_set_timeout(NULL, 0), RS_E_INVALID);
+    assert_int_equal(rs_run_set_timeout(run, 0), RS_OK);
+    fill_ring(run);
+    assert_int_equal(rs_run_set_timeout(run, 40), RS_OK);
+    uint64_t began = clock_monotonic_ms();
+    assert_int_equal(say(run, "m-1", "x"), RS_E_FULL);
+    assert_in_range(clock_monotonic_ms() - began, 39, 20000);
+    node_read(node, "ann");
+    rs_run_free(run);
+    rs_detach(patient);
+}
+
+static void test_a_run_may_wait_for_ever(void **state)
+{
+    struct node *node = *state;
+    rs_run *run = run_started(node->emitter, "ann");
+    pthread_t reader;
+    fill_ring(run);
+    assert_int_equal(rs_run_set_timeout(run, -1), RS_OK);
+    assert_int_equal(pthread_create(&reader, NULL, read_later, node), 0);
+    assert_int_equal(say(run, "m-1", "x"), RS_OK);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    rs_run_free(run);
+}
+
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, node_up, node_down)
 
 int main(void)
@@ -151,6 +183,8 @@ int main(void)
         NODE_TEST(test_a_run_outlives_its_detached_emitter),
         NODE_TEST(test_emitting_waits_for_room_where_asked_to),
         NODE_TEST(test_waiting_for_room_ends_in_time),
+        NODE_TEST(test_a_run_has_a_time_out_of_its_own),
+        NODE_TEST(test_a_run_may_wait_for_ever),
     };
     return cmocka_run_group_tests_name("emitter-full", tests, NULL, NULL);
 }

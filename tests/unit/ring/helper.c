@@ -35,25 +35,6 @@ static int report(const void *bytes, size_t length)
     return write(REPORT_FD, bytes, length) == (ssize_t)length ? 0 : -errno;
 }
 
-/* One event, however long the ring stays full. The payload is filled in place. */
-static int write_event(
-    struct ring_writer *w, const struct ring_lease *lease, uint32_t writer, uint64_t seq)
-{
-    uint32_t length = (uint32_t)sizeof(struct helper_payload) + helper_length(writer, seq);
-    struct ring_claim claim;
-    int r;
-
-    while ((r = ring_reserve(&claim, w, lease, length)) == -EAGAIN) {
-        r = ring_wait_space(w, lease, length, 20000);
-        if (r < 0)
-            return r;
-    }
-    if (r < 0)
-        return r;
-    helper_fill(claim.payload, writer, seq);
-    return ring_commit(w, &claim);
-}
-
 /* Every eighth event of a victim goes to a user of its own, new to the directory. */
 static int lease_for(
     struct ring_lease *ret, struct ring_writer *w, const struct helper_job *job, uint64_t seq)
@@ -67,10 +48,31 @@ static int lease_for(
     return ring_lease_for_user(ret, w, user, strlen(user));
 }
 
+/* One event, however long the ring stays full. The payload is filled in place. */
+static int write_event(struct ring_writer *w, const struct helper_job *job, uint64_t seq)
+{
+    uint32_t length = (uint32_t)sizeof(struct helper_payload) + helper_length(job->writer, seq);
+    struct ring_lease lease;
+    struct ring_claim claim;
+    int r = lease_for(&lease, w, job, seq);
+
+    if (r < 0)
+        return r;
+    while ((r = ring_reserve(&claim, w, &lease, length)) < 0) {
+        if (r == -EAGAIN)
+            r = ring_wait_space(w, &lease, length, 20000);
+        if (r == -ESTALE)
+            r = lease_for(&lease, w, job, seq);
+        if (r < 0)
+            return r;
+    }
+    helper_fill(claim.payload, job->writer, seq);
+    return ring_commit(w, &claim);
+}
+
 static int run_writer(const struct helper_job *job)
 {
     struct ring_writer w;
-    struct ring_lease lease;
     struct arena *arena;
     int r = arena_attach(&arena, job->directory);
 
@@ -82,9 +84,7 @@ static int run_writer(const struct helper_job *job)
     if (strcmp(job->step, "-") != 0)
         step_at(job->step, job->count, step_kill);
     for (uint64_t seq = job->first; seq < job->last; seq++) {
-        r = lease_for(&lease, &w, job, seq);
-        if (r == 0)
-            r = write_event(&w, &lease, job->writer, seq);
+        r = write_event(&w, job, seq);
         if (r == 0)
             r = report("", 1);
         if (r < 0)
@@ -135,6 +135,7 @@ static int run_reader(const struct helper_job *job)
 {
     struct arena_options options = {.directory = job->directory};
     struct arena *arena;
+    uint64_t turns = 0;
     int r;
 
     if (strcmp(job->step, "-") != 0)
@@ -150,6 +151,7 @@ static int run_reader(const struct helper_job *job)
 
         reap_all(arena);
         doorbell_take(arena, read_ring, NULL);
+        ring_reader_reclaim(reader, ++turns, 1); /* idle for a turn is idle enough */
         if (doorbell_prepare_sleep(arena))
             continue;
         poll(&bell, 1, 20000);

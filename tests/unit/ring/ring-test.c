@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ring-test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ int fixture_up_empty(void **state)
         access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(f->parent))
         return -1;
+    f->ring_bytes = FIXTURE_RING_BYTES;
     snprintf(f->directory, sizeof f->directory, "%s/node", f->parent);
     *state = f;
     return 0;
@@ -26,7 +28,10 @@ void fixture_own(struct fixture *f)
     struct arena_options options = {
         .directory = f->directory,
         .ring_count = FIXTURE_RINGS,
-        .ring_bytes = FIXTURE_RING_BYTES,
+        .ring_bytes = f->ring_bytes,
+        .first_ring_bytes = FIXTURE_RING_BYTES,
+        .spill_bytes = f->spill_bytes,
+        .memory_bytes = f->memory_bytes,
         .process_count = 16,
         .slot_count = 32,
     };
@@ -46,6 +51,18 @@ int fixture_up(void **state)
     if (fixture_up_empty(state) < 0)
         return -1;
     fixture_own(*state);
+    return 0;
+}
+
+int fixture_up_growing(void **state)
+{
+    struct fixture *f;
+
+    if (fixture_up_empty(state) < 0)
+        return -1;
+    f = *state;
+    f->ring_bytes = 16 * FIXTURE_RING_BYTES;
+    fixture_own(f);
     return 0;
 }
 
@@ -93,6 +110,19 @@ int try_value(
     };
 
     return ring_emit(NULL, w, lease, iov, 2);
+}
+
+int try_value_for(struct ring_writer *w, const char *user, uint64_t value, uint32_t length)
+{
+    struct ring_lease lease;
+    int r;
+
+    do {
+        r = ring_lease_for_user(&lease, w, user, strlen(user));
+        if (r == 0)
+            r = try_value(w, &lease, value, length);
+    } while (r == -ESTALE);
+    return r;
 }
 
 void emit_value(

@@ -25,11 +25,16 @@ struct fixture {
     char directory[80];
     struct arena *arena; /* the owner's */
     struct ring_reader *reader;
+    uint32_t ring_bytes; /* of the largest class */
+    uint32_t spill_bytes;
+    uint64_t memory_bytes;
 };
 
 /* cmocka setup and teardown: a small arena, owned, with a reader. */
 int fixture_up(void **state);
 int fixture_down(void **state);
+/* The same, with rings that grow from FIXTURE_RING_BYTES to 16 times that. */
+int fixture_up_growing(void **state);
 /* Only the directory's name, nothing in it. */
 int fixture_up_empty(void **state);
 /* Take the arena up (again) as its owner. */
@@ -48,6 +53,8 @@ void emit_value(
 /* The same, returning what ring_emit said. */
 int try_value(
     struct ring_writer *w, const struct ring_lease *lease, uint64_t value, uint32_t length);
+/* The same, whatever ring the user has by now; -EAGAIN is left for the caller. */
+int try_value_for(struct ring_writer *w, const char *user, uint64_t value, uint32_t length);
 /* Asserts that the ring's next record carries the value; does not release. */
 struct ring_record drain_value(struct fixture *f, uint32_t ring, uint64_t value);
 /* Asserts there is no record. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ring/mapping.h"
+#include "ring/directory-internal.h"
 #include "stepping.h"
 
 static void test_user_ids_are_found_whole(void **state)
@@ -142,26 +142,43 @@ static void claimer_dies(struct fixture *f, const char *step, const char *user)
     arena_detach(other);
 }
 
-static void test_unfinished_claim_is_completed_by_the_next_who_needs_it(void **state)
+static void test_claimer_dead_before_the_link_is_in_nobodys_way(void **state)
 {
-    static const char *const steps[] = {"directory_claimed", "directory_filled"};
+    static const char *const steps[] = {"directory_named", "directory_claimed", "directory_filled"};
     struct fixture *f = *state;
     struct ring_writer w;
+    uint32_t used = 0;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
+        const char *user = i == 0 ? "ann" : i == 1 ? "bob" : "cid";
         uint32_t ring;
 
-        claimer_dies(f, steps[i], i ? "bob" : "ann");
-        assert_int_equal(directory_find(&ring, f->arena, i ? "bob" : "ann", 3), -ENOENT);
-        struct ring_lease lease = writer_up(&w, f->arena, i ? "bob" : "ann");
+        claimer_dies(f, steps[i], user);
+        assert_int_equal(directory_find(&ring, f->arena, user, 3), -ENOENT);
+        struct ring_lease lease = writer_up(&w, f->arena, user);
         emit_value(&w, &lease, i, 8);
         drain_value(f, lease.ring, i);
         ring_writer_deinit(&w);
     }
-    for (uint32_t ring = 0, used = 0; ring < FIXTURE_RINGS; ring++) {
-        used += atomic_load(&f->arena->directory[ring]) != 0;
-        assert_true(used <= 2); /* no user has two rings */
-    }
+    reap_dead(f->arena, NULL, NULL);
+    for (uint32_t i = 0; i < FIXTURE_RINGS; i++)
+        used += entry_state_of(atomic_load(&arena_entry(f->arena, i)->word)) != ENTRY_FREE;
+    assert_int_equal(used, 3); /* what the dead had taken is free again */
+}
+
+static void test_claimer_dead_after_the_link_has_made_the_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    uint32_t ring;
+
+    claimer_dies(f, "directory_linked", "ann");
+    assert_int_equal(directory_find(&ring, f->arena, "ann", 3), 0);
+    struct ring_lease lease = writer_up(&w, f->arena, "ann");
+    assert_int_equal(lease.ring, ring);
+    emit_value(&w, &lease, 5, 8);
+    drain_value(f, ring, 5);
+    ring_writer_deinit(&w);
 }
 
 static void completed_one(void *userdata, const struct process_reaped *reaped)
@@ -174,32 +191,65 @@ static void test_unfinished_claim_of_the_dead_is_completed_by_the_owner(void **s
     struct fixture *f = *state;
     uint32_t completed = 0, ring;
 
-    claimer_dies(f, "directory_claimed", "ann");
+    claimer_dies(f, "directory_linked", "ann");
     reap_dead(f->arena, completed_one, &completed);
     assert_int_equal(completed, 1);
     assert_int_equal(directory_find(&ring, f->arena, "ann", 3), 0);
+    assert_int_equal(directory_state(f->arena, ring), ENTRY_READY);
 }
 
 static struct fixture *met_fixture;
+static uint32_t met_ring;
 
-static void completed_meanwhile(void)
+static void claimed_by_another(void)
 {
-    reap_dead(met_fixture->arena, NULL, NULL);
+    struct ring_writer w;
+
+    assert_int_equal(ring_writer_init(&w, met_fixture->arena), 0);
+    assert_int_equal(directory_claim(&met_ring, &w, "ann", 3), 0);
+    ring_writer_deinit(&w);
 }
 
-static void test_claim_completed_while_another_meets_it_gives_one_ring(void **state)
+static void test_claim_linked_while_another_is_about_to_gives_one_ring(void **state)
+{
+    static const char *const steps[] = {"directory_named", "directory_claimed", "directory_filled"};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct fixture *f = *state;
+        struct ring_writer w;
+        uint32_t ring, used = 0;
+
+        assert_int_equal(ring_writer_init(&w, f->arena), 0);
+        met_fixture = f;
+        step_at(steps[i], 1, claimed_by_another);
+        assert_int_equal(directory_claim(&ring, &w, "ann", 3), 0);
+        assert_int_equal(ring, met_ring);
+        for (uint32_t r = 0; r < FIXTURE_RINGS; r++)
+            used += entry_state_of(atomic_load(&arena_entry(f->arena, r)->word)) != ENTRY_FREE;
+        assert_int_equal(used, 1);
+        ring_writer_deinit(&w);
+        fixture_disown(f);
+        fixture_remove(f);
+        fixture_own(f);
+    }
+}
+
+static void test_loop_in_a_chain_is_damage_and_ends(void **state)
 {
     struct fixture *f = *state;
     struct ring_writer w;
-    uint32_t ring, found;
+    uint32_t ring;
 
-    claimer_dies(f, "directory_claimed", "ann");
     assert_int_equal(ring_writer_init(&w, f->arena), 0);
-    met_fixture = f;
-    step_at("directory_met", 1, completed_meanwhile);
     assert_int_equal(directory_claim(&ring, &w, "ann", 3), 0);
-    assert_int_equal(directory_find(&found, f->arena, "ann", 3), 0);
-    assert_int_equal(found, ring);
+    for (uint32_t i = 0; i < FIXTURE_RINGS; i++)
+        atomic_store(&f->arena->heads[i], head_pack(1, ring + 1));
+    atomic_store(&arena_entry(f->arena, ring)->next, ring + 1);
+    assert_int_equal(directory_find(&ring, f->arena, "bob", 3), -EUCLEAN);
+    assert_int_equal(directory_claim(&ring, &w, "bob", 3), -EUCLEAN);
+    atomic_store(&arena_entry(f->arena, ring)->next, UINT32_MAX);
+    assert_int_equal(directory_claim(&ring, &w, "bob", 3), -EUCLEAN);
+    assert_int_equal(directory_find(&ring, f->arena, "ann", 3), 0);
     ring_writer_deinit(&w);
 }
 
@@ -223,9 +273,11 @@ int main(void)
         WITH_ARENA(test_what_is_no_user_id_is_refused),
         WITH_ARENA(test_every_ring_can_be_claimed_and_then_it_is_full),
         WITH_ARENA(test_concurrent_claimers_agree),
-        WITH_ARENA(test_unfinished_claim_is_completed_by_the_next_who_needs_it),
+        WITH_ARENA(test_claimer_dead_before_the_link_is_in_nobodys_way),
+        WITH_ARENA(test_claimer_dead_after_the_link_has_made_the_ring),
+        WITH_ARENA(test_loop_in_a_chain_is_damage_and_ends),
         WITH_ARENA(test_unfinished_claim_of_the_dead_is_completed_by_the_owner),
-        WITH_ARENA(test_claim_completed_while_another_meets_it_gives_one_ring),
+        WITH_ARENA(test_claim_linked_while_another_is_about_to_gives_one_ring),
         WITH_ARENA(test_claimer_dead_before_the_claim_leaves_nothing),
     };
 

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the measurements share. Each part runs in processes of its own, forked before they map
+ * anything, pinned to a processor each as far as there are some, and told apart by their number.
+ * They meet in one shared page.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_RUNS 5
+#define BENCH_PARTS 4 /* processes at once */
+
+/* Filled with zeroes for each bench_run. */
+struct bench_page {
+    _Atomic uint32_t arrived; /* for bench_meet */
+    _Atomic uint32_t stop;
+    _Alignas(128) _Atomic uint32_t ping;
+    _Alignas(128) double result[8]; /* the part that measures writes, the parent reads afterwards */
+    char directory[64];             /* for an arena, made and removed by the parent */
+};
+
+typedef void (*bench_part_fn)(struct bench_page *page, unsigned number, void *userdata);
+
+struct bench_plan {
+    unsigned parts;
+    bench_part_fn fn;
+    void *userdata;
+};
+
+/* Runs all parts to their end; leaves the program with a reason when one fails. */
+void bench_run(struct bench_page *ret_page, const struct bench_plan *plan);
+/* Waits until `parts` processes are here for the nth time. */
+void bench_meet(struct bench_page *page, unsigned parts, unsigned nth);
+/* Stops the part with a reason when r is negative. */
+void bench_need(int r, const char *what);
+int64_t bench_now_ns(void);
+/* Sorts the values. share 0.5: the median. */
+double bench_percentile(double *values, size_t count, double share);
+uint32_t bench_random(uint64_t *state);
+
+/* The floor: what this machine takes for the least of it. */
+struct bench_floor {
+    double hop_ns;        /* a cache line from one processor to the other */
+    double cas_ns;        /* a successful one on a line in the cache */
+    double memcpy_256_ns; /* into 256 KiB, one after the other */
+    double memcpy_1k_ns;
+};
+void bench_floor(struct bench_floor *ret_floor);
+
+struct bench_emit {
+    double p50_ns; /* 256 B, hot, the reader awake: of batches of 32, a piece */
+    double p99_ns; /* of single ones */
+    double scale_ratio;
+};
+void bench_emit(struct bench_emit *ret_emit);
+
+struct bench_flow {
+    double records[3][2]; /* a second, by bench_flow_sizes and 1 or 2 writers */
+    double mutex[2];      /* the same at 128 B with a robust mutex */
+    double mutex_ratio;   /* at 128 B, two writers */
+    double active_2000;   /* events a second at 256 B, 100,000 rings, 2,000 of them active */
+};
+extern const uint32_t bench_flow_sizes[3];
+void bench_flow(struct bench_flow *ret_flow);
+
+struct bench_wake {
+    double asleep_p50_us; /* 10,000 events a second, the reader asleep between them */
+    double asleep_p99_us;
+    double spin_p50_us; /* … looking again for a while before it sleeps */
+    double spin_p99_us;
+    double sleeps;          /* of the sleeping reader, in 5,000 events */
+    double wakes_per_sleep; /* the most in one sleep */
+    double lost;
+};
+void bench_wake(struct bench_wake *ret_wake);

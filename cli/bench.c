@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+#include "programs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_help(void)
+{
+    puts("Measures this machine. The figures drift with what else runs here; the ratios and the "
+         "goals\n"
+         "beside them are for comparing.\n"
+         "\n"
+         "Usage: ringside bench [ring] [--json]\n"
+         "\n"
+         "  ring     the shared-memory rings: about half a minute, up to 2 GiB of /dev/shm\n"
+         "\n"
+         "  --json   one JSON object on the last line instead of the table\n"
+         "\n"
+         "Exit status:");
+    fputs("  0  done\n"
+          "  1  a measurement failed\n"
+          "  2  the command line is wrong\n",
+        stdout);
+}
+
+/* The benchmarks are programs of their own: this one becomes the one that is asked for. */
+static enum cli_status become(const char *flag)
+{
+    char path[PATHS_MAX];
+    char name[] = "ringside-bench-ring";
+    char *argv[] = {name, (char *)(uintptr_t)flag, NULL};
+
+    int rc = program_find_tool(path, name, "../bench");
+    if (rc == -ENOENT)
+        return cli_fail(
+            CLI_FAILED, "bench", "%s is missing; it is installed beside this program", path);
+    if (rc == 0) {
+        execv(path, argv);
+        rc = -errno;
+    }
+    return cli_fail(CLI_FAILED, "bench", "cannot start %s: %s", name, strerror(-rc));
+}
+
+enum cli_status verb_bench(int argc, char **argv)
+{
+    const char *flag = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            return CLI_DONE;
+        }
+        if (strcmp(argv[i], "--json") == 0)
+            flag = "--json";
+        else if (strcmp(argv[i], "ring") != 0)
+            return cli_fail(
+                CLI_USAGE, "bench", "there is no \"%s\"; ringside bench --help", argv[i]);
+    }
+    return become(flag);
+}
