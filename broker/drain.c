@@ -231,9 +231,22 @@ struct ring_mark drain_mark(struct drain *drain, const struct user *user)
     return mark;
 }
 
+/* The rings of the user that grew into the marked one come before it. */
+static bool older_drained(const struct drain *drain, uint32_t ring)
+{
+    uint32_t users = arena_user_count(drain->options.arena);
+    for (uint32_t older = ring % users; older < ring; older += users) {
+        if (ring_reader_cursor(drain->reader, older) < ring_reader_tail(drain->reader, older))
+            return false;
+    }
+    return true;
+}
+
 bool drain_passed(const struct drain *drain, const struct ring_mark *mark)
 {
-    return !mark->set || ring_reader_damage(drain->reader, mark->ring) ||
+    if (!mark->set || ring_reader_damage(drain->reader, mark->ring))
+        return true;
+    return older_drained(drain, mark->ring) &&
            ring_reader_cursor(drain->reader, mark->ring) >= mark->position;
 }
 

@@ -91,11 +91,11 @@ enum cli_status verb_rings(int argc, char **argv)
                          "  3  there is no arena\n",
     };
     struct config config;
-    enum cli_status status;
     const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
     if (!operands)
         return cli_fail(CLI_FAILED, "rings", "%s", strerror(ENOMEM));
-    if (cli_load(&config, &program, argc, argv, operands, &status)) {
+    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    if (status == CLI_GO_ON) {
         status = show_as_asked(&config, &flags, operands);
         config_deinit(&config);
     }
