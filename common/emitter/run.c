@@ -197,7 +197,7 @@ int run_fits(const struct rs_run *run, const struct step *step)
         return RS_E_ENDED;
     if (run->reservation.open)
         return RS_E_ORDER;
-    return run_event_size(&event) > arena_payload_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
+    return run_event_size(&event) > arena_spill_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
 }
 
 int run_check(struct rs_run *run, const struct step *step)
