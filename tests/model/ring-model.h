@@ -28,6 +28,7 @@ enum variant {
     VARIANT_OWNER_FREED_FIRST,
     VARIANT_CLOSE_BY_STORE,
     VARIANT_STALE_TAIL_IS_FULL,
+    VARIANT_UNPAID_WAIT,
 };
 
 struct ring_bounds {
@@ -37,6 +38,7 @@ struct ring_bounds {
     uint8_t reader_deaths;
     uint8_t reclaims;
     uint8_t lengths[RING_WRITERS][RING_EMITS]; /* of the records, units; 0: no more */
+    bool batch;                                /* writers ring once, after their last record */
     uint8_t users[RING_WRITERS];               /* whom a writer writes for, 1 or 2 */
 };
 

@@ -36,6 +36,7 @@ struct writer {
     uint8_t emit; /* how many of its messages are behind it */
     uint8_t current_ring;
     uint8_t lease; /* generation */
+    uint8_t owed;  /* in a batch: commits whose bell has not rung */
     /* private, of one emit */
     struct tail seen;
     uint8_t base_lap;
