@@ -39,5 +39,8 @@ void processes_free(struct processes *processes);
 void processes_turn(struct processes *processes, bool force);
 /* The incarnation that holds this index, looked up when new; false when nobody does. */
 bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation);
+/* Sends SIGKILL to that very process; its death is reported as any other's. -ESRCH: it is not there
+ * any more, or cannot be told apart from others; -EPERM: it is this one. */
+int processes_kill(struct processes *processes, uint32_t index, uint64_t incarnation);
 /* Whether this very process is still alive, by the kernel's word. */
 bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation);
