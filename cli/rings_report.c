@@ -171,10 +171,11 @@ static json_t *memory_value(const struct report *report)
 {
     json_t *memory = json_array();
     for (uint32_t c = 0; c < report->arena.class_count; c++) {
-        uint64_t each = report->arena.class_bytes[c], count = report->sums.by_class[c];
-        json_array_append_new(memory,
-            json_pack("{s:I, s:I, s:I, s:I}", "class", (json_int_t)c, "ring_bytes",
-                (json_int_t)each, "rings", (json_int_t)count, "bytes", (json_int_t)(count * each)));
+        json_int_t each = (json_int_t)report->arena.class_bytes[c];
+        json_int_t count = (json_int_t)report->sums.by_class[c];
+        json_array_append_new(
+            memory, json_pack("{s:I, s:I, s:I, s:I}", "class", (json_int_t)c, "ring_bytes", each,
+                        "rings", count, "bytes", count * each));
     }
     return memory;
 }
@@ -220,17 +221,18 @@ static json_t *arena_value(const struct report *report)
 
 /* ---- for people */
 
+struct place {
+    json_t *ring;
+    double fill;
+    json_int_t number;
+};
+
 static int by_fill(const void *a, const void *b)
 {
-    const json_t *left = *(json_t *const *)a, *right = *(json_t *const *)b;
-    double difference = json_number_value(json_object_get(right, "fill")) -
-                        json_number_value(json_object_get(left, "fill"));
-    if (difference != 0)
-        return difference < 0 ? -1 : 1;
-    return json_integer_value(json_object_get(left, "ring")) <
-                   json_integer_value(json_object_get(right, "ring"))
-               ? -1
-               : 1;
+    const struct place *left = a, *right = b;
+    if (left->fill != right->fill)
+        return left->fill < right->fill ? 1 : -1;
+    return left->number < right->number ? -1 : 1;
 }
 
 /* A new reference to a member; what is not known is said so. */
@@ -287,15 +289,18 @@ static void add_claim_rows(json_t *rows, const json_t *ring)
 static void sort_rings(json_t *rings)
 {
     size_t count = json_array_size(rings);
-    json_t **order = calloc(count + 1, sizeof(*order));
+    struct place *order = calloc(count + 1, sizeof(*order));
     if (!order)
         return;
-    for (size_t i = 0; i < count; i++)
-        order[i] = json_incref(json_array_get(rings, i));
+    for (size_t i = 0; i < count; i++) {
+        json_t *ring = json_incref(json_array_get(rings, i));
+        order[i] = (struct place){ring, json_number_value(json_object_get(ring, "fill")),
+            json_integer_value(json_object_get(ring, "ring"))};
+    }
     qsort(order, count, sizeof(*order), by_fill);
     json_array_clear(rings);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(rings, order[i]);
+        json_array_append_new(rings, order[i].ring);
     free(order);
 }
 
