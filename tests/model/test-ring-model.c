@@ -52,6 +52,16 @@ static const struct ring_bounds two_users = {
     .lengths = {{1, 1}, {1, 2}},
     .users = {1, 2},
 };
+static const struct ring_bounds two_users_batches = {
+    .writers = 2,
+    .start = 0,
+    .writer_deaths = 1,
+    .reader_deaths = 1,
+    .reclaims = 1,
+    .batch = true,
+    .lengths = {{1, 1}, {1, 2}},
+    .users = {1, 2},
+};
 
 static void test_sound(void **state)
 {
@@ -75,6 +85,7 @@ static const struct ring_check sound[] = {
     {"ring, batches", &batches, VARIANT_NONE, NULL},
     {"ring, three writers", &three_writers, VARIANT_NONE, NULL},
     {"ring, reclaimed twice between two users", &two_users, VARIANT_NONE, NULL},
+    {"ring, batches, reclaimed between two users", &two_users_batches, VARIANT_NONE, NULL},
 };
 
 static const struct ring_check broken[] = {
