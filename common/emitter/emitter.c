@@ -216,6 +216,7 @@ static int attempt_again(struct attempt *attempt, int rc)
 static void stream_passed(struct stream *stream, uint64_t end)
 {
     stream->end = end;
+    stream->end_ring = stream->lease.ring;
     stream->used = true;
 }
 

@@ -169,7 +169,7 @@ int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms)
         return RS_OK;
     if (run->batch)
         ring_batch_ring(&run->stream.held->writer);
-    int rc = ring_wait_position(run->emitter->arena, run->stream.lease.ring, run->stream.end,
+    int rc = ring_wait_position(run->emitter->arena, run->stream.end_ring, run->stream.end,
         point == RS_DURABLE ? RING_DURABLE : RING_SEQUENCED, timeout_ms);
     return error_from_errno(rc);
 }
