@@ -128,7 +128,8 @@ static void test_stopped_writer_is_killed_when_told_so(void **state)
     drain_fence(node->drain, 1 + AFTER, AFTER, true);
     assert_int_equal(node->counters.writers_killed, 1);
     wait_for_death(node);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    /* Who asks how it died may have taken the zombie away. */
+    assert_true(waitpid(pid, NULL, 0) == pid || errno == ECHILD);
     drain_everything(node->drain); /* nothing but what was discarded */
     drain_stats(node->drain, &stats);
     assert_int_equal(stats.discarded, 1);
