@@ -49,14 +49,17 @@ uint32_t bench_random(uint64_t *state)
     return (uint32_t)(*state >> 32);
 }
 
-/* The nth of the processors this program may use, over and over. */
-static void bench_pin(unsigned nth)
+/* Part 0, the reader where there is one, has a processor to itself, the others share the rest. */
+static void bench_pin(unsigned number)
 {
     cpu_set_t all, one;
+    unsigned nth = 0, count;
 
     if (sched_getaffinity(0, sizeof all, &all) < 0)
         return;
-    nth %= (unsigned)CPU_COUNT(&all);
+    count = (unsigned)CPU_COUNT(&all);
+    if (number > 0 && count > 1)
+        nth = 1 + (number - 1) % (count - 1);
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &all) || nth-- > 0)
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How long an event takes to its reader at 10,000 a second, 100 µs apart: with a reader that sleeps
- * on the bell whenever it has nothing to do, and with one that looks again for SPIN_NS before.
+ * on the bell whenever it has nothing to do, and with one that spins before, as ring/spin.h learns.
  */
 #include "bench.h"
 
@@ -14,10 +14,11 @@
 #include "arenas.h"
 #include "ring/doorbell.h"
 #include "ring/process.h"
+#include "ring/spin.h"
 
 #define EVENTS 5000u
 #define PERIOD_NS 100000
-#define SPIN_NS 120000 /* longer than the period: a reader that is kept busy stays awake */
+#define SPIN_MAX_US 300u /* what ring.spin_max_us may learn to be worth while */
 
 struct waker {
     struct bench_owner owner;
@@ -41,7 +42,6 @@ static void sleep_at_bell(struct waker *waker)
     struct pollfd bell = {.fd = doorbell_fd(waker->owner.arena), .events = POLLIN};
     int wakes = 0;
 
-    process_take_news(waker->owner.arena); /* or it does not let the reader sleep */
     if (doorbell_prepare_sleep(waker->owner.arena))
         return;
     waker->sleeps++;
@@ -51,24 +51,25 @@ static void sleep_at_bell(struct waker *waker)
     doorbell_awake(waker->owner.arena);
 }
 
-static void wake_read(struct bench_page *page, int64_t spin_ns)
+static void wake_read(struct bench_page *page, uint32_t spin_max_us)
 {
     static double latency[EVENTS + 1];
     static struct waker waker = {.latency_ns = latency};
-    int64_t busy;
+    struct ring_spin spin;
 
     bench_owner_up(&waker.owner, page->directory, 1, BENCH_RING_LARGE);
+    ring_spin_init(&spin, spin_max_us);
     bench_meet(page, 2, 1);
-    busy = bench_now_ns();
     /* After the last event one look more, so that one too many would be seen. */
-    for (bool last = false; !last || waker.received < EVENTS;) {
+    for (bool last = false; !last;) {
         last = atomic_load(&page->stop);
-        if (bench_drain(&waker.owner, note, &waker) > 0)
-            busy = bench_now_ns();
-        else if (last)
-            break;
-        else if (bench_now_ns() - busy >= spin_ns)
-            sleep_at_bell(&waker);
+        while (bench_drain(&waker.owner, note, &waker) > 0)
+            ;
+        process_take_news(waker.owner.arena); /* or it does not let the reader sleep */
+        if (last || ring_spin_wait(&spin, waker.owner.arena))
+            continue;
+        sleep_at_bell(&waker);
+        ring_spin_woken(&spin);
     }
     page->result[3] = (double)EVENTS - waker.received;
     page->result[0] = bench_percentile(latency, waker.received, 0.5) / 1000;
@@ -109,19 +110,19 @@ static void wake_write(struct bench_page *page)
 static void wake_part(struct bench_page *page, unsigned number, void *userdata)
 {
     if (number == 0)
-        wake_read(page, *(int64_t *)userdata);
+        wake_read(page, *(uint32_t *)userdata);
     else
         wake_write(page);
 }
 
-static void wake_runs(double median[5], int64_t spin_ns)
+static void wake_runs(double median[5], uint32_t spin_max_us)
 {
     double runs[5][BENCH_RUNS];
 
     for (int run = 0; run < BENCH_RUNS; run++) {
         struct bench_page page;
 
-        bench_run(&page, &(struct bench_plan){2, wake_part, &spin_ns});
+        bench_run(&page, &(struct bench_plan){2, wake_part, &spin_max_us});
         for (int i = 0; i < 5; i++)
             runs[i][run] = page.result[i];
     }
@@ -135,7 +136,7 @@ void bench_wake(struct bench_wake *ret_wake)
     double asleep[5], spin[5];
 
     wake_runs(asleep, 0);
-    wake_runs(spin, SPIN_NS);
+    wake_runs(spin, SPIN_MAX_US);
     *ret_wake = (struct bench_wake){
         .asleep_p50_us = asleep[0],
         .asleep_p99_us = asleep[1],

@@ -82,10 +82,16 @@ void broker_run(struct broker *broker)
 {
     while (!broker->stopping) {
         bool busy = broker_tick(broker);
+        /* The loop's other descriptors wait for no longer than ring.spin_max_us. */
+        bool idle = !busy && !broker->stalled;
+        if (idle && ring_spin_wait(&broker->spin, broker->arena))
+            busy = true;
         /* Announced before the last look, so that no bell is missed in between. */
         bool news = doorbell_prepare_sleep(broker->arena) && !broker->stalled;
         ev_run(broker->loop, busy || news ? EVRUN_NOWAIT : EVRUN_ONCE);
         doorbell_awake(broker->arena);
+        if (idle && !busy && doorbell_has_news(broker->arena))
+            ring_spin_woken(&broker->spin);
     }
 }
 
@@ -135,6 +141,8 @@ static void look_after(struct broker *broker, uint64_t now_ms)
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
     drain_sweep(broker->drain);
+    drain_fence(broker->drain, now_ms, broker->config->ring_stuck_after,
+        strcmp(broker->config->ring_stuck_writers, "kill") == 0);
     drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout);
     farewell_sweep(&broker->farewell);
     trim(broker);
@@ -156,6 +164,7 @@ void broker_watch(struct broker *broker)
     static const int signals[] = {SIGTERM, SIGINT};
     double interval = (double)broker->config->history_sync_interval / 1000.;
     broker->rate_ms = clock_monotonic_ms();
+    ring_spin_init(&broker->spin, (uint32_t)broker->config->ring_spin_max_us);
     ev_io_init(&broker->bell, on_bell, doorbell_fd(broker->arena), EV_READ);
     ev_io_start(broker->loop, &broker->bell);
     ev_timer_init(&broker->timer, on_timer, TIMER_SECONDS, TIMER_SECONDS);

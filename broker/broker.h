@@ -4,6 +4,7 @@
 #include "control_port.h"
 #include "gateway_port.h"
 #include "recovery.h"
+#include "ring/spin.h"
 #include "worker_port.h"
 
 /*
@@ -37,6 +38,7 @@ struct broker {
     struct links *links;
     struct control_port *control;
 
+    struct ring_spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */
     ev_timer sync;
     ev_io bell;

@@ -22,6 +22,7 @@ struct ring_state {
     uint64_t appended; /* history has everything before it, from an earlier broker's life */
     uint64_t drained;  /* taken in this turn, up to here */
     uint64_t released; /* given back, not yet said to be durable; 0: nothing */
+    uint64_t stuck_at; /* 1 + the position of the open claim that was told of */
     bool touched;      /* in `touched` */
     bool unsynced;     /* in `unsynced` */
 };
@@ -282,6 +283,35 @@ void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms)
     size_t count = ring_reader_reclaim(drain->reader, now_ms, idle_ms);
     if (count > 0)
         log_debug("drain", "%zu rings, idle or damaged, were taken back", count);
+}
+
+static void fence(struct drain *drain, const struct ring_stuck *stuck, bool kill)
+{
+    struct ring_state *state = &drain->states[stuck->ring];
+    bool told = state->stuck_at == stuck->position + 1;
+    state->stuck_at = stuck->position + 1;
+    if (!told)
+        log_warn("drain",
+            "process %u has stood within an emit for %llu ms; the user of ring %u waits for it",
+            stuck->process, (unsigned long long)stuck->for_ms, stuck->ring);
+    if (!kill)
+        return;
+    int rc = processes_kill(drain->options.processes, stuck->process, stuck->incarnation);
+    if (rc == 0) {
+        drain->options.counters->writers_killed++;
+        log_warn(
+            "drain", "process %u was killed, so that ring %u goes on", stuck->process, stuck->ring);
+    } else if (!told) {
+        log_warn("drain", "process %u cannot be killed: %s", stuck->process, strerror(-rc));
+    }
+}
+
+void drain_fence(struct drain *drain, uint64_t now_ms, uint64_t after_ms, bool kill)
+{
+    struct ring_stuck stuck;
+    for (uint32_t cursor = 0;
+         ring_reader_next_stuck(&stuck, drain->reader, &cursor, now_ms, after_ms);)
+        fence(drain, &stuck, kill);
 }
 
 void drain_sweep(struct drain *drain)

@@ -43,6 +43,11 @@ void drain_release(struct drain *drain);
 void drain_durable(struct drain *drain);
 /* About once a second: gives back the memory of rings outgrown, unused for idle_ms, or damaged. */
 void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms);
+/*
+ * About once a second: tells once of each claim that a living process has left open for after_ms,
+ * and with `kill` ends that process. What it claimed is taken back when the kernel says it is dead.
+ */
+void drain_fence(struct drain *drain, uint64_t now_ms, uint64_t after_ms, bool kill);
 /* Marks rings whose bell may have been lost. */
 void drain_sweep(struct drain *drain);
 void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats);

@@ -6,6 +6,7 @@
 #include "exit_status.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 
@@ -182,4 +183,16 @@ bool processes_alive(struct processes *processes, uint32_t index, uint64_t incar
 bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid)
 {
     return index < processes->count && (uint64_t)processes->table[index].pid == pid;
+}
+
+int processes_kill(struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    if (index == arena_process_index(processes->arena))
+        return -EPERM;
+    /* Only through a pidfd: a pid may be another's by now. */
+    if (!processes_alive(processes, index, incarnation) || processes->table[index].pidfd < 0)
+        return -ESRCH;
+    if (syscall(SYS_pidfd_send_signal, processes->table[index].pidfd, SIGKILL, NULL, 0) < 0)
+        return -errno;
+    return 0;
 }

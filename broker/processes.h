@@ -41,5 +41,8 @@ void processes_turn(struct processes *processes, bool force);
 bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t *ret_incarnation);
 /* Whether the process with this index says of itself that it is `pid`. */
 bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid);
+/* Sends SIGKILL to that very process; its death is reported as any other's. -ESRCH: it is not there
+ * any more, or cannot be told apart from others; -EPERM: it is this one. */
+int processes_kill(struct processes *processes, uint32_t index, uint64_t incarnation);
 /* Whether this very process is still alive, by the kernel's word. */
 bool processes_alive(struct processes *processes, uint32_t index, uint64_t incarnation);

@@ -85,15 +85,16 @@ static json_t *ring_value(const struct inspect_ring *ring, json_t *claims)
 {
     double fill = (double)ring->held_bytes / (double)ring->capacity_bytes;
     return json_pack("{s:I, s:o, s:o, s:I, s:s, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I,"
-                     " s:b, s:b, s:s?, s:o}",
+                     " s:I, s:b, s:b, s:s?, s:o}",
         "ring", (json_int_t)ring->ring, "user", user_of(ring), "user_tag",
         hexadecimal(ring->user_tag), "generation", (json_int_t)ring->generation, "state",
         states[ring->state], "class", (json_int_t)ring->class_number, "capacity_bytes",
         (json_int_t)ring->capacity_bytes, "held_bytes", (json_int_t)ring->held_bytes, "fill", fill,
-        "records", (json_int_t)ring->committed, "skipped", (json_int_t)ring->skipped, "tail",
-        (json_int_t)ring->tail, "consumed", (json_int_t)ring->consumed, "freed",
-        (json_int_t)ring->freed, "durable", (json_int_t)ring->durable, "marked", (int)ring->marked,
-        "moving", (int)ring->moving, "note", ring->note, "claims", claims);
+        "spilled_bytes", (json_int_t)ring->spilled_bytes, "records", (json_int_t)ring->committed,
+        "skipped", (json_int_t)ring->skipped, "tail", (json_int_t)ring->tail, "consumed",
+        (json_int_t)ring->consumed, "freed", (json_int_t)ring->freed, "durable",
+        (json_int_t)ring->durable, "marked", (int)ring->marked, "moving", (int)ring->moving, "note",
+        ring->note, "claims", claims);
 }
 
 static void sum_up(struct sums *sums, const struct inspect_ring *ring)
@@ -170,10 +171,11 @@ static json_t *memory_value(const struct report *report)
 {
     json_t *memory = json_array();
     for (uint32_t c = 0; c < report->arena.class_count; c++) {
-        uint64_t each = report->arena.class_bytes[c], count = report->sums.by_class[c];
-        json_array_append_new(memory,
-            json_pack("{s:I, s:I, s:I, s:I}", "class", (json_int_t)c, "ring_bytes",
-                (json_int_t)each, "rings", (json_int_t)count, "bytes", (json_int_t)(count * each)));
+        json_int_t each = (json_int_t)report->arena.class_bytes[c];
+        json_int_t count = (json_int_t)report->sums.by_class[c];
+        json_array_append_new(
+            memory, json_pack("{s:I, s:I, s:I, s:I}", "class", (json_int_t)c, "ring_bytes", each,
+                        "rings", count, "bytes", count * each));
     }
     return memory;
 }
@@ -193,39 +195,44 @@ static json_t *counters_value(const struct report *report)
 static json_t *totals_value(const struct report *report)
 {
     const struct sums *sums = &report->sums;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "users",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "users",
         (json_int_t)sums->users, "rings", (json_int_t)sums->rings, "held_bytes",
-        (json_int_t)sums->held, "records", (json_int_t)sums->records, "claims_in_flight",
-        (json_int_t)sums->in_flight, "quarantined_or_damaged", (json_int_t)sums->bad,
-        "processes_live", (json_int_t)sums->live, "processes_dead", (json_int_t)sums->dead,
-        "slots_taken", (json_int_t)json_array_size(report->slots));
+        (json_int_t)sums->held, "spilled_payloads", (json_int_t)report->arena.spilled,
+        "spilled_bytes", (json_int_t)report->arena.spilled_bytes, "records",
+        (json_int_t)sums->records, "claims_in_flight", (json_int_t)sums->in_flight,
+        "quarantined_or_damaged", (json_int_t)sums->bad, "processes_live", (json_int_t)sums->live,
+        "processes_dead", (json_int_t)sums->dead, "slots_taken",
+        (json_int_t)json_array_size(report->slots));
 }
 
 static json_t *arena_value(const struct report *report)
 {
     const struct inspect_arena *arena = &report->arena;
-    return json_pack("{s:s, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "path",
+    return json_pack("{s:s, s:o, s:I, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "path",
         report->wish->path, "arena_id", hexadecimal(arena->arena_id), "layout_version",
         (json_int_t)arena->layout_version, "broker_live", life(arena->owner), "allocated_bytes",
         (json_int_t)arena->allocated_bytes, "table_bytes", (json_int_t)arena->table_bytes,
-        "file_bytes", (json_int_t)arena->file_bytes, "users_max", (json_int_t)arena->user_count,
-        "processes_max", (json_int_t)arena->process_count, "slots_max",
-        (json_int_t)arena->slot_count);
+        "file_bytes", (json_int_t)arena->file_bytes, "limit_bytes",
+        known(arena->memory_limit > 0, (json_int_t)arena->memory_limit), "users_max",
+        (json_int_t)arena->user_count, "processes_max", (json_int_t)arena->process_count,
+        "slots_max", (json_int_t)arena->slot_count, "spilled_payloads_max",
+        (json_int_t)arena->spill_count);
 }
 
 /* ---- for people */
 
+struct place {
+    json_t *ring;
+    double fill;
+    json_int_t number;
+};
+
 static int by_fill(const void *a, const void *b)
 {
-    const json_t *left = *(json_t *const *)a, *right = *(json_t *const *)b;
-    double difference = json_number_value(json_object_get(right, "fill")) -
-                        json_number_value(json_object_get(left, "fill"));
-    if (difference != 0)
-        return difference < 0 ? -1 : 1;
-    return json_integer_value(json_object_get(left, "ring")) <
-                   json_integer_value(json_object_get(right, "ring"))
-               ? -1
-               : 1;
+    const struct place *left = a, *right = b;
+    if (left->fill != right->fill)
+        return left->fill < right->fill ? 1 : -1;
+    return left->number < right->number ? -1 : 1;
 }
 
 /* A new reference to a member; what is not known is said so. */
@@ -246,7 +253,7 @@ static json_t *row_of(const json_t *object, const char *const *names)
 static json_t *ring_row(const json_t *ring)
 {
     static const char *const names[] = {
-        "user", "ring", "state", "held_bytes", "capacity_bytes", "records", NULL};
+        "user", "ring", "state", "held_bytes", "capacity_bytes", "spilled_bytes", "records", NULL};
     static const char *const positions[] = {"tail", "consumed", "freed", "durable", NULL};
     const json_t *note = json_object_get(ring, "note");
     char fill[32];
@@ -282,15 +289,18 @@ static void add_claim_rows(json_t *rows, const json_t *ring)
 static void sort_rings(json_t *rings)
 {
     size_t count = json_array_size(rings);
-    json_t **order = calloc(count + 1, sizeof(*order));
+    struct place *order = calloc(count + 1, sizeof(*order));
     if (!order)
         return;
-    for (size_t i = 0; i < count; i++)
-        order[i] = json_incref(json_array_get(rings, i));
+    for (size_t i = 0; i < count; i++) {
+        json_t *ring = json_incref(json_array_get(rings, i));
+        order[i] = (struct place){ring, json_number_value(json_object_get(ring, "fill")),
+            json_integer_value(json_object_get(ring, "ring"))};
+    }
     qsort(order, count, sizeof(*order), by_fill);
     json_array_clear(rings);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(rings, order[i]);
+        json_array_append_new(rings, order[i].ring);
     free(order);
 }
 

@@ -127,7 +127,7 @@ uint32_t rs_emitter_process_index(const rs_emitter *emitter)
 
 uint32_t rs_emitter_event_max(const rs_emitter *emitter)
 {
-    return arena_payload_max(emitter->arena) - EVENT_RECORD_HEADER_SIZE;
+    return arena_spill_max(emitter->arena) - EVENT_RECORD_HEADER_SIZE;
 }
 
 uint64_t emitter_deadline(const struct rs_emitter *emitter)
@@ -216,6 +216,7 @@ static int attempt_again(struct attempt *attempt, int rc)
 static void stream_passed(struct stream *stream, uint64_t end)
 {
     stream->end = end;
+    stream->end_ring = stream->lease.ring;
     stream->used = true;
 }
 

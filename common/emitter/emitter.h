@@ -40,6 +40,7 @@ struct stream {
     struct ring_lease lease;
     struct span user_id;        /* borrowed from the run */
     uint64_t end;               /* ring position behind the last event, when there is one */
+    uint32_t end_ring;          /* the ring it is in: the lease may lead on to a larger one */
     struct pooled_writer *held; /* kept from one call to the next, for a batch or a claim */
     unsigned holds;
     bool used;

@@ -54,7 +54,7 @@ const char *rs_strerror(int code)
     case RS_E_PERMISSION: return "the node belongs to another account";
     case RS_E_VERSION: return "the node is of another version";
     case RS_E_DAMAGED: return "the node's shared memory is damaged";
-    case RS_E_NO_ROOM: return "the node has no ring, thread slot or process entry left";
+    case RS_E_NO_ROOM: return "the node has no ring, memory, thread slot or process entry left";
     case RS_E_NO_MEMORY: return "out of memory";
     case RS_E_FENCED: return "the broker has declared this process dead";
     case RS_E_FORKED: return "the emitter belongs to the parent process";

@@ -169,7 +169,7 @@ int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms)
         return RS_OK;
     if (run->batch)
         ring_batch_ring(&run->stream.held->writer);
-    int rc = ring_wait_position(run->emitter->arena, run->stream.lease.ring, run->stream.end,
+    int rc = ring_wait_position(run->emitter->arena, run->stream.end_ring, run->stream.end,
         point == RS_DURABLE ? RING_DURABLE : RING_SEQUENCED, timeout_ms);
     return error_from_errno(rc);
 }
@@ -197,7 +197,7 @@ int run_fits(const struct rs_run *run, const struct step *step)
         return RS_E_ENDED;
     if (run->reservation.open)
         return RS_E_ORDER;
-    return run_event_size(&event) > arena_payload_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
+    return run_event_size(&event) > arena_spill_max(run->emitter->arena) ? RS_E_TOO_BIG : RS_OK;
 }
 
 int run_check(struct rs_run *run, const struct step *step)

@@ -8,6 +8,7 @@
 /* The data around the text: {"delta":""}. */
 #define DELTA_FRAME 12
 
+/* Text is cut so that it lies in the ring: a stream of it is no reason to spill. */
 static size_t text_budget(const struct rs_run *run, struct span message_id)
 {
     return arena_payload_max(run->emitter->arena) - EVENT_RECORD_HEADER_SIZE - strlen(run->run_id) -

@@ -36,6 +36,8 @@ void doorbell_mark(struct arena *arena, uint32_t ring)
 {
     uint32_t word = ring / 64;
 
+    if (arena->forked)
+        return;
     doorbell_set(&arena->bits[word], ring % 64);
     RING_STEP(one_bit_set);
     doorbell_set(&arena->summary[word / 64], word % 64);
@@ -44,7 +46,8 @@ void doorbell_mark(struct arena *arena, uint32_t ring)
 void doorbell_wake(struct arena *arena)
 {
     /* Partner: the store in doorbell_prepare_sleep. */
-    if (!atomic_load(&arena->shared->sleeping) || !atomic_exchange(&arena->shared->sleeping, 0))
+    if (arena->forked || !atomic_load(&arena->shared->sleeping) ||
+        !atomic_exchange(&arena->shared->sleeping, 0))
         return;
     RING_STEP(wake_won);
     /* A full FIFO is a bell that rings already. */
@@ -77,7 +80,7 @@ size_t doorbell_take(struct arena *arena, doorbell_ring_fn fn, void *userdata)
     uint32_t words = arena_bit_words(arena);
     size_t count = 0;
 
-    for (uint32_t s = 0; s < arena_summary_words(arena); s++) {
+    for (uint32_t s = 0; !arena->forked && s < arena_summary_words(arena); s++) {
         if (!atomic_load(&arena->summary[s]))
             continue;
         /* Words before rings: a ring's bit set after its word was taken sets the word again. */
@@ -91,8 +94,10 @@ size_t doorbell_take(struct arena *arena, doorbell_ring_fn fn, void *userdata)
     return count;
 }
 
-static bool doorbell_has_news(const struct arena *arena)
+bool doorbell_has_news(const struct arena *arena)
 {
+    if (arena->forked)
+        return false;
     if (atomic_load(&arena->shared->process_news))
         return true;
     for (uint32_t s = 0; s < arena_summary_words(arena); s++)
@@ -103,6 +108,8 @@ static bool doorbell_has_news(const struct arena *arena)
 
 bool doorbell_prepare_sleep(struct arena *arena)
 {
+    if (arena->forked)
+        return false;
     /* Partner: the load in doorbell_wake. */
     atomic_store(&arena->shared->sleeping, 1);
     if (!doorbell_has_news(arena))
@@ -115,6 +122,8 @@ void doorbell_awake(struct arena *arena)
 {
     char buffer[64];
 
+    if (arena->forked)
+        return;
     atomic_store(&arena->shared->sleeping, 0);
     while (read(arena->bell_fd, buffer, sizeof buffer) == (ssize_t)sizeof buffer)
         ;

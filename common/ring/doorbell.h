@@ -5,7 +5,8 @@
  * in it, never the reverse.
  *
  * The reader's turn: doorbell_take -> drain, marking again what it leaves for later -> if
- * doorbell_prepare_sleep says there is nothing, sleep on doorbell_fd -> doorbell_awake.
+ * doorbell_prepare_sleep says there is nothing, sleep on doorbell_fd -> doorbell_awake. In a forked
+ * child all of them do nothing.
  */
 #pragma once
 
@@ -23,6 +24,8 @@ size_t doorbell_take(struct arena *arena, doorbell_ring_fn fn, void *userdata);
 /* Mark a ring again that was left with records in it, without a wake-up. Reader only. */
 void doorbell_mark(struct arena *arena, uint32_t ring);
 
+/* Whether there is news now: a ring's or of the process table. Reader only. */
+bool doorbell_has_news(const struct arena *arena);
 /* Announce that the reader is about to sleep. True: there is news after all (a ring's or of the
  * process table), do not sleep. Reader only. */
 bool doorbell_prepare_sleep(struct arena *arena);

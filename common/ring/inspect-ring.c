@@ -200,6 +200,7 @@ int inspect_ring(struct inspect_ring *ret_ring, const struct inspect *view, uint
         .capacity = arena_capacity(arena, ring),
         .fn = fn,
         .userdata = userdata};
+    (void)inspect_spilled(&ret_ring->spilled_bytes, arena, ring);
     ret_ring->note = inspect_positions(&walk);
     if (!ret_ring->note)
         ret_ring->note = inspect_user(ret_ring, entry);

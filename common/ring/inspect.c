@@ -17,7 +17,9 @@
 #include "ring/files.h"
 #include "ring/inspect-internal.h"
 #include "ring/locks.h"
+#include "ring/spill.h"
 
+#define INSPECT_PAGE 4096
 #define INSPECT_OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
 /* ---- the file */
@@ -181,6 +183,22 @@ struct inspect *inspect_free(struct inspect *view)
 
 /* ---- what it says */
 
+uint32_t inspect_spilled(uint64_t *ret_bytes, const struct arena *arena, uint32_t ring)
+{
+    uint64_t pages = 0;
+    uint32_t cursor = 0, count = 0;
+    struct spill_look look;
+
+    while (spill_next(&look, arena, &cursor)) {
+        if (ring != INSPECT_ALL_RINGS && (look.end == 0 || look.ring != ring))
+            continue;
+        pages += spill_pages_of(look.word);
+        count++;
+    }
+    *ret_bytes = pages * INSPECT_PAGE;
+    return count;
+}
+
 static enum inspect_life inspect_life(const struct inspect *view, uint32_t byte)
 {
     if (view->lock_fd < 0)
@@ -202,9 +220,12 @@ void inspect_arena(struct inspect_arena *ret_arena, const struct inspect *view)
         .ring_count = view->arena->rings,
         .process_count = g->process_count,
         .slot_count = g->slot_count,
+        .memory_limit = g->memory_bytes,
+        .spill_count = g->spill_count,
         .class_count = g->class_count,
         .owner = inspect_life(view, LOCK_OWNER),
     };
+    ret_arena->spilled = inspect_spilled(&ret_arena->spilled_bytes, view->arena, INSPECT_ALL_RINGS);
     for (uint32_t c = 0; c < g->class_count; c++)
         ret_arena->class_bytes[c] = class_bytes(g, c);
 }

@@ -37,6 +37,10 @@ struct inspect_arena {
     uint32_t slot_count;
     uint32_t class_count;
     uint64_t class_bytes[LAYOUT_CLASSES_MAX]; /* of a ring of the class */
+    uint64_t memory_limit;                    /* the file may take; 0: no limit but the system's */
+    uint32_t spill_count;                     /* payloads beside the rings at once */
+    uint32_t spilled;                         /* there are now */
+    uint64_t spilled_bytes;                   /* and the memory they take, whole pages */
     enum inspect_life owner;                  /* the broker */
 };
 
@@ -100,6 +104,7 @@ struct inspect_ring {
     uint32_t committed;
     uint32_t skipped; /* padding and discarded claims */
     uint32_t in_flight;
+    uint64_t spilled_bytes; /* of payloads that lie beside it, whole pages */
 };
 
 typedef void (*inspect_claim_fn)(void *userdata, const struct inspect_claim *claim);

@@ -21,6 +21,9 @@ struct reader_ring {
     uint64_t user_tag;
     uint64_t idle_tail; /* the tail's word when reclaim last looked, and since when it is that */
     uint64_t idle_since_ms;
+    uint64_t stuck_at; /* cursor at a claim in flight, and since when the owner has had it there */
+    uint64_t stuck_since_ms;
+    uint32_t stuck_owner; /* 0: none */
     const char *damage;
     bool spilled;  /* a record handed out and not released has its payload in the spill area */
     bool open;     /* everything above is loaded */

@@ -406,11 +406,12 @@ uint64_t ring_reader_held_bytes(const struct ring_reader *reader, uint32_t ring)
 
 uint64_t ring_reader_user_bytes(const struct ring_reader *reader, uint32_t ring)
 {
-    uint32_t entry = arena_entry_of(reader->arena, ring);
+    uint32_t entry;
     uint64_t bytes = 0;
 
     if (reader->arena->forked || ring >= reader->arena->rings)
         return 0;
+    entry = arena_entry_of(reader->arena, ring);
     for (uint32_t r = entry; r < reader->arena->rings; r += reader->arena->geometry.user_count)
         bytes += ring_reader_held_bytes(reader, r);
     return bytes + spill_held(reader->arena, entry);

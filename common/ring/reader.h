@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -90,6 +91,20 @@ uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring)
  * next call. Returns how many users' rings were taken back.
  */
 size_t ring_reader_reclaim(struct ring_reader *reader, uint64_t now_ms, uint64_t idle_ms);
+
+/* A claim of a living process that everything behind it waits for. */
+struct ring_stuck {
+    uint32_t ring;
+    uint32_t process; /* who has it: as in process_info */
+    uint32_t incarnation;
+    uint64_t position;
+    uint64_t for_ms; /* since a call of this first saw it */
+};
+
+/* Iterates the claims seen in flight for at least after_ms: start with *cursor = 0, about once a
+ * second. Nothing is taken from their owners. */
+bool ring_reader_next_stuck(struct ring_stuck *ret_stuck, struct ring_reader *reader,
+    uint32_t *cursor, uint64_t now_ms, uint64_t after_ms);
 
 /* The slow safety net: marks every ring that has claims beyond the cursor. Returns how many. */
 size_t ring_reader_sweep(struct ring_reader *reader);

@@ -45,7 +45,7 @@ static void clean_up(void)
 
 static void write_records(struct arena *arena)
 {
-    static uint8_t payload[2000];
+    static uint8_t payload[6000]; /* the longest are spilled */
     struct ring_writer writer;
 
     FUZZ_CHECK(ring_writer_init(&writer, arena) == 0);
@@ -57,7 +57,7 @@ static void write_records(struct arena *arena)
         FUZZ_CHECK(ring_lease_for_user(&lease, &writer, name, strlen(name)) == 0);
         fixed.rings[user] = lease.ring;
         for (uint32_t i = 0; i < 6; i++) {
-            struct iovec iov = {payload, (user * 7 + i * 311) % sizeof payload};
+            struct iovec iov = {payload, i == 5 ? sizeof payload : user * 7 + i * 311};
 
             FUZZ_CHECK(ring_emit(NULL, &writer, &lease, &iov, 1) == 0);
         }
@@ -86,6 +86,7 @@ static void set_up(void)
     struct arena_options options = {.directory = fixed.directory,
         .ring_count = 64,
         .ring_bytes = 16384,
+        .spill_bytes = 8192,
         .process_count = 4,
         .slot_count = 8};
 
@@ -196,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     restore();
     if (size == 0)
         return 0;
-    before = *d.data++ % 16; /* so many changes before the reader looks */
+    before = *d.data++ % 16; /* so many changes before the reader looks; 16: it reclaims */
     d.size--;
     for (size_t took = 1; before > 0 && took > 0; before--) {
         took = change(d.data, d.size);
@@ -208,6 +209,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         look_at_processes();
         doorbell_take(fixed.arena, drain_ring, &d);
         ring_reader_sweep(d.reader);
+        if (*data & 16)
+            ring_reader_reclaim(d.reader, 1000 + (uint64_t)turn * 1000, 500);
     }
     ring_reader_free(d.reader);
     return 0;

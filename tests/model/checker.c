@@ -264,11 +264,11 @@ static void checker_start(struct checker *c)
     checker_keep(c, c->from_state);
 }
 
-static double checker_now(void)
+static double checker_cpu_time(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -276,7 +276,7 @@ int checker_run(struct verdict *ret_verdict, const struct model *model, size_t l
 {
     struct checker c = {.model = model, .limit = limit < NO_STATE ? limit : NO_STATE - 1};
     struct verdict verdict = {0};
-    double started = checker_now();
+    double started = checker_cpu_time();
 
     checker_start(&c);
     if (!c.error)
@@ -288,7 +288,7 @@ int checker_run(struct verdict *ret_verdict, const struct model *model, size_t l
         verdict.states = c.count;
         verdict.steps = c.steps;
         verdict.depth = checker_depth(&c, c.fault ? c.from : (uint32_t)c.count - 1);
-        verdict.seconds = checker_now() - started;
+        verdict.seconds = checker_cpu_time() - started;
         if (c.fault && trace)
             checker_print_fault(&c, trace);
         *ret_verdict = verdict;

@@ -34,7 +34,7 @@ struct verdict {
     size_t steps;
     size_t ends;
     size_t depth;
-    double seconds;
+    double seconds; /* of the processor */
 };
 
 /* A step: the state it leads to, who takes it and what it is (both static), and what is wrong with

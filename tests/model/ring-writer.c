@@ -13,6 +13,7 @@ enum at {
     AT_FREE_SEEN,
     AT_FREED,
     AT_FREE_SEEN_STORE,
+    AT_PAY_FULL,
     AT_FULL,
     AT_WAIT,
     AT_HELP_LOOK,
@@ -26,6 +27,7 @@ enum at {
     AT_COMMIT_BUSY,
     AT_BELL,
     AT_LEAVE,
+    AT_PAY_STALE,
     AT_STALE,
     AT_DONE,
 };
@@ -92,7 +94,7 @@ static bool load_tail(struct ring_run *run, struct writer *w, unsigned index)
     (void)index;
     w->seen = run->s.tail;
     if (w->seen.owner == OWNER_CLOSED)
-        w->at = AT_STALE;
+        w->at = w->owed ? AT_PAY_STALE : AT_STALE;
     else
         w->at = run->variant == VARIANT_GENERATION_FIRST ? AT_BASE_LAP : AT_GENERATION;
     return true;
@@ -102,7 +104,7 @@ static bool check_generation(struct ring_run *run, struct writer *w, unsigned in
 {
     (void)index;
     if (run->s.entry != ENTRY_READY || run->s.generation != w->lease)
-        w->at = AT_STALE;
+        w->at = w->owed ? AT_PAY_STALE : AT_STALE;
     else
         w->at = run->variant == VARIANT_GENERATION_FIRST ? AT_TAIL : AT_BASE_LAP;
     return true;
@@ -158,7 +160,19 @@ static bool store_free_seen(struct ring_run *run, struct writer *w, unsigned ind
     w->at = fits(run, w, index, w->freed) ? help_or_claim(run, w, index) : AT_FULL;
     if (w->at == AT_FULL && w->begin < w->freed)
         run->fault = "told full from a tail that is long gone";
+    if (w->at == AT_FULL && w->owed && run->variant != VARIANT_UNPAID_WAIT)
+        w->at = AT_PAY_FULL;
     w->freed = 0;
+    return true;
+}
+
+/* writer_pay: who now waits must not be waited for. */
+static bool pay(struct ring_run *run, struct writer *w, unsigned index)
+{
+    (void)index;
+    run->s.bell = 1;
+    w->owed = 0;
+    w->at++; /* AT_FULL or AT_STALE */
     return true;
 }
 
@@ -249,9 +263,18 @@ static bool settle(struct ring_run *run, struct writer *w, unsigned index, bool 
 
 static bool settled(struct ring_run *run, struct writer *w, unsigned index)
 {
-    w->at = w->padding ? AT_PADDING_BELL : AT_BELL;
-    if (!w->padding)
-        run->s.committed |= (uint8_t)(1u << message_of(w, index));
+    if (w->padding) {
+        w->at = AT_PADDING_BELL;
+        return true;
+    }
+    run->s.committed |= (uint8_t)(1u << message_of(w, index));
+    w->at = AT_BELL;
+    if (run->bounds->batch && w->emit + 1 < RING_EMITS &&
+        message_length(run, message_of(w, index) + 1) > 0) {
+        /* The slot's word stands for the bell, should this writer die. */
+        writer_turn(run, w, index);
+        w->current_ring = w->owed = 1;
+    }
     return true;
 }
 
@@ -338,6 +361,7 @@ static const struct {
     [AT_FREE_SEEN] = {"writer_fits: load free_seen", load_free_seen},
     [AT_FREED] = {"writer_fits: load freed", load_freed},
     [AT_FREE_SEEN_STORE] = {"writer_fits: store free_seen", store_free_seen},
+    [AT_PAY_FULL] = {"writer_pay, doorbell_ring: full", pay},
     [AT_FULL] = {"writer_leave: full", full, true},
     [AT_WAIT] = {"ring_wait_space: there is room", wait_space},
     [AT_HELP_LOOK] = {"claim_help: load control", help_look},
@@ -351,6 +375,7 @@ static const struct {
     [AT_COMMIT_BUSY] = {"claim_settle: CAS control BUSY to COMMITTED", settle_busy},
     [AT_BELL] = {"doorbell_ring", ring_bell},
     [AT_LEAVE] = {"writer_leave", leave, true},
+    [AT_PAY_STALE] = {"writer_pay, doorbell_ring: stale", pay},
     [AT_STALE] = {"writer_leave: stale", stale},
     [AT_DONE] = {"-", done},
 };

@@ -26,6 +26,15 @@ static const struct ring_bounds two_laps = {
     .lengths = {{1, 2}, {2, 1}},
     .users = {1, 1},
 };
+static const struct ring_bounds batches = {
+    .writers = 2,
+    .start = 3,
+    .writer_deaths = 1,
+    .reader_deaths = 0,
+    .lengths = {{1, 2}, {2, 2}},
+    .batch = true,
+    .users = {1, 1},
+};
 static const struct ring_bounds three_writers = {
     .writers = 3,
     .start = 3,
@@ -40,6 +49,16 @@ static const struct ring_bounds two_users = {
     .writer_deaths = 1,
     .reader_deaths = 1,
     .reclaims = 2,
+    .lengths = {{1, 1}, {1, 2}},
+    .users = {1, 2},
+};
+static const struct ring_bounds two_users_batches = {
+    .writers = 2,
+    .start = 0,
+    .writer_deaths = 1,
+    .reader_deaths = 1,
+    .reclaims = 1,
+    .batch = true,
     .lengths = {{1, 1}, {1, 2}},
     .users = {1, 2},
 };
@@ -63,8 +82,10 @@ static void test_caught(void **state)
 static const struct ring_check sound[] = {
     {"ring, two writers die, reader dies, wrap and padding", &two_writers, VARIANT_NONE, NULL},
     {"ring, two laps, full", &two_laps, VARIANT_NONE, NULL},
+    {"ring, batches", &batches, VARIANT_NONE, NULL},
     {"ring, three writers", &three_writers, VARIANT_NONE, NULL},
     {"ring, reclaimed twice between two users", &two_users, VARIANT_NONE, NULL},
+    {"ring, batches, reclaimed between two users", &two_users_batches, VARIANT_NONE, NULL},
 };
 
 static const struct ring_check broken[] = {
@@ -81,6 +102,7 @@ static const struct ring_check broken[] = {
     {"owner id freed before its claims are resolved", &two_writers, VARIANT_OWNER_FREED_FIRST,
         "a living writer's claim was taken from it"},
     {"full by a tail that is long gone", &two_laps, VARIANT_STALE_TAIL_IS_FULL, "told full"},
+    {"batch that waits for room without a bell", &batches, VARIANT_UNPAID_WAIT, "stuck"},
     {"tail closed by a store", &two_users, VARIANT_CLOSE_BY_STORE, "lost"},
 };
 

@@ -28,7 +28,7 @@ enum rs_error_code {
     RS_E_PERMISSION = -9, /* the node belongs to another account */
     RS_E_VERSION = -10,   /* the node is of another version */
     RS_E_DAMAGED = -11,   /* the node's memory, or the user's ring in it, is damaged */
-    RS_E_NO_ROOM = -12,   /* the node has no ring, thread slot or process entry left */
+    RS_E_NO_ROOM = -12,   /* the node has no ring, memory, thread slot or process entry left */
     RS_E_NO_MEMORY = -13, /* of this process */
     RS_E_FENCED = -14,    /* the broker declared this process dead: detach, attach, new runs */
     RS_E_FORKED = -15,    /* the emitter belongs to the parent process */

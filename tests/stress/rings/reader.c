@@ -154,7 +154,7 @@ static uint32_t first_held(struct reading *reading)
     uint32_t ring = 0;
 
     while (ring < arena_ring_count(reading->arena) &&
-           ring_reader_held_bytes(reading->reader, ring) == 0)
+           ring_reader_user_bytes(reading->reader, ring) == 0)
         ring++;
     return ring;
 }
@@ -166,6 +166,8 @@ static void check_rest(struct reading *reading)
 
     if (!is_alone(reading))
         return;
+    /* What the dead had named and not committed in the spill area is found by this. */
+    ring_reader_reclaim(reading->reader, (uint64_t)torture_now_us() / 1000, 0);
     held = first_held(reading);
     if (!is_alone(reading)) /* someone came meanwhile */
         return;
@@ -194,6 +196,7 @@ static void turn(struct reading *reading, int timeout)
 {
     if (process_take_news(reading->arena) || reading->look || reading->reap_again)
         look_at_processes(reading);
+    reclaim(reading);
     doorbell_take(reading->arena, read_ring, reading);
     if (doorbell_prepare_sleep(reading->arena))
         timeout = 0;
@@ -201,7 +204,6 @@ static void turn(struct reading *reading, int timeout)
         timeout = 1;
     else
         check_rest(reading);
-    reclaim(reading);
     rest(reading, timeout);
     for (uint32_t i = 1; i <= PROCESSES; i++)
         reading->look |= reading->fds[i].revents != 0;

@@ -20,7 +20,8 @@
 #define TORTURE_OWN_USERS 8u    /* new to the directory, and the next writers' as well */
 #define TORTURE_USERS (TORTURE_SHARED_USERS + TORTURE_OWN_USERS) /* of one writer */
 #define TORTURE_WRITERS_MAX 4000u                                /* numbers in a round */
-#define TORTURE_FD 3 /* a writer's acknowledgements, a reader's pipe */
+#define TORTURE_PAYLOAD_MAX 196608u /* three times what fits a ring: the rest is spilled */
+#define TORTURE_FD 3                /* a writer's acknowledgements, a reader's pipe */
 #define TORTURE_STUCK_S 20
 #define TORTURE_IDLE_MS 8 /* then a user's rings are taken back */
 #define TORTURE_EXIT_STUCK 3
@@ -64,6 +65,7 @@ static inline struct arena_options torture_options(const char *directory)
         .ring_count = 256,
         .ring_bytes = 262144,
         .first_ring_bytes = 16384,
+        .spill_bytes = TORTURE_PAYLOAD_MAX,
         .process_count = 64,
         .slot_count = 128,
     };

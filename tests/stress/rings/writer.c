@@ -51,7 +51,7 @@ static uint32_t choose_length(struct writing *writing)
     uint32_t r = torture_random(&writing->random), most = 200;
 
     if (r % 256 == 0)
-        most = arena_payload_max(writing->arena) - (uint32_t)sizeof(struct torture_payload);
+        most = arena_spill_max(writing->arena) - (uint32_t)sizeof(struct torture_payload);
     else if (r % 16 == 0)
         most = 3500;
     return (uint32_t)sizeof(struct torture_payload) + (r >> 8) % (most + 1);
@@ -77,7 +77,7 @@ static int emit_copied(struct writing *writing, uint32_t place, const struct tor
 {
     static _Thread_local union {
         struct torture_payload head;
-        uint8_t bytes[65536];
+        uint8_t bytes[TORTURE_PAYLOAD_MAX];
     } payload;
     struct iovec iov[2] = {
         {.iov_base = &payload.head, .iov_len = sizeof *head},
@@ -131,7 +131,7 @@ static void write_event(struct writing *writing, uint32_t place)
             r = ring_wait_space(&writing->w, &writing->leases[place], head.length, 1000);
         if (r == -ESTALE)
             renew(writing, place);
-        else if (r == -ENOSPC) /* more users than places: until idle ones are taken back */
+        else if (r == -ENOSPC) /* more users, or long payloads, than places: until some are free */
             sched_yield();
         else if (r < 0 && r != -ETIMEDOUT)
             failed(writing, "event", r);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int node_up(void **state)
+static int node_make(void **state, uint32_t spill_bytes)
 {
     struct node *node = calloc(1, sizeof(*node));
     snprintf(node->parent, sizeof(node->parent), "%s/ringside-test-XXXXXX",
@@ -18,6 +18,7 @@ int node_up(void **state)
     struct arena_options options = {.directory = node->directory,
         .ring_count = 64,
         .ring_bytes = RING_BYTES,
+        .spill_bytes = spill_bytes,
         .process_count = 16,
         .slot_count = 32};
     assert_int_equal(arena_create(&node->arena, &options), 0);
@@ -25,6 +26,16 @@ int node_up(void **state)
     node->emitter = node_attach(node, 0);
     *state = node;
     return 0;
+}
+
+int node_up(void **state)
+{
+    return node_make(state, 0);
+}
+
+int node_up_spilling(void **state)
+{
+    return node_make(state, SPILL_BYTES);
 }
 
 int node_down(void **state)

@@ -12,6 +12,7 @@
 #include <ringside.h>
 
 #define RING_BYTES 16384u
+#define SPILL_BYTES 131072u
 /* A payload takes at most a quarter of the ring. */
 #define EVENT_MAX (RING_BYTES / 4 - 24 - 24)
 
@@ -27,6 +28,8 @@ struct node {
 
 /* cmocka's setup and teardown; the state is a struct node. */
 int node_up(void **state);
+/* The same, where events that are too long for a ring lie beside it. */
+int node_up_spilling(void **state);
 int node_down(void **state);
 rs_emitter *node_attach(const struct node *node, uint32_t emit_timeout_ms);
 

@@ -103,6 +103,34 @@ static void test_giving_the_slot_back_ends_the_batch(void **state)
     assert_true(has_rung(f));
 }
 
+static void test_a_batch_goes_on_in_a_larger_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct ring_lease lease = writer_up(&w, f->arena, "ann");
+    uint64_t value = 0, read = 0;
+    uint32_t ring;
+
+    sleep_now(f);
+    ring_batch_begin(&w);
+    do {
+        assert_int_equal(try_value_for(&w, "ann", value++, 1000), 0);
+        assert_int_equal(directory_find(&ring, f->arena, "ann", 3), 0);
+    } while (ring == lease.ring);
+    assert_true(has_rung(f));
+    sleep_now(f);
+    assert_int_equal(try_value_for(&w, "ann", value++, 1000), 0);
+    ring_batch_end(&w);
+    assert_true(has_rung(f));
+    while (read < value - 2)
+        drain_value(f, lease.ring, read++);
+    drain_nothing(f, lease.ring);
+    release_all(f, lease.ring);
+    drain_value(f, ring, read++);
+    drain_value(f, ring, read++);
+    ring_writer_deinit(&w);
+}
+
 /* Emits in a batch and ends without ringing. */
 static int die_owing(const char *directory)
 {
@@ -149,6 +177,8 @@ int main(void)
             test_a_refused_claim_rings_for_those_before_it, fixture_up, fixture_down),
         cmocka_unit_test_setup_teardown(
             test_giving_the_slot_back_ends_the_batch, fixture_up, fixture_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_batch_goes_on_in_a_larger_ring, fixture_up_growing, fixture_down),
         cmocka_unit_test_setup_teardown(
             test_a_writer_that_dies_owing_is_rung_for, fixture_up, fixture_down),
     };

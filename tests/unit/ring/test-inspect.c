@@ -251,6 +251,39 @@ static void test_an_outgrown_ring_and_its_successor(void **state)
     ring_writer_deinit(&w);
 }
 
+static void test_payloads_beside_the_ring(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct ring_lease ann, bob;
+    struct inspect_arena arena;
+    struct inspect *view;
+
+    fixture_disown(f);
+    fixture_remove(f);
+    f->spill_bytes = 65536;
+    fixture_own(f);
+    ann = writer_up(&w, f->arena, "ann");
+    assert_int_equal(ring_lease_for_user(&bob, &w, "bob", 3), 0);
+    emit_value(&w, &ann, 1, 20000);
+    emit_value(&w, &bob, 2, 8);
+    view = look(f->directory);
+    inspect_arena(&arena, view);
+    assert_int_equal(arena.spilled, 1);
+    assert_int_equal(arena.spilled_bytes, 20480);
+    assert_in_range(arena.spill_count, 1, 1024);
+    assert_int_equal(look_at(view, ann.ring, NULL).spilled_bytes, 20480);
+    assert_int_equal(look_at(view, ann.ring, NULL).committed, 1);
+    assert_int_equal(look_at(view, bob.ring, NULL).spilled_bytes, 0);
+    drain_value(f, ann.ring, 1);
+    release_all(f, ann.ring);
+    inspect_arena(&arena, view);
+    assert_int_equal(arena.spilled, 0);
+    assert_int_equal(look_at(view, ann.ring, NULL).spilled_bytes, 0);
+    inspect_free(view);
+    ring_writer_deinit(&w);
+}
+
 /* ---- the dead and their copies */
 
 static void test_a_copy_of_a_dead_arena(void **state)
@@ -406,6 +439,7 @@ int main(void)
         RING_TEST(test_the_doorbell),
         GROWING_TEST(test_looking_changes_nothing),
         GROWING_TEST(test_an_outgrown_ring_and_its_successor),
+        RING_TEST(test_payloads_beside_the_ring),
         RING_TEST(test_a_copy_of_a_dead_arena),
         RING_TEST(test_the_owner_is_gone),
         GROWING_TEST(test_a_busy_ring_never_looks_damaged),
