@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench.h"
 
+#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,7 +88,7 @@ static pid_t bench_start(struct bench_page *page, const struct bench_plan *plan,
 }
 
 /* One that fails takes the others along: they would wait for it. */
-static void bench_wait(const pid_t *pids, unsigned count)
+static bool bench_wait(const pid_t *pids, unsigned count)
 {
     for (unsigned left = count; left > 0; left--) {
         int status;
@@ -96,9 +97,17 @@ static void bench_wait(const pid_t *pids, unsigned count)
             continue;
         for (unsigned i = 0; i < count; i++)
             kill(pids[i], SIGKILL);
-        fputs("ringside-bench-ring: a part of the measurement failed\n", stderr);
-        exit(1);
+        return false;
     }
+    return true;
+}
+
+static int bench_remove(const char *path, const struct stat *s, int type, struct FTW *at)
+{
+    (void)s;
+    (void)type;
+    (void)at;
+    return remove(path);
 }
 
 void bench_run(struct bench_page *ret_page, const struct bench_plan *plan)
@@ -106,6 +115,7 @@ void bench_run(struct bench_page *ret_page, const struct bench_plan *plan)
     struct bench_page *page =
         mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pids[BENCH_PARTS];
+    bool done;
 
     if (page == MAP_FAILED) {
         perror("ringside-bench-ring: mmap");
@@ -119,8 +129,13 @@ void bench_run(struct bench_page *ret_page, const struct bench_plan *plan)
     fflush(stdout);
     for (unsigned i = 0; i < plan->parts; i++)
         pids[i] = bench_start(page, plan, i);
-    bench_wait(pids, plan->parts);
-    rmdir(page->directory);
+    done = bench_wait(pids, plan->parts);
+    nftw(page->directory, bench_remove, 8,
+        FTW_DEPTH | FTW_PHYS); /* the arenas of a failed one too */
+    if (!done) {
+        fputs("ringside-bench-ring: a part of the measurement failed\n", stderr);
+        exit(1);
+    }
     *ret_page = *page;
     munmap(page, sizeof *page);
 }
