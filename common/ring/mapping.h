@@ -134,7 +134,7 @@ static inline uint64_t arena_lap_rest(const struct arena *arena, uint32_t ring, 
 /* Sets everything above that follows from where the file is mapped and what its header, checked
  * before, says. */
 void arena_bind(struct arena *arena, void *base, const struct arena_header *header);
-/* Gives a part of the file its memory, or takes it back: it reads as zeroes from then on. -ENOSPC. */
+/* Gives a part of the file its memory, or takes it back: it reads as zeroes then. -ENOSPC. */
 int arena_allocate(const struct arena *arena, uint64_t begin, uint64_t bytes);
 int arena_punch(const struct arena *arena, uint64_t begin, uint64_t bytes);
 /* Gives the ring's data, and its header's page, their memory, so that touching them cannot fault.
