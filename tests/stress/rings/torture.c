@@ -269,7 +269,7 @@ static int show_end(const struct torture *t)
            "ended by themselves %llu\n",
         (unsigned long long)t->counts.lost, (unsigned long long)t->counts.duplicated,
         (unsigned long long)t->counts.disordered, (unsigned long long)t->counts.corrupt,
-        (unsigned long long)(t->stuck + t->ends.stuck), (unsigned long long)t->ends.failures);
+        (unsigned long long)t->stuck + t->ends.stuck, (unsigned long long)t->ends.failures);
     if (unreached > 0 && t->target >= DEATHS_SHORT && !interrupted) {
         printf("%u steps at which nobody died\n", unreached);
         bad = true;
