@@ -170,24 +170,12 @@ static void on_open(void *context)
         send_cancel(run);
 }
 
-static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason)
-{
-    (void)context;
-    stream_say_gap("run", from, to, reason);
-}
-
 static void on_caught_up(void *context, uint64_t position)
 {
     struct run *run = context;
     if (!run->began)
         run->prev = position;
     run->began = true;
-}
-
-static void on_lost(void *context)
-{
-    (void)context;
-    fputs("ringside run: the broker is gone; waiting for it to come back\n", stderr);
 }
 
 static void on_failed(void *context, const char *code, struct span message)
@@ -202,10 +190,8 @@ static void on_failed(void *context, const char *code, struct span message)
 static const struct stream_events run_events = {
     .on_open = on_open,
     .on_event = on_event,
-    .on_gap = on_gap,
     .on_caught_up = on_caught_up,
     .on_reply = on_reply,
-    .on_lost = on_lost,
     .on_failed = on_failed,
 };
 

@@ -46,6 +46,18 @@ static void fail(struct stream *stream, const char *code, struct span message)
     stream->events->on_failed(stream->context, code, message);
 }
 
+/* Events that were asked for and are gone. */
+static void say_gap(const struct stream *stream, uint64_t from, uint64_t to, const char *reason)
+{
+    const char *verb = stream->options.verb;
+    if (strcmp(reason, "epoch_changed") == 0)
+        fprintf(stderr, "ringside %s: the stream was numbered anew; beginning with what it has\n",
+            verb);
+    else
+        fprintf(stderr, "ringside %s: events %llu to %llu are gone (%s)\n", verb,
+            (unsigned long long)from, (unsigned long long)to, reason);
+}
+
 /* ---- requests */
 
 static void send_open(struct stream *stream, enum wire_open_mode mode)
@@ -155,7 +167,7 @@ static void handle_page(struct stream *stream, const struct wire_page *page)
         return;
     }
     if (page->status == WIRE_PAGE_TRIMMED && page->oldest > stream->position + 1) {
-        stream->events->on_gap(stream->context, stream->position + 1, page->oldest - 1, "trimmed");
+        say_gap(stream, stream->position + 1, page->oldest - 1, "trimmed");
         stream->position = page->oldest - 1;
     } else {
         deliver_page(stream, page->events);
@@ -173,7 +185,7 @@ static void handle_opened(struct stream *stream, const struct wire_opened *opene
         return;
     ev_timer_stop(stream->loop, &stream->patience);
     if (opened->resume == WIRE_RESUME_RESET || opened->resume == WIRE_RESUME_GAP)
-        stream->events->on_gap(stream->context, opened->gap_from, opened->gap_to,
+        say_gap(stream, opened->gap_from, opened->gap_to,
             opened->resume == WIRE_RESUME_RESET ? "epoch_changed" : "trimmed");
     memcpy(stream->epoch, opened->epoch.data, opened->epoch.len);
     stream->epoch[opened->epoch.len] = '\0';
@@ -232,7 +244,8 @@ static void on_lost(void *context)
     if (stream->failed)
         return;
     wait_for_answer(stream, 10 * CLI_REACH_SECONDS); /* a broker that restarts recovers first */
-    stream->events->on_lost(stream->context);
+    fprintf(stderr, "ringside %s: the broker is gone; waiting for it to come back\n",
+        stream->options.verb);
 }
 
 static void on_refused(void *context, struct span code, struct span message)
@@ -295,16 +308,6 @@ int stream_send(struct stream *stream, const struct wire_message *message)
 uint64_t stream_next_request(struct stream *stream)
 {
     return ++stream->requests;
-}
-
-void stream_say_gap(const char *verb, uint64_t from, uint64_t to, const char *reason)
-{
-    if (strcmp(reason, "epoch_changed") == 0)
-        fprintf(stderr, "ringside %s: the stream was numbered anew; beginning with what it has\n",
-            verb);
-    else
-        fprintf(stderr, "ringside %s: events %llu to %llu are gone (%s)\n", verb,
-            (unsigned long long)from, (unsigned long long)to, reason);
 }
 
 void stream_cursor(const struct stream *stream, char ret_cursor[STREAM_CURSOR_SIZE])

@@ -11,14 +11,15 @@
  *
  * `position` is the number of the last event delivered. A live event is delivered when it is the
  * next one; below, it was had already; above, pages are read from history until it is reached.
- * After a lost link the stream is opened again from its position.
+ * After a lost link the stream is opened again from its position. That the link is lost, and which
+ * events are gone, it says itself on stderr, under the name of the verb.
  */
 struct stream;
 
 struct stream_options {
     const char *run_dir; /* borrowed, as all strings here */
     const char *user;
-    const char *verb; /* the name of this client in `ringside status` */
+    const char *verb; /* the name of this client in `ringside status` and on stderr */
     enum wire_open_mode mode;
     const char *epoch; /* with WIRE_OPEN_CURSOR */
     uint64_t after;
@@ -29,12 +30,9 @@ struct stream_events {
     void (*on_open)(void *context);
     /* `prev` is the position before it. Spans are valid during the call. */
     void (*on_event)(void *context, const struct event *event, uint64_t prev);
-    /* Events that were asked for and are gone. */
-    void (*on_gap)(void *context, uint64_t from, uint64_t to, const char *reason);
     void (*on_caught_up)(void *context, uint64_t position);
     /* The answer to a message of the owner's. */
     void (*on_reply)(void *context, const struct wire_reply *reply);
-    void (*on_lost)(void *context);
     /* It cannot go on; `code` "unreachable": no broker answered in time. */
     void (*on_failed)(void *context, const char *code, struct span message);
 };
@@ -46,8 +44,6 @@ int stream_new(struct stream **ret_stream, struct ev_loop *loop,
 int stream_send(struct stream *stream, const struct wire_message *message);
 /* A number for the `request` of a message. */
 uint64_t stream_next_request(struct stream *stream);
-/* Says on stderr which events are gone; for on_gap. */
-void stream_say_gap(const char *verb, uint64_t from, uint64_t to, const char *reason);
 /* "EPOCH.SEQ": where a later `tail --cursor` goes on. Empty before the stream is open. */
 #define STREAM_CURSOR_SIZE (IDENTIFIER_SIZE + 24)
 void stream_cursor(const struct stream *stream, char ret_cursor[STREAM_CURSOR_SIZE]);

@@ -45,12 +45,6 @@ static void on_open(void *context)
     (void)context;
 }
 
-static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason)
-{
-    (void)context;
-    stream_say_gap("tail", from, to, reason);
-}
-
 static void on_caught_up(void *context, uint64_t position)
 {
     struct tail *tail = context;
@@ -62,12 +56,6 @@ static void on_caught_up(void *context, uint64_t position)
 static void on_reply(void *context, const struct wire_reply *reply)
 {
     (void)context, (void)reply;
-}
-
-static void on_lost(void *context)
-{
-    (void)context;
-    fputs("ringside tail: the broker is gone; waiting for it to come back\n", stderr);
 }
 
 static void on_failed(void *context, const char *code, struct span message)
@@ -82,10 +70,8 @@ static void on_failed(void *context, const char *code, struct span message)
 static const struct stream_events tail_events = {
     .on_open = on_open,
     .on_event = on_event,
-    .on_gap = on_gap,
     .on_caught_up = on_caught_up,
     .on_reply = on_reply,
-    .on_lost = on_lost,
     .on_failed = on_failed,
 };
 
