@@ -81,6 +81,12 @@ struct batch_section {
     uint32_t size;
 };
 
+/* Of the section's events alone. */
+static inline uint64_t batch_section_bytes(const struct batch_section *section)
+{
+    return section->size - (uint64_t)section->count * BATCH_EVENT_SIZE;
+}
+
 /* Checks header and bounds: enough for a batch whose front was checked when the store was opened,
  * or which this process wrote. */
 int batch_open(struct batch *ret_batch, struct span bytes);

@@ -73,6 +73,18 @@ uint64_t history_oldest(const struct history_stream *stream)
     return stream_oldest(stream);
 }
 
+void history_stream_usage(
+    const struct history_stream *stream, struct history_stream_usage *ret_usage)
+{
+    uint64_t oldest = stream_oldest(stream);
+    *ret_usage = (struct history_stream_usage){
+        .events = stream->committed_head + 1 - oldest,
+        .bytes = stream->bytes,
+        .oldest = oldest,
+        .head = stream->committed_head,
+    };
+}
+
 const char *history_epoch(const struct history_stream *stream)
 {
     return stream->epoch;
@@ -177,6 +189,7 @@ static void index_batch_sections(const struct staging *staging, uint64_t number)
         struct index_entry entry = {staging->sections[i].first_seq, index_place(number, i)};
         index_push(&stream->index, &entry);
         stream->committed_head = stream->head;
+        stream->bytes += staging->sections[i].bytes;
     }
 }
 

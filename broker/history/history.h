@@ -54,6 +54,15 @@ uint64_t history_head(const struct history_stream *stream);
 uint64_t history_committed_head(const struct history_stream *stream);
 /* The oldest retained number; committed head + 1 when none is. */
 uint64_t history_oldest(const struct history_stream *stream);
+/* What of the stream is retained, without a look into the store. */
+struct history_stream_usage {
+    uint64_t events; /* committed and retained */
+    uint64_t bytes;  /* of those, as event/codec.h writes them */
+    uint64_t oldest; /* as history_oldest */
+    uint64_t head;   /* as history_committed_head */
+};
+void history_stream_usage(
+    const struct history_stream *stream, struct history_stream_usage *ret_usage);
 /* Letters and digits. Valid until the epoch changes. */
 const char *history_epoch(const struct history_stream *stream);
 /* Gives the stream a new epoch, at once and durably. Numbers go on. */

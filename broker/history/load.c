@@ -44,6 +44,7 @@ static int load_section(
         return rc;
     index_push(&stream->index, &(struct index_entry){section->first_seq, place});
     stream->committed_head = section->first_seq + section->count - 1;
+    stream->bytes += batch_section_bytes(section);
     history->events += section->count;
     return 0;
 }

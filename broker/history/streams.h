@@ -21,6 +21,7 @@ struct history_stream {
     struct index index;
     uint64_t head;
     uint64_t committed_head;
+    uint64_t bytes;          /* of the retained events */
     uint32_t staged_section; /* valid while head != committed_head */
     char suffix[STREAM_EPOCH_SUFFIX_LEN + 1];
     char epoch[HISTORY_EPOCH_SIZE];

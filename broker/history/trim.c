@@ -17,11 +17,16 @@
 #define TRIM_PAGES 32
 #define RECORDS_KEEP_MS (24u * 60 * 60 * 1000)
 
+struct popped_section {
+    struct history_stream *stream;
+    uint64_t bytes;
+};
+
 struct trim {
     struct history *history;
     uint64_t now_ms;
     /* filled by the transaction, applied to memory after it */
-    struct buffer popped; /* struct history_stream *, once for each section */
+    struct buffer popped; /* struct popped_section */
     uint64_t batches;
     uint64_t bytes;
     uint64_t events;
@@ -47,7 +52,8 @@ static int save_streams(struct trim *trim, const struct batch *batch)
         struct history_stream *stream = streams_find(&trim->history->streams, section.user_id);
         if (!stream)
             return -EIO;
-        buffer_append(&trim->popped, &stream, sizeof(void *));
+        struct popped_section popped = {stream, batch_section_bytes(&section)};
+        buffer_append(&trim->popped, &popped, sizeof(popped));
         trim->events += section.count;
         uint64_t last = section.first_seq + section.count - 1;
         if (last != stream->committed_head)
@@ -103,7 +109,8 @@ static int delete_batches(struct trim *trim)
         trim->oldest = (struct retained_batch){batch.number, batch.time_ms, entry.value.len};
         if (!over_limit(trim, &trim->oldest))
             return 0;
-        if (trim->batches >= TRIM_BATCHES || trim->popped.len >= TRIM_SECTIONS * sizeof(void *)) {
+        if (trim->batches >= TRIM_BATCHES ||
+            trim->popped.len >= TRIM_SECTIONS * sizeof(struct popped_section)) {
             trim->more = true;
             return 0;
         }
@@ -160,10 +167,10 @@ static int trim_work(struct store *store, void *context)
 static void apply(const struct trim *trim)
 {
     struct history *history = trim->history;
-    for (size_t at = 0; at < trim->popped.len; at += sizeof(void *)) {
-        struct history_stream *stream;
-        memcpy(&stream, trim->popped.data + at, sizeof(void *));
-        index_pop_front(&stream->index);
+    const struct popped_section *popped = (const void *)trim->popped.data;
+    for (size_t i = 0; i < trim->popped.len / sizeof(*popped); i++) {
+        index_pop_front(&popped[i].stream->index);
+        popped[i].stream->bytes -= popped[i].bytes;
     }
     history->batches -= trim->batches;
     history->bytes -= trim->bytes;

@@ -92,6 +92,45 @@ static void test_batches_go_when_they_are_too_old(void **state)
     assert_range(fixture, "ann", 6, 5);
 }
 
+static uint64_t text_bytes(const char *user, uint64_t from, uint64_t to)
+{
+    _cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+    for (uint64_t seq = from; seq <= to; seq++)
+        event_text(&text, user, seq);
+    return text.len;
+}
+
+static void assert_usage(struct fixture *fixture, const char *user, uint64_t oldest, uint64_t head)
+{
+    struct history_stream_usage usage;
+    history_stream_usage(fixture_stream(fixture, user), &usage);
+    assert_int_equal(usage.oldest, oldest);
+    assert_int_equal(usage.head, head);
+    assert_int_equal(usage.events, head + 1 - oldest);
+    assert_int_equal(usage.bytes, text_bytes(user, oldest, head));
+}
+
+static void test_a_stream_knows_what_of_it_is_retained(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with_limits(fixture, 1500, 0);
+    assert_usage(fixture, "ann", 1, 0);
+    for (int i = 0; i < 10; i++) {
+        stage_events(fixture, "bob", 1);
+        commit_events(fixture, "ann", 10);
+    }
+    assert_usage(fixture, "ann", 1, 100);
+    stage_events(fixture, "ann", 1);
+    assert_usage(fixture, "ann", 1, 100);
+    trim_all(fixture, clock_wall_ms());
+    uint64_t oldest = history_oldest(fixture_stream(fixture, "ann"));
+    assert_in_range(oldest, 11, 100);
+    assert_usage(fixture, "ann", oldest, 100);
+    fixture_reopen(fixture);
+    assert_usage(fixture, "ann", oldest, 100);
+    assert_usage(fixture, "bob", (oldest - 1) / 10 + 1, 10);
+}
+
 static void test_reading_below_the_oldest_says_that_it_is_gone(void **state)
 {
     struct fixture *fixture = *state;
@@ -282,6 +321,7 @@ int main(void)
         CASE(test_the_oldest_go_first_until_the_bytes_fit),
         CASE(test_one_call_does_bounded_work_and_says_that_there_is_more),
         CASE(test_batches_go_when_they_are_too_old),
+        CASE(test_a_stream_knows_what_of_it_is_retained),
         CASE(test_reading_below_the_oldest_says_that_it_is_gone),
         CASE(test_an_emptied_stream_never_gives_a_number_twice),
         CASE(test_trimming_between_staging_and_commit_loses_no_number),
