@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "failpoints/failpoint.h"
 #include "ring/doorbell.h"
 
 #include <signal.h>
@@ -37,6 +38,7 @@ static void trim(struct broker *broker)
 {
     int rc = history_trim(broker->history, clock_wall_ms());
     broker->trimming = rc > 0;
+    FAILPOINT(trimmed);
     if (rc < 0 && !broker->stalled)
         log_warn("history", "cannot trim: %s", strerror(-rc));
 }
@@ -61,18 +63,28 @@ static bool broker_tick(struct broker *broker)
 {
     size_t drained = 0;
     broker->counters.ticks++;
+    FAILPOINT(turn_begun);
     if (!broker->stalled) {
         processes_turn(broker->processes, false);
+        FAILPOINT(deaths_seen);
         drained = drain_turn(broker->drain, TURN_BUDGET);
+        FAILPOINT(drained);
         farewell_turn(&broker->farewell);
+        FAILPOINT(farewells_said);
         dispatch_place(&broker->dispatch);
+        FAILPOINT(placed);
     }
     if (!commit(broker))
         return reads_turn(&broker->reads); /* the past can be read all the same */
+    FAILPOINT(committed);
     drain_release(broker->drain);
+    FAILPOINT(released);
     effects_release(&broker->effects);
+    FAILPOINT(effects_sent);
     bool behind = router_flush(&broker->router);
+    FAILPOINT(routed);
     behind |= reads_turn(&broker->reads);
+    FAILPOINT(pages_served);
     if (broker->trimming)
         trim(broker);
     return behind || drained > 0 || broker->trimming;
@@ -115,11 +127,14 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 
 static void sync_history(struct broker *broker)
 {
+    FAILPOINT(sync_begun);
     int rc = history_sync(broker->history);
+    FAILPOINT(synced);
     if (rc)
         log_error("history", "cannot sync: %s", strerror(-rc));
     else
         drain_durable(broker->drain);
+    FAILPOINT(durable_told);
 }
 
 static void on_sync(struct ev_loop *loop, ev_timer *watcher, int events)

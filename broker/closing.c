@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "failpoints/failpoint.h"
 
 static void write_data(
     struct pipeline *pipeline, struct run *run, struct event event, struct buffer *data)
@@ -11,6 +12,7 @@ static void write_data(
     event.flags |= EVENT_FLAG_SYNTHETIC;
     event.data = buffer_span(data);
     pipeline_write(pipeline, run, &event);
+    FAILPOINT(item_closed);
     buffer_clear(data);
 }
 

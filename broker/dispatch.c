@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "closing.h"
+#include "failpoints/failpoint.h"
 #include "payload.h"
 
 /* A user may be between two pages: only then are runs stopped that end with their clients. */
@@ -93,6 +94,7 @@ static void assign(struct dispatch *dispatch, struct run *run, struct worker *wo
     worker->slots--;
     worker->runs++;
     dispatch->counters->runs_assigned++;
+    FAILPOINT(run_assigned);
 }
 
 static bool any_room(const struct workers *workers)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "event/record.h"
+#include "failpoints/failpoint.h"
 #include "ring/directory.h"
 #include "ring/doorbell.h"
 
@@ -150,6 +151,7 @@ static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
     while (taken < budget && drain->batch_bytes < BATCH_BYTES &&
            (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
         take_record(drain, &record);
+        FAILPOINT(record_drained);
         drain->batch_bytes += record.payload_length + EVENT_OVERHEAD;
         touch(drain, ring, record.end);
         taken++;
@@ -201,6 +203,7 @@ size_t drain_turn(struct drain *drain, size_t budget)
     for (size_t i = 0; i < drain->news.count; i++)
         taken += drain_ring(drain, drain->news.rings[i], share);
     stage_positions(drain);
+    FAILPOINT(positions_staged);
     return taken;
 }
 
@@ -256,9 +259,11 @@ void drain_release(struct drain *drain)
     for (size_t i = 0; i < drain->touched.count; i++) {
         uint32_t ring = drain->touched.rings[i];
         struct ring_state *state = &drain->states[ring];
+        FAILPOINT(ring_releasing);
         state->touched = false;
         state->released = state->drained;
         ring_reader_release(drain->reader, ring, state->drained);
+        FAILPOINT(ring_released);
         if (!state->unsynced) {
             state->unsynced = true;
             drain->unsynced.rings[drain->unsynced.count++] = ring;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "effects.h"
 
+#include "failpoints/failpoint.h"
+
 struct entry {
     uint64_t serial;
     uint64_t request; /* that it answers, or NO_REQUEST */
@@ -64,6 +66,7 @@ void effects_release(struct effects *effects)
         struct link *link = links_find(effects->links, entry.serial);
         if (link)
             link_send_encoded(link, message);
+        FAILPOINT(effect_sent);
     }
     buffer_clear(&effects->entries);
 }

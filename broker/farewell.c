@@ -2,6 +2,7 @@
 #include "farewell.h"
 
 #include "closing.h"
+#include "failpoints/failpoint.h"
 
 /* A request that takes each worker down with it before it starts must not take them all. */
 #define ATTEMPTS_MAX 3
@@ -93,7 +94,9 @@ void farewell_turn(struct farewell *farewell)
             farewell->waiting = true;
     }
     struct run **runs = (struct run **)(void *)due.data;
-    for (size_t i = 0; i < due.len / sizeof(struct run *); i++)
+    for (size_t i = 0; i < due.len / sizeof(struct run *); i++) {
         deal_with(farewell, runs[i]);
+        FAILPOINT(run_farewelled);
+    }
     buffer_deinit(&due);
 }

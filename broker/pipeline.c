@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "closing.h"
 #include "event/codec.h"
+#include "failpoints/failpoint.h"
 
 #include <errno.h>
 
@@ -101,7 +102,9 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
         log_error("pipeline", "an event of run %s is lost: %s", run->id, strerror(-rc));
         return;
     }
+    FAILPOINT(event_appended);
     router_note(pipeline->router, user, event->seq, encoded);
+    FAILPOINT(event_noted);
 }
 
 static void apply(struct pipeline *pipeline, struct run *run, struct event *event)

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "exit_status.h"
+#include "failpoints/failpoint.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -125,6 +126,7 @@ static void look_at(struct processes *processes, const struct process_info *info
     watched->pid = info->pid;
     watched->incarnation = info->incarnation;
     int rc = process_reap(processes->arena, info->index, NULL, NULL);
+    FAILPOINT(process_reaped);
     if (rc == 0)
         bury(processes, info->index, info->incarnation);
     else

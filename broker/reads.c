@@ -2,6 +2,7 @@
 #include "reads.h"
 
 #include "base/log.h"
+#include "failpoints/failpoint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -105,6 +106,7 @@ static void serve(struct reads *reads, struct listener *listener, const struct w
                 .retryable = true}};
     }
     link_send(listener->link, &page);
+    FAILPOINT(page_served);
 }
 
 static bool has_room(const struct listener *listener)

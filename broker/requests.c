@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/json_scan.h"
+#include "failpoints/failpoint.h"
 #include "payload.h"
 
 #include <errno.h>
@@ -168,6 +169,7 @@ static void accept_request(struct dispatch *dispatch, const struct wire_chat_sen
     dispatch_enqueue(dispatch, run);
     dispatch->counters->requests_accepted++;
     succeed(answer, span_of_string(run->id), run->state);
+    FAILPOINT(request_accepted);
 }
 
 void dispatch_chat(

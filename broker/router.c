@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "failpoints/failpoint.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,6 +132,7 @@ static void send_events(
     subscription->listener->credit -= (int64_t)events.len;
     router->counters->events_routed += last - subscription->sent;
     subscription->sent = last;
+    FAILPOINT(events_routed);
 }
 
 static bool in_step(const struct subscription *subscription)

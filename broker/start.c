@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "failpoints/failpoint.h"
 #include "status.h"
 
 #include <dirent.h>
@@ -234,14 +235,18 @@ static int recover(struct broker *broker)
         log_error("start", "the open runs cannot be recovered: %s", strerror(-rc));
         return rc;
     }
+    FAILPOINT(start_loaded);
     rc = recovery_settle(&recovery);
+    FAILPOINT(start_drained);
     if (!rc)
         rc = history_commit(broker->history);
+    FAILPOINT(start_committed);
     if (rc) {
         log_error("start", "history cannot be written: %s", strerror(-rc));
         return rc;
     }
     drain_release(broker->drain);
+    FAILPOINT(start_released);
     return 0;
 }
 
@@ -283,35 +288,49 @@ int broker_start(struct broker *broker, const struct config *config)
     broker->started_ms = clock_monotonic_ms();
     broker->loop = ev_default_loop(0);
     identifier_make(broker->id, "b-");
-    int rc = broker->loop ? start_directories(broker) : -ENOMEM;
+    int rc = FAILPOINTS_OPEN();
+    if (rc)
+        log_error("start", "the failpoints cannot be used: %s", strerror(-rc));
+    if (!rc)
+        rc = broker->loop ? start_directories(broker) : -ENOMEM;
+    FAILPOINT(start_locked);
     if (!rc)
         rc = start_history(broker);
+    FAILPOINT(start_history);
     if (!rc)
         rc = start_arena(broker);
+    FAILPOINT(start_arena);
     if (!rc)
         rc = start_intake(broker);
     if (!rc) {
         make_ports(broker);
+        FAILPOINT(start_parts);
         rc = recover(broker);
     }
     if (!rc)
         rc = start_ports(broker);
+    FAILPOINT(start_listening);
     if (!rc)
         broker_watch(broker);
+    FAILPOINT(start_done);
     return rc;
 }
 
 void broker_stop(struct broker *broker)
 {
+    FAILPOINT(stop_begun);
     if (broker->control) {
         processes_turn(broker->processes, true);
         int rc = drain_everything(broker->drain);
+        FAILPOINT(stop_drained);
         if (!rc)
             rc = history_commit(broker->history);
+        FAILPOINT(stop_committed);
         if (rc)
             log_error("stop", "the last events stay in the rings: %s", strerror(-rc));
         else
             drain_release(broker->drain);
+        FAILPOINT(stop_released);
     }
     drain_free(broker->drain);
     processes_free(broker->processes);
@@ -322,6 +341,7 @@ void broker_stop(struct broker *broker)
     effects_deinit(&broker->effects);
     arena_detach(broker->arena);
     history_close(broker->history);
+    FAILPOINT(stop_closed);
     if (broker->lock_fd >= 0)
         close(broker->lock_fd);
 }

@@ -2,6 +2,7 @@
 #include "history/history.h"
 
 #include "base/clock.h"
+#include "failpoints/failpoint.h"
 #include "history/private.h"
 
 #include <errno.h>
@@ -226,12 +227,15 @@ int history_commit(struct history *history)
     commit.input.positions = history->positions.staged;
     commit.input.position_count = history->positions.staged_count;
     staging_describe(&history->staging, &commit.input);
+    FAILPOINT(commit_begun);
     int rc = reserve_index(&history->staging);
     if (rc == 0)
         rc = store_write(history->store, commit_work, &commit);
     if (rc)
         return rc;
+    FAILPOINT(commit_done);
     apply(history, &commit.input);
+    FAILPOINT(batch_applied);
     return 0;
 }
 

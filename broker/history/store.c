@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history/store_private.h"
 
+#include "failpoints/failpoint.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sys/statvfs.h>
@@ -64,6 +66,7 @@ static int write_once(struct store *store, int (*work)(struct store *, void *), 
         mdb_txn_abort(txn);
         return rc;
     }
+    FAILPOINT(commit_written);
     return name_full_disk(store, store_error(store, mdb_txn_commit(txn)));
 }
 

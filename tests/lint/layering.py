@@ -27,7 +27,7 @@ PROGRAMS = {
     "cli": {"base", "event", "ring", "wire", "config", "token"},
 }
 # Below a program, a folder that stands by itself: its files do not see the program's.
-APART = {"broker/history": {"base", "event"}}
+APART = {"broker/history": {"base", "event", "failpoints"}, "broker/failpoints": {"failpoints"}}
 
 # Third-party header -> the files that may include it.
 RESTRICTED = {
