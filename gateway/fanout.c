@@ -131,7 +131,8 @@ struct frame *feed_event_frame(struct feed *feed, struct feed_event *item)
 {
     struct fanout *fanout = feed->fanout;
     if (!item->frame) {
-        item->frame = frame_new_event(&fanout->scratch, item->event, item->event->seq - 1);
+        item->frame =
+            frame_new_event(&fanout->scratch, item->event, event_first_seq(item->event) - 1);
         fanout->counters->events_encoded++;
     }
     return item->frame;

@@ -169,7 +169,7 @@ static int queue_event(struct session *session, struct frame *frame)
 static struct frame *frame_for_view(struct session *session, struct feed_event *item)
 {
     struct frame *shared = feed_event_frame(session->feed, item);
-    if (!shared || session->view.prev == item->event->seq - 1)
+    if (!shared || session->view.prev == event_first_seq(item->event) - 1)
         return shared ? frame_ref(shared) : NULL;
     return frame_new_with_prev(shared, session->view.prev);
 }

@@ -7,7 +7,7 @@
 
 void event_encode(struct buffer *out, const struct event *event)
 {
-    pack_array(out, EVENT_CODEC_FIELDS);
+    pack_array(out, event->first_seq ? EVENT_CODEC_FIELDS_FOLDED : EVENT_CODEC_FIELDS);
     pack_uint(out, event->type);
     pack_uint(out, event->flags);
     pack_uint(out, event->seq);
@@ -20,6 +20,8 @@ void event_encode(struct buffer *out, const struct event *event)
     pack_str(out, event->message_id);
     pack_str(out, event->tool_call_id);
     pack_bin(out, event->data);
+    if (event->first_seq)
+        pack_uint(out, event->first_seq);
 }
 
 static bool read_id(struct pack_reader *reader, struct span *ret_id)
@@ -27,12 +29,19 @@ static bool read_id(struct pack_reader *reader, struct span *ret_id)
     return pack_read_str(reader, ret_id) && ret_id->len <= IDENTIFIER_MAX;
 }
 
+static bool read_first_seq(struct pack_reader *reader, struct event *event)
+{
+    return pack_read_uint(reader, &event->first_seq) && event->first_seq > 0 &&
+           event->first_seq < event->seq;
+}
+
 static bool read_event(struct pack_reader *reader, struct event *event)
 {
     uint32_t count;
     uint64_t type;
     uint64_t flags;
-    if (!pack_read_array(reader, &count) || count != EVENT_CODEC_FIELDS ||
+    if (!pack_read_array(reader, &count) ||
+        (count != EVENT_CODEC_FIELDS && count != EVENT_CODEC_FIELDS_FOLDED) ||
         !pack_read_uint(reader, &type) || type == EVENT_NONE || type >= EVENT_TYPE_COUNT ||
         !pack_read_uint(reader, &flags) || (flags & ~(uint64_t)EVENT_FLAGS_ALL))
         return false;
@@ -42,7 +51,8 @@ static bool read_event(struct pack_reader *reader, struct event *event)
            pack_read_uint(reader, &event->user_tag) && read_id(reader, &event->thread_id) &&
            read_id(reader, &event->run_id) && read_id(reader, &event->request_id) &&
            read_id(reader, &event->agent) && read_id(reader, &event->message_id) &&
-           read_id(reader, &event->tool_call_id) && pack_read_bin(reader, &event->data);
+           read_id(reader, &event->tool_call_id) && pack_read_bin(reader, &event->data) &&
+           (count == EVENT_CODEC_FIELDS || read_first_seq(reader, event));
 }
 
 int event_decode_next(struct event *ret_event, struct span bytes, size_t *offset)

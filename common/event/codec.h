@@ -9,11 +9,13 @@
  *   [type, flags, seq, timestamp, user_tag, thread_id, run_id, request_id, agent,
  *    message_id, tool_call_id, data]
  *
- * with integers, strings (empty: absent) and `data` as binary. It is encoded once, when it gets
- * its number; the same bytes are kept, replayed and sent, and several simply stand one behind the
- * other.
+ * with integers, strings (empty: absent) and `data` as binary. A folded event, which stands for
+ * several, has one field more, `first_seq`, an integer from 1 to below `seq`. It is encoded once,
+ * when it gets its number; the same bytes are kept, replayed and sent, and several simply stand one
+ * behind the other.
  */
 #define EVENT_CODEC_FIELDS 12
+#define EVENT_CODEC_FIELDS_FOLDED 13
 
 /* Appends the encoding to `out` (errors are the buffer's). */
 void event_encode(struct buffer *out, const struct event *event);

@@ -35,6 +35,7 @@ struct event {
     enum event_type type;
     uint32_t flags;
     uint64_t seq;       /* position in the user's stream; 0 before the sequencer */
+    uint64_t first_seq; /* of a folded event: the first number it stands for; else 0 */
     uint64_t timestamp; /* wall-clock milliseconds, taken where it was emitted */
     uint64_t user_tag;  /* user_tag() of its user: checked at every hop */
     struct span thread_id;
@@ -53,6 +54,12 @@ enum event_type event_type_parse(struct span name);
 enum event_class event_type_class(enum event_type type);
 /* The tag that stands for a user in records: XXH3 of the identifier. */
 uint64_t event_user_tag(struct span user_id);
+
+/* The first of the numbers that the event stands for. */
+static inline uint64_t event_first_seq(const struct event *event)
+{
+    return event->first_seq ? event->first_seq : event->seq;
+}
 
 static inline bool event_is_terminal(const struct event *event)
 {

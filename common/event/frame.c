@@ -22,6 +22,8 @@ void event_frame_append(
     buffer_append_uint(out, prev);
     if (ret_span)
         *ret_span = (struct event_frame_span){prev_start, out->len - start};
+    if (event->first_seq)
+        json_append_member_uint(out, "first_seq", event->first_seq);
     json_append_member_uint(out, "timestamp", event->timestamp);
     append_optional(out, "thread_id", event->thread_id);
     append_optional(out, "run_id", event->run_id);

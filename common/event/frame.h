@@ -6,6 +6,7 @@
 /*
  * The JSON of one event as clients see it (`ringside.v1`):
  *   {"type":…,"seq":…,"prev":…,"timestamp":…,"thread_id":…,…,"data":{…}}
+ * A folded event has "first_seq" behind "prev".
  */
 struct event_frame_span {
     size_t prev_start; /* where the digits of "prev" begin, from the start of this frame */

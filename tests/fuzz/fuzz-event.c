@@ -16,7 +16,7 @@ static void check_codec(struct span bytes)
         size_t zero = 0;
         event_encode(&out, &event);
         FUZZ_CHECK(event_decode_next(&again, buffer_span(&out), &zero) == 1);
-        FUZZ_CHECK(zero == out.len && again.seq == event.seq);
+        FUZZ_CHECK(zero == out.len && again.seq == event.seq && again.first_seq == event.first_seq);
         FUZZ_CHECK(span_equal(again.data, event.data));
         buffer_deinit(&out);
     }

@@ -42,6 +42,24 @@ static void test_codec_reads_back_an_event_with_absent_fields(void **state)
     buffer_deinit(&bytes);
 }
 
+static void test_codec_reads_back_which_numbers_a_folded_event_stands_for(void **state)
+{
+    (void)state;
+    struct buffer bytes = BUFFER_INIT;
+    struct event sent = sample_event();
+    struct event got;
+    size_t offset = 0;
+    assert_int_equal(event_first_seq(&sent), sent.seq);
+    sent.first_seq = sent.seq - 41;
+    event_encode(&bytes, &sent);
+    assert_int_equal(event_decode_next(&got, buffer_span(&bytes), &offset), 1);
+    assert_int_equal(offset, bytes.len);
+    assert_int_equal(got.first_seq, sent.seq - 41);
+    assert_int_equal(event_first_seq(&got), sent.seq - 41);
+    assert_same_event(&got, &sent);
+    buffer_deinit(&bytes);
+}
+
 static void test_codec_refuses_an_event_cut_anywhere_and_stays_where_it_is(void **state)
 {
     (void)state;
@@ -85,6 +103,16 @@ static void test_codec_refuses_unknown_types_flags_and_long_identifiers(void **s
     refuse(&event);
     event = sample_event();
     event.tool_call_id = span_of(name, sizeof(name));
+    refuse(&event);
+}
+
+static void test_codec_refuses_a_folded_event_that_does_not_begin_before_its_number(void **state)
+{
+    (void)state;
+    struct event event = sample_event();
+    event.first_seq = event.seq;
+    refuse(&event);
+    event.first_seq = event.seq + 1;
     refuse(&event);
 }
 
@@ -142,8 +170,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codec_reads_back_several_events_behind_one_another),
         cmocka_unit_test(test_codec_reads_back_an_event_with_absent_fields),
+        cmocka_unit_test(test_codec_reads_back_which_numbers_a_folded_event_stands_for),
         cmocka_unit_test(test_codec_refuses_an_event_cut_anywhere_and_stays_where_it_is),
         cmocka_unit_test(test_codec_refuses_unknown_types_flags_and_long_identifiers),
+        cmocka_unit_test(test_codec_refuses_a_folded_event_that_does_not_begin_before_its_number),
         cmocka_unit_test(test_codec_refuses_other_counts_of_fields),
         cmocka_unit_test(test_codec_accepts_only_what_it_could_have_written),
     };

@@ -29,6 +29,19 @@ static void test_frame_carries_each_field_under_its_name(void **state)
     buffer_deinit(&out);
 }
 
+static void test_frame_of_a_folded_event_says_where_it_begins(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    struct event event = {.type = EVENT_PARTIAL_RESULT, .seq = 9, .first_seq = 4};
+    event_frame_append(&out, &event, 3, NULL);
+    json_t *frame = load(&out);
+    assert_int_equal(json_integer_value(json_object_get(frame, "first_seq")), 4);
+    assert_int_equal(json_integer_value(json_object_get(frame, "prev")), 3);
+    json_decref(frame);
+    buffer_deinit(&out);
+}
+
 static void test_frame_leaves_absent_fields_out(void **state)
 {
     (void)state;
@@ -68,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_carries_each_field_under_its_name),
+        cmocka_unit_test(test_frame_of_a_folded_event_says_where_it_begins),
         cmocka_unit_test(test_frame_leaves_absent_fields_out),
         cmocka_unit_test(test_frame_tells_where_the_digits_of_prev_stand),
     };
