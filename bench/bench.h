@@ -13,14 +13,19 @@
 
 #define BENCH_RUNS 5
 #define BENCH_PARTS 4 /* processes at once */
+#define BENCH_RESULTS 48
 
 /* Filled with zeroes for each bench_run. */
 struct bench_page {
     _Atomic uint32_t arrived; /* for bench_meet */
     _Atomic uint32_t stop;
+    _Atomic uint32_t baton; /* for bench_await and bench_pass */
     _Alignas(128) _Atomic uint32_t ping;
-    _Alignas(128) double result[8]; /* the part that measures writes, the parent reads afterwards */
-    char directory[64];             /* for an arena, made and removed by the parent */
+    /* The parts that measure write, the parent reads afterwards. */
+    _Alignas(128) double result[BENCH_RESULTS];
+    char directory[64]; /* in shared memory, made by the parent; removed afterwards with whatever
+                           has a name that begins so */
+    char scratch[128];  /* the same on a disk: in $TMPDIR or /tmp */
 };
 
 typedef void (*bench_part_fn)(struct bench_page *page, unsigned number, void *userdata);
@@ -35,12 +40,24 @@ struct bench_plan {
 void bench_run(struct bench_page *ret_page, const struct bench_plan *plan);
 /* Waits until `parts` processes are here for the nth time. */
 void bench_meet(struct bench_page *page, unsigned parts, unsigned nth);
+/* The parts act one after the other, each when the baton has come to its step: it sleeps till then,
+ * and passes the baton to the step behind. */
+void bench_await(struct bench_page *page, uint32_t step);
+void bench_pass(struct bench_page *page);
+/* Moves the caller to the nth processor, as far as there are some. */
+void bench_pin(unsigned nth);
 /* Stops the part with a reason when r is negative. */
 void bench_need(int r, const char *what);
 int64_t bench_now_ns(void);
+/* What this thread has used of its processor, whatever else ran there. */
+int64_t bench_cpu_ns(void);
 /* Sorts the values. share 0.5: the median. */
 double bench_percentile(double *values, size_t count, double share);
 uint32_t bench_random(uint64_t *state);
+void bench_print_head(void);
+void bench_print_row(const char *what, double value, const char *unit, const char *goal);
+/* Whether there was "--json"; leaves the program with `usage` on any other argument. */
+bool bench_wants_json(int argc, char **argv, const char *usage);
 
 /* The floor: what this machine takes for the least of it. */
 struct bench_floor {
@@ -50,6 +67,7 @@ struct bench_floor {
     double memcpy_1k_ns;
 };
 void bench_floor(struct bench_floor *ret_floor);
+void bench_print_floor(const struct bench_floor *floor);
 
 struct bench_emit {
     double p50_ns; /* 256 B, hot, the reader awake: of batches of 32, a piece */

@@ -91,3 +91,11 @@ void bench_floor(struct bench_floor *ret_floor)
         .memcpy_1k_ns = bench_percentile(big, BENCH_RUNS, 0.5),
     };
 }
+
+void bench_print_floor(const struct bench_floor *floor)
+{
+    bench_print_row("a cache line to the other processor", floor->hop_ns, "ns", "");
+    bench_print_row("a successful CAS in the cache", floor->cas_ns, "ns", "");
+    bench_print_row("memcpy of 256 B", floor->memcpy_256_ns, "ns", "");
+    bench_print_row("memcpy of 1 KiB", floor->memcpy_1k_ns, "ns", "");
+}

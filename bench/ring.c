@@ -5,8 +5,6 @@
  * each figure against the floor measured beside it, are for comparing.
  */
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -17,19 +15,6 @@ struct figures {
     struct bench_wake wake;
 };
 
-static void print_row(const char *what, double value, const char *unit, const char *goal)
-{
-    printf("%-58s %10.*f %-10s %s\n", what, value < 100 ? 2 : 0, value, unit, goal);
-}
-
-static void print_floor(const struct bench_floor *floor)
-{
-    print_row("a cache line to the other processor", floor->hop_ns, "ns", "");
-    print_row("a successful CAS in the cache", floor->cas_ns, "ns", "");
-    print_row("memcpy of 256 B", floor->memcpy_256_ns, "ns", "");
-    print_row("memcpy of 1 KiB", floor->memcpy_1k_ns, "ns", "");
-}
-
 static void print_flow(const struct bench_flow *flow)
 {
     char what[64];
@@ -38,32 +23,33 @@ static void print_flow(const struct bench_flow *flow)
         for (int writers = 0; writers < 2; writers++) {
             snprintf(what, sizeof what, "records of %u B, %d writer%s",
                 (unsigned)bench_flow_sizes[size], writers + 1, writers ? "s" : "");
-            print_row(what, flow->records[size][writers] / 1e6, "M/s",
+            bench_print_row(what, flow->records[size][writers] / 1e6, "M/s",
                 size == 2 && writers == 0 ? ">= 4" : "");
         }
     }
-    print_row("a robust mutex, 128 B, 1 writer", flow->mutex[0] / 1e6, "M/s", "");
-    print_row("a robust mutex, 128 B, 2 writers", flow->mutex[1] / 1e6, "M/s", "");
-    print_row("ring / robust mutex, 128 B, 2 writers", flow->mutex_ratio, "x", ">= 1.3");
-    print_row("256 B to 2,000 active of 100,000 rings", flow->active_2000 / 1e6, "M/s", ">= 2.5");
+    bench_print_row("a robust mutex, 128 B, 1 writer", flow->mutex[0] / 1e6, "M/s", "");
+    bench_print_row("a robust mutex, 128 B, 2 writers", flow->mutex[1] / 1e6, "M/s", "");
+    bench_print_row("ring / robust mutex, 128 B, 2 writers", flow->mutex_ratio, "x", ">= 1.3");
+    bench_print_row(
+        "256 B to 2,000 active of 100,000 rings", flow->active_2000 / 1e6, "M/s", ">= 2.5");
 }
 
 static void print_table(const struct figures *f)
 {
-    printf("%-58s %10s %-10s %s\n", "", "median", "", "goal");
-    print_floor(&f->floor);
-    print_row("emit of 256 B, hot, nobody to wake, p50", f->emit.p50_ns, "ns", "<= 60");
-    print_row("… in CAS of this machine", f->emit.p50_ns / f->floor.cas_ns, "x", "<= 5");
-    print_row("emit of 256 B, p99", f->emit.p99_ns, "ns", "");
-    print_row("emit with 100,000 rings known / with 10", f->emit.scale_ratio, "x", "<= 1.15");
+    bench_print_head();
+    bench_print_floor(&f->floor);
+    bench_print_row("emit of 256 B, hot, nobody to wake, p50", f->emit.p50_ns, "ns", "<= 60");
+    bench_print_row("… in CAS of this machine", f->emit.p50_ns / f->floor.cas_ns, "x", "<= 5");
+    bench_print_row("emit of 256 B, p99", f->emit.p99_ns, "ns", "");
+    bench_print_row("emit with 100,000 rings known / with 10", f->emit.scale_ratio, "x", "<= 1.15");
     print_flow(&f->flow);
-    print_row("10,000/s to a sleeping reader, p50", f->wake.asleep_p50_us, "us", "");
-    print_row("10,000/s to a sleeping reader, p99", f->wake.asleep_p99_us, "us", "");
-    print_row("10,000/s to a spinning reader, p50", f->wake.spin_p50_us, "us", "");
-    print_row("10,000/s to a spinning reader, p99", f->wake.spin_p99_us, "us", "");
-    print_row("sleeps in 5,000 events", f->wake.sleeps, "", "");
-    print_row("wake-ups in a sleep, the most", f->wake.wakes_per_sleep, "", "<= 1");
-    print_row("events lost", f->wake.lost, "", "0");
+    bench_print_row("10,000/s to a sleeping reader, p50", f->wake.asleep_p50_us, "us", "");
+    bench_print_row("10,000/s to a sleeping reader, p99", f->wake.asleep_p99_us, "us", "");
+    bench_print_row("10,000/s to a spinning reader, p50", f->wake.spin_p50_us, "us", "");
+    bench_print_row("10,000/s to a spinning reader, p99", f->wake.spin_p99_us, "us", "");
+    bench_print_row("sleeps in 5,000 events", f->wake.sleeps, "", "");
+    bench_print_row("wake-ups in a sleep, the most", f->wake.wakes_per_sleep, "", "<= 1");
+    bench_print_row("events lost", f->wake.lost, "", "0");
 }
 
 static void print_json(const struct figures *f)
@@ -80,23 +66,14 @@ static void print_json(const struct figures *f)
         f->emit.scale_ratio);
 }
 
-static int usage(void)
-{
-    fputs(
-        "usage: ringside-bench-ring [--json]\n"
-        "Measures the rings on this machine: a table, or with --json one JSON object on the last\n"
-        "line. Takes about half a minute and 2 GiB of /dev/shm.\n",
-        stderr);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
-    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+    bool json = bench_wants_json(argc, argv,
+        "usage: ringside-bench-ring [--json]\n"
+        "Measures the rings on this machine: a table, or with --json one JSON object on the last\n"
+        "line. Takes about half a minute and 2 GiB of /dev/shm.\n");
     struct figures figures;
 
-    if (argc > 2 || (argc == 2 && !json))
-        return usage();
     bench_floor(&figures.floor);
     bench_emit(&figures.emit);
     bench_flow(&figures.flow);

@@ -57,9 +57,8 @@ static void trim(struct broker *broker)
  *  9. trimming    when a call about once a second left something over
  *
  * While history cannot be written nothing new is taken in: the rings fill, and emitters feel it.
- * Returns whether there is more to do at once.
  */
-static bool broker_tick(struct broker *broker)
+bool broker_tick(struct broker *broker)
 {
     size_t drained = 0;
     broker->counters.ticks++;

@@ -57,6 +57,8 @@ struct broker {
 int broker_start(struct broker *broker, const struct config *config);
 /* Starts the broker's timers and signals; the last step of the start. */
 void broker_watch(struct broker *broker);
+/* One turn, without waiting. Returns whether there is more to do at once. */
+bool broker_tick(struct broker *broker);
 /* Serves until told to stop. */
 void broker_run(struct broker *broker);
 /* Drains the rings, syncs history, lets go of everything. Safe on a broker half started. */

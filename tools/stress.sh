@@ -56,7 +56,7 @@ command_bench() {
     build_programs
     for name in "${names[@]}"; do
         program=$root/build/bench/ringside-bench-$name
-        [ -x "$program" ] || die "there is no benchmark $name: ring"
+        [ -x "$program" ] || die "there is no benchmark $name: ring, broker"
         "$program" ${options[@]+"${options[@]}"}
     done
 }

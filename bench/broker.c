@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Measures the broker on this machine: `./dev bench broker`, `ringside bench broker`. Figures are
+ * medians of BENCH_RUNS runs. They drift with the machine and what else it does; the ratios, and
+ * each figure against the floor measured beside it, are for comparing.
+ */
+#include <stdio.h>
+
+#include "throughput.h"
+
+struct figures {
+    struct bench_floor floor;
+    struct throughput throughput;
+};
+
+static const char *const stage_names[STAGE_COUNT] = {
+    [STAGE_READ] = "  ring: read a record, copy it",
+    [STAGE_DECODE] = "  decode: the envelope",
+    [STAGE_JSON] = "  lifecycle: is the payload a JSON object?",
+    [STAGE_LIFECYCLE] = "  lifecycle: find the run, check, apply",
+    [STAGE_ENCODE] = "  sequencer: number, encode",
+    [STAGE_STAGING] = "  history: stage",
+    [STAGE_NOTE] = "  router: note",
+    [STAGE_DRAIN] = "drain, all of it",
+    [STAGE_COMMIT] = "history: commit",
+    [STAGE_RELEASE] = "ring: release",
+    [STAGE_ROUTE] = "router: flush",
+};
+
+static void print_stages(const struct throughput *t)
+{
+    double parts = 0;
+
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        bench_print_row(stage_names[stage], t->stage_ns[stage], "ns/event", "");
+        if (stage < STAGE_DRAIN)
+            parts += t->stage_ns[stage];
+        if (stage == STAGE_DRAIN)
+            bench_print_row(
+                "  … less its parts as measured", t->stage_ns[stage] - parts, "ns/event", "");
+    }
+}
+
+static void print_table(const struct figures *f)
+{
+    const struct throughput *t = &f->throughput;
+
+    bench_print_head();
+    bench_print_floor(&f->floor);
+    bench_print_row(
+        "events of 250 B, 1,000 users, by the processor", t->events_per_s / 1e6, "M/s", ">= 0.4");
+    bench_print_row("… by the clock, syncs included", t->events_per_s_wall / 1e6, "M/s", ">= 0.4");
+    bench_print_row("… one event", 1e9 / t->events_per_s, "ns", "<= 1000");
+    bench_print_row("… in memcpy of 256 B of this machine",
+        1e9 / t->events_per_s / f->floor.memcpy_256_ns, "x", "");
+    print_stages(t);
+    bench_print_row("an event of whole runs of 32", t->runs_ns, "ns", "");
+    bench_print_row("cost with 100,000 known users / with 1,000", t->scale_ratio, "x", "<= 1.1");
+}
+
+static void print_json(const struct figures *f)
+{
+    printf("{\"pipeline_events_per_s\":%.0f,\"pipeline_events_per_s_wall\":%.0f,"
+           "\"users_scale_ratio\":%.3f}\n",
+        f->throughput.events_per_s, f->throughput.events_per_s_wall, f->throughput.scale_ratio);
+}
+
+int main(int argc, char **argv)
+{
+    bool json = bench_wants_json(argc, argv,
+        "usage: ringside-bench-broker [--json]\n"
+        "Measures the broker on this machine: a table, or with --json one JSON object on the last\n"
+        "line. Takes about a minute, 2 GiB of /dev/shm and 4 GiB of $TMPDIR or /tmp.\n");
+    struct figures figures;
+
+    bench_floor(&figures.floor);
+    throughput_measure(&figures.throughput);
+    if (json)
+        print_json(&figures);
+    else
+        print_table(&figures);
+    return 0;
+}

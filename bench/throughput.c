@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A broker at its limit: 1,000 users, each with an open run whose text comes in events of 250
+ * bytes; history on a disk, synced by interval; a gateway subscribed to all of them that costs
+ * nothing. And the same with 99,000 more users known, turn about with the first.
+ *
+ * Four processes: two brokers, on one processor, and a writer for each, on the other. One acts at
+ * a time: the writer fills the rings, then its broker is measured while it empties them.
+ */
+#include "throughput.h"
+
+#include <stdio.h>
+
+#include "arenas.h"
+
+#define ACTIVE 1000u
+#define PIECES 32u /* of text in a round for each active user: what a ring of 16 KiB holds */
+#define ROUNDS 8u  /* in a run of the measurement */
+#define WARM_ROUNDS 2u
+#define STAGE_ROUNDS 8u
+#define WHOLE_ROUNDS 8u
+
+enum act {
+    ACT_START,
+    ACT_WARM,
+    ACT_TEXT,
+    ACT_STAGES,
+    ACT_WHOLE,
+    ACT_STOP,
+};
+
+#define FIRST_TEXT (1 + WARM_ROUNDS)
+#define FIRST_STAGES (FIRST_TEXT + BENCH_RUNS * ROUNDS)
+#define FIRST_WHOLE (FIRST_STAGES + STAGE_ROUNDS)
+#define LAST (FIRST_WHOLE + WHOLE_ROUNDS)
+
+static enum act act_of(unsigned number)
+{
+    if (number == 0)
+        return ACT_START;
+    if (number < FIRST_TEXT)
+        return ACT_WARM;
+    if (number < FIRST_STAGES)
+        return ACT_TEXT;
+    if (number < FIRST_WHOLE)
+        return ACT_STAGES;
+    return number < LAST ? ACT_WHOLE : ACT_STOP;
+}
+
+static const struct setting {
+    uint32_t known;
+    uint32_t rings;
+} settings[2] = {{1000, 1024}, {100000, 131072}};
+
+/* Where results are in the page. */
+enum {
+    AT_CPU = 0,                 /* of each setting and run, per event */
+    AT_WALL = 2 * BENCH_RUNS,   /* likewise */
+    AT_STAGES = 4 * BENCH_RUNS, /* of the first setting, as those below */
+    AT_WHOLE = AT_STAGES + STAGE_COUNT,
+    AT_END,
+};
+_Static_assert(AT_END <= BENCH_RESULTS, "the page has room for all results");
+
+/* The second setting is there for the ratio only. */
+static bool takes_part(unsigned setting, enum act act)
+{
+    return setting == 0 || (act != ACT_STAGES && act != ACT_WHOLE);
+}
+
+/* In each act, a setting at a time: the broker is made, the writer writes, the broker takes it. */
+static uint32_t step_of(unsigned act, unsigned setting, unsigned nth)
+{
+    return (act * 2 + setting) * 3 + nth;
+}
+
+/* ---- the writer */
+
+static void write_act(struct load *load, struct bench_page *page, unsigned setting, enum act act)
+{
+    char arena[96];
+
+    switch (act) {
+    case ACT_START:
+        node_arena(arena, page, setting);
+        load_up(load, arena, settings[setting].known, ACTIVE);
+        load_acquaint(load);
+        break;
+    case ACT_WARM:
+    case ACT_TEXT:
+    case ACT_STAGES: load_text(load, PIECES); break;
+    case ACT_WHOLE: load_runs(load); break;
+    case ACT_STOP: load_down(load); break;
+    }
+}
+
+static void writer_part(struct bench_page *page, unsigned setting)
+{
+    struct load load;
+
+    for (unsigned number = 0; number <= LAST; number++) {
+        enum act act = act_of(number);
+
+        bench_await(page, step_of(number, setting, 1));
+        if (takes_part(setting, act))
+            write_act(&load, page, setting, act);
+        bench_pass(page);
+    }
+}
+
+/* ---- the broker */
+
+struct measured {
+    struct bench_page *page;
+    unsigned setting;
+    struct node node;
+    struct stages stages;
+    struct load load; /* who the active users are; not attached */
+    uint64_t events;  /* that must have been taken, in all */
+    double whole_ns;
+};
+
+static void start(struct measured *m)
+{
+    m->load = (struct load){.known = settings[m->setting].known, .active = ACTIVE};
+    m->events = 2 * (uint64_t)settings[m->setting].known + ACTIVE;
+    node_run(&m->node, m->events);
+    for (uint32_t nth = 0; nth < ACTIVE; nth++) {
+        char name[32];
+
+        load_user_name(name, load_user(&m->load, nth));
+        node_listen(&m->node, name);
+    }
+}
+
+static void measure_text(struct measured *m, double *cpu, double *wall)
+{
+    int64_t cpu_begin = bench_cpu_ns(), begin = bench_now_ns();
+    double events = PIECES * ACTIVE;
+
+    m->events += PIECES * ACTIVE;
+    node_run(&m->node, m->events);
+    *cpu += (double)(bench_cpu_ns() - cpu_begin) / events / ROUNDS;
+    *wall += (double)(bench_now_ns() - begin) / events / ROUNDS;
+}
+
+static void measure_stages(struct measured *m, unsigned number)
+{
+    char directory[160];
+
+    if (number == FIRST_STAGES) {
+        snprintf(directory, sizeof directory, "%s/stages", m->page->scratch);
+        stages_up(&m->stages, &m->node, directory);
+    }
+    m->events += PIECES * ACTIVE;
+    stages_measure(&m->stages, &m->load, m->events);
+    if (number == FIRST_WHOLE - 1)
+        stages_down(&m->stages, &m->page->result[AT_STAGES]);
+}
+
+static void measure_whole(struct measured *m)
+{
+    int64_t begin = bench_cpu_ns();
+    double events = (double)LOAD_RUN_EVENTS * ACTIVE;
+
+    m->events += (uint64_t)LOAD_RUN_EVENTS * ACTIVE;
+    node_run(&m->node, m->events);
+    m->page->result[AT_WHOLE] += (double)(bench_cpu_ns() - begin) / events / WHOLE_ROUNDS;
+}
+
+static void take(struct measured *m, unsigned number)
+{
+    unsigned run = m->setting * BENCH_RUNS + (number - FIRST_TEXT) / ROUNDS;
+    double unused = 0;
+
+    switch (act_of(number)) {
+    case ACT_START: start(m); break;
+    case ACT_WARM: measure_text(m, &unused, &unused); break;
+    case ACT_TEXT:
+        measure_text(m, &m->page->result[AT_CPU + run], &m->page->result[AT_WALL + run]);
+        break;
+    case ACT_STAGES: measure_stages(m, number); break;
+    case ACT_WHOLE: measure_whole(m); break;
+    case ACT_STOP: node_down(&m->node); break;
+    }
+}
+
+static void broker_part(struct bench_page *page, unsigned setting)
+{
+    static struct measured m;
+
+    bench_pin(0);
+    m.page = page;
+    m.setting = setting;
+    for (unsigned number = 0; number <= LAST; number++) {
+        bench_await(page, step_of(number, setting, 0));
+        if (number == 0)
+            node_up(&m.node, page, setting, settings[setting].rings);
+        bench_pass(page);
+        bench_await(page, step_of(number, setting, 2));
+        if (takes_part(setting, act_of(number)))
+            take(&m, number);
+        bench_pass(page);
+    }
+}
+
+static void part(struct bench_page *page, unsigned number, void *userdata)
+{
+    (void)userdata;
+    if (number % 2 == 0) {
+        broker_part(page, number / 2);
+    } else {
+        bench_pin(1);
+        writer_part(page, number / 2);
+    }
+}
+
+void throughput_measure(struct throughput *ret_throughput)
+{
+    struct bench_page page;
+    double ratio[BENCH_RUNS];
+
+    bench_run(&page, &(struct bench_plan){4, part, NULL});
+    for (int run = 0; run < BENCH_RUNS; run++)
+        ratio[run] = page.result[AT_CPU + BENCH_RUNS + run] / page.result[AT_CPU + run];
+    *ret_throughput = (struct throughput){
+        .events_per_s = 1e9 / bench_percentile(&page.result[AT_CPU], BENCH_RUNS, 0.5),
+        .events_per_s_wall = 1e9 / bench_percentile(&page.result[AT_WALL], BENCH_RUNS, 0.5),
+        .scale_ratio = bench_percentile(ratio, BENCH_RUNS, 0.5),
+        .runs_ns = page.result[AT_WHOLE],
+    };
+    for (int stage = 0; stage < STAGE_COUNT; stage++)
+        ret_throughput->stage_ns[stage] = page.result[AT_STAGES + stage];
+}
