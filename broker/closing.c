@@ -21,7 +21,7 @@ static void close_tool(struct pipeline *pipeline, struct run *run, const struct 
 {
     char id[IDENTIFIER_SIZE];
     uint64_t now = clock_wall_ms();
-    memcpy(id, tool->id, sizeof(id)); /* the item is gone once the event is applied */
+    memcpy(id, tool->item.id, sizeof(id)); /* the item is gone once the event is applied */
     buffer_append_char(data, '{');
     json_append_member(data, "tool_name", span_of_string(tool->label));
     json_append_member(data, "status", span_of_string(status));
@@ -34,7 +34,7 @@ static void close_text(
     struct pipeline *pipeline, struct run *run, const struct open_item *text, struct buffer *data)
 {
     char id[IDENTIFIER_SIZE];
-    memcpy(id, text->id, sizeof(id));
+    memcpy(id, text->item.id, sizeof(id));
     buffer_append_char(data, '{');
     json_append_member(data, "delta", SPAN_EMPTY);
     json_append_member_bool(data, "final", true);
@@ -73,9 +73,9 @@ static void write_error(
 void closing_close_items(struct pipeline *pipeline, struct run *run, const char *tool_status)
 {
     struct buffer data = BUFFER_INIT;
-    LIST_FOR_EACH(struct open_item, tool, &run->tools, link)
+    LIST_FOR_EACH(struct open_item, tool, &run->grammar.open[GRAMMAR_TOOL], item.link)
     close_tool(pipeline, run, tool, tool_status, &data);
-    LIST_FOR_EACH(struct open_item, text, &run->texts, link)
+    LIST_FOR_EACH(struct open_item, text, &run->grammar.open[GRAMMAR_TEXT], item.link)
     close_text(pipeline, run, text, &data);
     buffer_deinit(&data);
 }

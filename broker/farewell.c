@@ -44,7 +44,7 @@ void farewell_sweep(struct farewell *farewell)
 static void close_lost(struct farewell *farewell, struct run *run)
 {
     struct closing closing = CLOSING_WORKER_LOST;
-    if (run->state == RUN_CANCELLING && !run->started)
+    if (run->state == RUN_CANCELLING && !run_started(run))
         closing = CLOSING_CANCELLED;
     if (run->farewell == FAREWELL_DIED) {
         closing.signal = run->death_signal;

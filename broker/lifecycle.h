@@ -5,16 +5,14 @@
 #include "run.h"
 
 /*
- * The grammar of a run, pure: no clock, no log, no descriptor. An event is checked against the
- * run's state and then applied to it, in two steps, so that what is refused leaves no trace.
- *
- *   run_queued? agent_started ( agent_thinking | partial_result | tool_executing … tool_completed
- *                             | interrupt_requested … interrupt_resolved | error_event )*
- *               ( agent_completed | error_event, fatal )
+ * What the grammar (event/grammar.def) and a run's state say of an event, pure: no clock, no log,
+ * no descriptor. An event is checked against the run and then applied to it, in two steps, so that
+ * what is refused leaves no trace. Which event moves a run to which state: run_moves.def.
  */
 enum verdict {
     VERDICT_LEGAL,
 #define VERDICT(symbol, name) VERDICT_##symbol,
+#include "event/verdicts.def" /* first: the numbers are those of enum grammar_verdict */
 #include "verdicts.def"
 #undef VERDICT
     VERDICT_COUNT,

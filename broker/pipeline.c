@@ -62,7 +62,7 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
         return;
     pipeline->runs_by_state[before]--;
     pipeline->runs_by_state[run->state]++;
-    if (run->started || run_state_final(run->state))
+    if (run_started(run) || run_state_final(run->state))
         buffer_clear(&run->content);
     pipeline_stage(pipeline, run);
     if (!run_state_final(run->state))

@@ -8,16 +8,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FROM(symbol) (1u << RUN_##symbol)
-
 static const struct {
     const char *name;
     bool final;
-    unsigned from;
 } states[RUN_STATE_COUNT] = {
-#define RUN_STATE(symbol, name, final, from) [RUN_##symbol] = {#name, final, from},
+#define RUN_STATE(symbol, name, final) [RUN_##symbol] = {#name, final},
 #include "run_states.def"
 #undef RUN_STATE
+};
+
+static const struct {
+    enum run_cause cause;
+    unsigned from;
+    enum run_state to;
+} moves[] = {
+#define S(symbol) (1u << RUN_##symbol)
+#define RUN_MOVE(cause, words, from, to) {CAUSE_##cause, from, RUN_##to},
+#include "run_moves.def"
+#undef RUN_MOVE
+#undef S
 };
 
 const char *run_state_name(enum run_state state)
@@ -32,7 +41,20 @@ bool run_state_final(enum run_state state)
 
 bool run_state_follows(enum run_state from, enum run_state to)
 {
-    return states[to].from & (1u << from);
+    for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+        if (moves[i].to == to && moves[i].from & (1u << from))
+            return true;
+    }
+    return false;
+}
+
+enum run_state run_state_after(enum run_state from, enum run_cause cause)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+        if (moves[i].cause == cause && moves[i].from & (1u << from))
+            return moves[i].to;
+    }
+    return from;
 }
 
 void run_set_state(struct run *run, enum run_state to)
@@ -57,25 +79,17 @@ struct run *run_new(struct user *user, struct span run_id, enum run_state state)
     run->user = user;
     run->state = state;
     run_set_text(run->id, run_id);
-    list_init(&run->tools);
-    list_init(&run->texts);
+    grammar_init(&run->grammar);
     list_init(&run->user_link);
     list_init(&run->queue_link);
     return run;
-}
-
-static void drop_all(struct list_link *items)
-{
-    LIST_FOR_EACH(struct open_item, item, items, link)
-    run_drop_open(item);
 }
 
 void run_free(struct run *run)
 {
     if (!run)
         return;
-    drop_all(&run->tools);
-    drop_all(&run->texts);
+    grammar_deinit(&run->grammar);
     list_remove(&run->user_link);
     list_remove(&run->queue_link);
     buffer_deinit(&run->content);
@@ -92,31 +106,10 @@ int run_compare_age(const struct run *a, const struct run *b)
     return strcmp(a->id, b->id);
 }
 
-struct open_item *run_find_open(const struct list_link *items, struct span id)
+struct open_item *run_find_open(const struct run *run, enum grammar_set set, struct span id)
 {
-    LIST_FOR_EACH(struct open_item, item, items, link)
-    {
-        if (span_is(id, item->id))
-            return item;
-    }
-    return NULL;
-}
-
-int run_add_open(struct list_link *items, struct span id, uint64_t now_ms)
-{
-    struct open_item *item = calloc(1, sizeof(*item));
-    if (!item)
-        return -ENOMEM;
-    run_set_text(item->id, id);
-    item->since_ms = now_ms;
-    list_append(items, &item->link);
-    return 0;
-}
-
-void run_drop_open(struct open_item *item)
-{
-    list_remove(&item->link);
-    free(item);
+    struct grammar_item *item = grammar_find(&run->grammar, set, id);
+    return item ? CONTAINER_OF(item, struct open_item, item) : NULL;
 }
 
 /* ---- the record: a flat array, version first */
@@ -137,7 +130,7 @@ void run_encode(struct buffer *out, const struct run *run)
     pack_str(out, span_of_string(run->message_id));
     pack_str(out, span_of_string(run->agent));
     pack_bin(out, buffer_span(&run->content));
-    pack_uint(out, run->started);
+    pack_uint(out, run_started(run));
     pack_uint(out, run->dispatched);
     pack_uint(out, run->cancel_on_disconnect);
     pack_uint(out, run->attempts);
@@ -193,10 +186,11 @@ static bool read_body(struct pack_reader *reader, struct run *run)
 {
     struct span content;
     uint64_t process;
+    bool started;
     bool ending;
     if (!read_text(reader, run->thread_id) || !read_text(reader, run->request_id) ||
         !read_text(reader, run->message_id) || !read_text(reader, run->agent) ||
-        !pack_read_bin(reader, &content) || !read_flag(reader, &run->started) ||
+        !pack_read_bin(reader, &content) || !read_flag(reader, &started) ||
         !read_flag(reader, &run->dispatched) || !read_flag(reader, &run->cancel_on_disconnect) ||
         !pack_read_uint(reader, &run->attempts) || !read_flag(reader, &run->placed) ||
         !pack_read_uint(reader, &process) || process > UINT32_MAX ||
@@ -204,6 +198,7 @@ static bool read_body(struct pack_reader *reader, struct run *run)
         !pack_read_uint(reader, &run->accepted_ms) || !pack_read_uint(reader, &run->deadline_ms) ||
         !pack_read_uint(reader, &run->first_seq) || !read_flag(reader, &ending))
         return false;
+    run->grammar.state = started ? GRAMMAR_RUNNING : GRAMMAR_NEW;
     run->process = (uint32_t)process;
     run->end_by_ms = ending; /* long past on this clock: ended at the first look */
     buffer_append_span(&run->content, content);

@@ -4,16 +4,32 @@
 #include "base/buffer.h"
 #include "base/identifier.h"
 #include "base/list.h"
+#include "event/grammar.h"
 
 #include <stdint.h>
 
 struct user;
 
 enum run_state {
-#define RUN_STATE(symbol, name, final, from) RUN_##symbol,
+#define RUN_STATE(symbol, name, final) RUN_##symbol,
 #include "run_states.def"
 #undef RUN_STATE
     RUN_STATE_COUNT,
+};
+
+/* Why a run's state changes: the first column of run_moves.def. */
+enum run_cause {
+    CAUSE_NONE,
+    CAUSE_QUEUED,
+    CAUSE_STARTED,
+    CAUSE_INTERRUPTED,
+    CAUSE_ANSWERED,
+    CAUSE_COMPLETED,
+    CAUSE_CANCELLED,
+    CAUSE_FAILED,
+    CAUSE_PLACED,
+    CAUSE_RETURNED,
+    CAUSE_CANCEL,
 };
 
 /* What a worker may say of a run it could not start, cut off behind that. */
@@ -34,10 +50,9 @@ struct ring_mark {
     uint64_t position;
 };
 
-/* Something of a run that was begun and not ended: a tool call or a message's text. */
+/* What of a run was begun and not ended: a tool call, a message's text, an interrupt. */
 struct open_item {
-    struct list_link link; /* in run.tools or run.texts */
-    char id[IDENTIFIER_SIZE];
+    struct grammar_item item;    /* first: the grammar frees it */
     char label[IDENTIFIER_SIZE]; /* a tool's name */
     uint64_t since_ms;           /* wall clock: when it was begun */
 };
@@ -56,8 +71,8 @@ struct run {
     struct buffer content; /* JSON; until the run is started */
 
     enum run_state state;
-    bool started;    /* agent_started is in the stream */
-    bool dispatched; /* by this broker, and not begun by a program of its own */
+    struct grammar grammar; /* what is open */
+    bool dispatched;        /* by this broker, and not begun by a program of its own */
     bool cancel_on_disconnect;
 
     uint64_t attempts;    /* how often it was given to a process */
@@ -79,9 +94,6 @@ struct run {
     uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
     uint64_t unserved_ms;        /* monotonic: since when no worker has its agent; 0: one does */
     uint64_t first_seq;          /* its first event: where a restart reads from */
-    unsigned interrupts;         /* requested and not resolved */
-    struct list_link tools;      /* struct open_item.link */
-    struct list_link texts;      /* struct open_item.link */
     struct list_link user_link;  /* in user.runs */
     struct list_link queue_link; /* in dispatch.queue, while QUEUED */
 };
@@ -94,6 +106,8 @@ const char *run_state_name(enum run_state state);
 bool run_state_final(enum run_state state);
 /* Whether the table allows it. */
 bool run_state_follows(enum run_state from, enum run_state to);
+/* The state this cause moves a run to; its own when it moves it nowhere. */
+enum run_state run_state_after(enum run_state from, enum run_cause cause);
 /* The only way a run's state changes; `to` must follow. */
 void run_set_state(struct run *run, enum run_state to);
 
@@ -103,10 +117,14 @@ void run_set_text(char field[IDENTIFIER_SIZE], struct span text);
 /* Below, at or above 0 as `a` was accepted before, with or after `b`. */
 int run_compare_age(const struct run *a, const struct run *b);
 
-struct open_item *run_find_open(const struct list_link *items, struct span id);
-/* -ENOMEM. */
-int run_add_open(struct list_link *items, struct span id, uint64_t now_ms);
-void run_drop_open(struct open_item *item);
+/* NULL when none of this set is open under this identifier. */
+struct open_item *run_find_open(const struct run *run, enum grammar_set set, struct span id);
+
+/* agent_started is in the stream. */
+static inline bool run_started(const struct run *run)
+{
+    return run->grammar.state != GRAMMAR_NEW;
+}
 
 /* The record a run is kept as in history. */
 void run_encode(struct buffer *out, const struct run *run);

@@ -107,14 +107,14 @@ static void plan_item(struct step *step, enum form form, const struct request *r
 void request_plan(struct step *step, enum form form, const struct request *request)
 {
     switch (form) {
-    case FORM_THINKING: step->kind = STEP_NOTE; break;
+    case FORM_THINKING: step->kind = STEP_THINK; break;
     case FORM_TEXT: plan_text(step, request->data); break;
     case FORM_ERROR:
-        step->kind = member_is_true(request->data, "fatal") ? STEP_END : STEP_NOTE;
-        step->event.flags = step->kind == STEP_END ? EVENT_FLAG_FATAL : 0;
+        step->kind = member_is_true(request->data, "fatal") ? STEP_FAIL : STEP_WARN;
+        step->event.flags = step->kind == STEP_FAIL ? EVENT_FLAG_FATAL : 0;
         break;
     case FORM_COMPLETED:
-        step->kind = STEP_END;
+        step->kind = STEP_COMPLETE;
         if (span_is(member_text(request->data, "outcome"), "cancelled"))
             step->event.flags = EVENT_FLAG_OUTCOME_CANCELLED;
         break;
@@ -149,7 +149,7 @@ static int emit(struct rs_run *run, enum form form, const struct request *reques
         step.event.message_id = run_thinking_id(run, request->message_id);
     request_plan(&step, form, request);
     uint64_t deadline = run_deadline(run);
-    if (step.kind == STEP_END)
+    if (grammar_step_ends(step.kind))
         return run_end(run, end_of(request), &step, deadline);
     return run_step(run, &step, deadline);
 }

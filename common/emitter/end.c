@@ -71,7 +71,7 @@ int rs_run_complete(
     int rc = payload_completed(&data, outcome, result_json, usage_json);
     if (rc)
         return rc;
-    struct step step = {.kind = STEP_END,
+    struct step step = {.kind = STEP_COMPLETE,
         .event = {.type = EVENT_AGENT_COMPLETED,
             .flags = outcome == RS_CANCELLED ? EVENT_FLAG_OUTCOME_CANCELLED : 0,
             .data = buffer_span(&data)}};
@@ -85,7 +85,7 @@ static int run_fail(
     int rc = payload_error(&data, code, message, true, retryable);
     if (rc)
         return rc;
-    struct step step = {.kind = STEP_END,
+    struct step step = {.kind = STEP_FAIL,
         .event = {
             .type = EVENT_ERROR_EVENT, .flags = EVENT_FLAG_FATAL, .data = buffer_span(&data)}};
     return run_end(run, RUN_END_FAILURE, &step, deadline);

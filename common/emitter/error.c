@@ -39,6 +39,17 @@ int error_from_errno(int rc)
     return RS_E_SYSTEM;
 }
 
+int error_from_verdict(enum grammar_verdict verdict)
+{
+    switch (verdict) {
+    case GRAMMAR_LEGAL: return RS_OK;
+    case GRAMMAR_SEALED: return RS_E_ENDED;
+    case GRAMMAR_TOO_MANY_OPEN: return RS_E_TOO_MANY;
+    case GRAMMAR_NO_MEMORY: return RS_E_NO_MEMORY;
+    default: return RS_E_ORDER;
+    }
+}
+
 const char *rs_strerror(int code)
 {
     switch ((enum rs_error_code)code) {
@@ -59,6 +70,7 @@ const char *rs_strerror(int code)
     case RS_E_FENCED: return "the broker has declared this process dead";
     case RS_E_FORKED: return "the emitter belongs to the parent process";
     case RS_E_SYSTEM: return "the kernel refused";
+    case RS_E_TOO_MANY: return "too many tools, texts or questions are open in the run";
     }
     return "unknown code";
 }

@@ -155,7 +155,7 @@ static int commit(struct rs_run *run, enum form form, const struct request *requ
     struct step step = reservation_step(&run->reservation);
     struct taking taking;
     request_plan(&step, form, request);
-    if (step.kind == STEP_END)
+    if (grammar_step_ends(step.kind))
         return RS_E_INVALID;
     int rc = run_take_begin(&taking, run, &step);
     if (rc)

@@ -204,7 +204,9 @@ int run_check(struct rs_run *run, const struct step *step)
 {
     struct grammar_item *item;
     int rc = run_fits(run, step);
-    return rc ? rc : grammar_check(&item, &run->grammar, step->kind, step->item_id);
+    if (rc)
+        return rc;
+    return error_from_verdict(grammar_check(&item, &run->grammar, step->kind, step->item_id));
 }
 
 static struct grammar_item *item_new(struct rs_run *run, const struct step *step)
@@ -234,10 +236,9 @@ static int item_add(struct grammar_item **ret_item, struct rs_run *run, const st
     struct grammar_item *item = item_new(run, step);
     if (!item)
         return RS_E_NO_MEMORY;
-    int rc = grammar_add(&run->grammar, item, grammar_step_set(step->kind));
-    if (rc) {
+    if (grammar_add(&run->grammar, item, grammar_step_set(step->kind)) < 0) {
         free(item);
-        return rc;
+        return RS_E_NO_MEMORY;
     }
     *ret_item = item;
     return RS_OK;
@@ -259,7 +260,8 @@ static void follow(struct rs_run *run, const struct step *step, struct grammar_i
 int run_take_begin(struct taking *ret_taking, struct rs_run *run, const struct step *step)
 {
     struct taking taking = {.fresh = false};
-    int rc = grammar_check(&taking.item, &run->grammar, step->kind, step->item_id);
+    int rc =
+        error_from_verdict(grammar_check(&taking.item, &run->grammar, step->kind, step->item_id));
     if (rc)
         return rc;
     taking.fresh = !taking.item && grammar_step_set(step->kind) != GRAMMAR_NONE;

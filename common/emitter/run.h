@@ -10,7 +10,7 @@
 
 #include "base/buffer.h"
 #include "emitter.h"
-#include "grammar.h"
+#include "event/grammar.h"
 
 /* An event whose data the caller is writing in place. Holds the stream's writer while open. */
 struct reservation {
@@ -91,7 +91,7 @@ struct tool_ending;
 int tool_end(struct rs_tool *tool, struct tool_ending *ending, uint64_t deadline);
 
 enum run_end { RUN_END_SUCCESS, RUN_END_CANCELLED, RUN_END_INTERRUPT, RUN_END_FAILURE };
-/* Start a run that was not, close what is open, then take the step, a STEP_END. */
+/* Start a run that was not, close what is open, then take the step, an end. */
 int run_end(struct rs_run *run, enum run_end end, const struct step *step, uint64_t deadline);
 /* End a run nobody will end any more. RS_OK when it was not started or has ended. */
 int run_end_abandoned(struct rs_run *run, uint64_t deadline);

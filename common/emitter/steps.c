@@ -10,7 +10,7 @@ int rs_thinking_status(rs_run *run, const char *status)
     int rc = payload_text(&run->data, "status", status);
     if (rc)
         return rc;
-    struct step step = {.kind = STEP_NOTE,
+    struct step step = {.kind = STEP_THINK,
         .event = {.type = EVENT_AGENT_THINKING, .message_id = run_thinking_id(run, NULL)}};
     return run_step_data(run, &step, run_deadline(run));
 }
@@ -22,7 +22,7 @@ int rs_error(rs_run *run, const char *code, const char *message, bool retryable)
     int rc = payload_error(&run->data, code, message, false, retryable);
     if (rc)
         return rc;
-    struct step step = {.kind = STEP_NOTE, .event = {.type = EVENT_ERROR_EVENT}};
+    struct step step = {.kind = STEP_WARN, .event = {.type = EVENT_ERROR_EVENT}};
     return run_step_data(run, &step, run_deadline(run));
 }
 

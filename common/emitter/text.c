@@ -62,7 +62,7 @@ int rs_thinking_delta(
         *ret_taken = 0;
     if (!run || !text_valid(message_id, span_of(text, length)))
         return RS_E_INVALID;
-    struct step step = {.kind = STEP_NOTE,
+    struct step step = {.kind = STEP_THINK,
         .event = {.type = EVENT_AGENT_THINKING, .message_id = run_thinking_id(run, message_id)}};
     return emit_text(run, &step, span_of(text, length), ret_taken);
 }

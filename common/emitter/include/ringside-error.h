@@ -33,6 +33,7 @@ enum rs_error_code {
     RS_E_FENCED = -14,    /* the broker declared this process dead: detach, attach, new runs */
     RS_E_FORKED = -15,    /* the emitter belongs to the parent process */
     RS_E_SYSTEM = -16,    /* another answer of the kernel */
+    RS_E_TOO_MANY = -17,  /* 1024 tools, texts or interrupts of the run are open */
 };
 
 /* The code in words, static, never NULL. Any thread. */

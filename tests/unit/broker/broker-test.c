@@ -276,10 +276,11 @@ enum verdict push(struct fixture *f, const char *user, struct event event)
 
 struct event event_of(enum event_type type, const char *run_id)
 {
+    bool asks = type == EVENT_INTERRUPT_REQUESTED || type == EVENT_INTERRUPT_RESOLVED;
     return (struct event){.type = type,
         .timestamp = 1795000000000,
         .run_id = span_of_string(run_id),
-        .data = SPAN_LITERAL("{}")};
+        .data = asks ? SPAN_LITERAL("{\"interrupt_id\":\"i-1\"}") : SPAN_LITERAL("{}")};
 }
 
 struct event started(const char *run_id)

@@ -110,13 +110,13 @@ static void test_run_of_a_living_process_goes_on_with_what_it_has_open(void **st
     fixture_recover(f);
     assert_state(f, "r-1", "waiting");
     const struct run *run = fixture_find(f, "r-1");
-    assert_true(run->started);
-    assert_int_equal(run->interrupts, 1);
-    assert_null(run_find_open(&run->tools, SPAN_LITERAL("c-1")));
-    const struct open_item *tool = run_find_open(&run->tools, SPAN_LITERAL("c-2"));
+    assert_true(run_started(run));
+    assert_non_null(run_find_open(run, GRAMMAR_INTERRUPT, SPAN_LITERAL("i-1")));
+    assert_null(run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-1")));
+    const struct open_item *tool = run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-2"));
     assert_non_null(tool);
     assert_string_equal(tool->label, "search");
-    assert_non_null(run_find_open(&run->texts, SPAN_LITERAL("m-1")));
+    assert_non_null(run_find_open(run, GRAMMAR_TEXT, SPAN_LITERAL("m-1")));
     child_emit(&child, "ann", event_of(EVENT_AGENT_COMPLETED, "r-1"));
     fixture_turn(f);
     assert_string_equal(ended_state(f, "r-1"), "completed");

@@ -52,19 +52,25 @@ static void test_final_states_lead_nowhere_and_others_somewhere(void **state)
 
 /* ---- open items */
 
+static void tool_step(struct run *run, enum event_type type, const char *id, uint64_t now_ms)
+{
+    const struct event event = {
+        .type = type, .tool_call_id = span_of_string(id), .timestamp = now_ms};
+    assert_int_equal(lifecycle_apply(run, &event), 0);
+}
+
 static void test_open_items_are_found_by_their_whole_identifier(void **state)
 {
     (void)state;
     struct run *run = run_new(NULL, SPAN_LITERAL("r-1"), RUN_RUNNING);
-    assert_int_equal(run_add_open(&run->tools, SPAN_LITERAL("c-1"), 5), 0);
-    assert_int_equal(run_add_open(&run->tools, SPAN_LITERAL("c-12"), 6), 0);
-    assert_null(run_find_open(&run->tools, SPAN_LITERAL("c-")));
-    assert_null(run_find_open(&run->texts, SPAN_LITERAL("c-1")));
-    struct open_item *item = run_find_open(&run->tools, SPAN_LITERAL("c-1"));
-    assert_int_equal(item->since_ms, 5);
-    run_drop_open(item);
-    assert_null(run_find_open(&run->tools, SPAN_LITERAL("c-1")));
-    assert_non_null(run_find_open(&run->tools, SPAN_LITERAL("c-12")));
+    tool_step(run, EVENT_TOOL_EXECUTING, "c-1", 5);
+    tool_step(run, EVENT_TOOL_EXECUTING, "c-12", 6);
+    assert_null(run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-")));
+    assert_null(run_find_open(run, GRAMMAR_TEXT, SPAN_LITERAL("c-1")));
+    assert_int_equal(run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-1"))->since_ms, 5);
+    tool_step(run, EVENT_TOOL_COMPLETED, "c-1", 7);
+    assert_null(run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-1")));
+    assert_non_null(run_find_open(run, GRAMMAR_TOOL, SPAN_LITERAL("c-12")));
     run_free(run); /* with what is still open */
 }
 
@@ -109,7 +115,7 @@ static struct run *full_run(struct user *user)
     run_set_text(run->message_id, SPAN_LITERAL("m-1"));
     run_set_text(run->agent, SPAN_LITERAL("librarian"));
     buffer_append_string(&run->content, "{\"a\":[1,2]}");
-    run->started = true;
+    run->grammar.state = GRAMMAR_RUNNING;
     run->dispatched = true;
     run->cancel_on_disconnect = true;
     run->placed = true;
@@ -133,7 +139,7 @@ static void assert_same_run(const struct run *a, const struct run *b)
     assert_ptr_equal(a->user, b->user);
     assert_true(span_equal(buffer_span(&a->content), buffer_span(&b->content)));
     assert_int_equal(a->state, b->state);
-    assert_int_equal(a->started, b->started);
+    assert_int_equal(run_started(a), run_started(b));
     assert_int_equal(a->dispatched, b->dispatched);
     assert_int_equal(a->cancel_on_disconnect, b->cancel_on_disconnect);
     assert_int_equal(a->placed, b->placed);

@@ -2,6 +2,8 @@
 /* Which step is legal after which, as an agent's programmer meets it. */
 #include "emitter-test.h"
 
+#include "event/grammar.h"
+
 static int do_start(rs_run *run)
 {
     return rs_run_start(run);
@@ -152,11 +154,32 @@ static void test_each_step_is_legal_or_refused_without_a_trace(void **state)
         check_row(*state, &rows[i]);
 }
 
+static void test_a_run_has_so_many_tools_open_and_no_more(void **state)
+{
+    struct node *node = *state;
+    rs_run *run = run_new(node->emitter, "ann");
+    rs_tool *first;
+    assert_int_equal(rs_run_start(run), RS_OK);
+    assert_int_equal(rs_tool_begin(&first, run, NULL, "search", NULL), RS_OK);
+    for (int i = 1; i < GRAMMAR_OPEN_MAX; i++) {
+        assert_int_equal(rs_tool_begin(NULL, run, NULL, "search", NULL), RS_OK);
+        node_read(node, "ann");
+    }
+    assert_int_equal(rs_tool_begin(NULL, run, NULL, "search", NULL), RS_E_TOO_MANY);
+    assert_string_equal(node_read(node, "ann"), "");
+    assert_int_equal(rs_tool_end(first, RS_TOOL_OK, NULL, NULL, NULL), RS_OK);
+    assert_int_equal(rs_tool_begin(NULL, run, NULL, "search", NULL), RS_OK);
+    rs_run_drop(run);
+    rs_run_free(run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_each_step_is_legal_or_refused_without_a_trace, node_up, node_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_run_has_so_many_tools_open_and_no_more, node_up, node_down),
     };
     return cmocka_run_group_tests_name("emitter-grammar", tests, NULL, NULL);
 }
