@@ -12,34 +12,13 @@
 #define TURN_BUDGET 8192
 #define TIMER_SECONDS 0.1
 
-/* True when all that was staged is kept. Says so once when that changes. */
-static bool commit(struct broker *broker)
-{
-    uint64_t before = history_commit_count(broker->history);
-    int rc = history_commit(broker->history);
-    broker->counters.commits += history_commit_count(broker->history) - before;
-    if (rc) {
-        broker->counters.commit_failures++;
-        effects_refuse(&broker->effects, GATEWAY_PORT_STALLED);
-    }
-    if (rc && broker->stalled_by != rc)
-        log_error("history", "cannot commit: %s; nothing new is taken in until this succeeds",
-            strerror(-rc));
-    else if (!rc && broker->stalled)
-        log_info("history", "commits succeed again");
-    broker->stalled_by = rc;
-    broker->stalled = rc != 0;
-    broker->gateways.stalled = broker->stalled;
-    return !broker->stalled;
-}
-
 /* A bounded share; what is left over is taken up in the next turns. */
 static void trim(struct broker *broker)
 {
     int rc = history_trim(broker->history, clock_wall_ms());
     broker->trimming = rc > 0;
     FAILPOINT(trimmed);
-    if (rc < 0 && !broker->stalled)
+    if (rc < 0 && broker->keeping.state == KEEPING_SERVING)
         log_warn("history", "cannot trim: %s", strerror(-rc));
 }
 
@@ -50,36 +29,40 @@ static void trim(struct broker *broker)
  *  2. drain       what was written
  *  3. farewells   runs whose process let go of them, once their last words are known
  *  4. placing     queued runs go to whoever has room; staged, so that a crash cannot start twice
- *  5. commit      all of the above, or none of it; what comes below depends on it
+ *  5. commit      all of the above, or none of it; what comes below depends on it (keeping.h)
  *  6. release     ring space goes back, writers who wait for it wake up
  *  7. effects     replies and assignments that promised something the commit has kept
  *  8. routing     what is kept may be shown: first what is live, then pages of the past
  *  9. trimming    when a call about once a second left something over
  *
- * While history cannot be written nothing new is taken in: the rings fill, and emitters feel it.
+ * While history cannot be written, keeping.h says whether the first half and the routing go on.
  */
 bool broker_tick(struct broker *broker)
 {
     size_t drained = 0;
     broker->counters.ticks++;
     FAILPOINT(turn_begun);
-    if (!broker->stalled) {
+    if (keeping_takes_in(&broker->keeping)) {
         processes_turn(broker->processes, false);
         FAILPOINT(deaths_seen);
         drained = drain_turn(broker->drain, TURN_BUDGET);
         FAILPOINT(drained);
         farewell_turn(&broker->farewell);
         FAILPOINT(farewells_said);
-        dispatch_place(&broker->dispatch);
-        FAILPOINT(placed);
     }
-    if (!commit(broker))
+    if (broker->keeping.state == KEEPING_SERVING)
+        dispatch_place(&broker->dispatch);
+    FAILPOINT(placed);
+    enum keeping_outcome kept = keeping_turn(&broker->keeping, clock_monotonic_ms());
+    if (kept == KEPT_NOT)
         return reads_turn(&broker->reads); /* the past can be read all the same */
-    FAILPOINT(committed);
-    drain_release(broker->drain);
-    FAILPOINT(released);
-    effects_release(&broker->effects);
-    FAILPOINT(effects_sent);
+    if (kept == KEPT_ALL) {
+        FAILPOINT(committed);
+        drain_release(broker->drain);
+        FAILPOINT(released);
+        effects_release(&broker->effects);
+        FAILPOINT(effects_sent);
+    }
     bool behind = router_flush(&broker->router);
     FAILPOINT(routed);
     behind |= reads_turn(&broker->reads);
@@ -94,11 +77,12 @@ void broker_run(struct broker *broker)
     while (!broker->stopping) {
         bool busy = broker_tick(broker);
         /* The loop's other descriptors wait for no longer than ring.spin_max_us. */
-        bool idle = !busy && !broker->stalled;
+        bool takes_in = keeping_takes_in(&broker->keeping);
+        bool idle = !busy && takes_in;
         if (idle && ring_spin_wait(&broker->spin, broker->arena))
             busy = true;
         /* Announced before the last look, so that no bell is missed in between. */
-        bool news = doorbell_prepare_sleep(broker->arena) && !broker->stalled;
+        bool news = doorbell_prepare_sleep(broker->arena) && takes_in;
         ev_run(broker->loop, busy || news ? EVRUN_NOWAIT : EVRUN_ONCE);
         doorbell_awake(broker->arena);
         if (idle && !busy && doorbell_has_news(broker->arena))
@@ -168,7 +152,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct broker *broker = watcher->data;
     uint64_t now_ms = clock_monotonic_ms();
-    if (!broker->stalled)
+    if (broker->keeping.state == KEEPING_SERVING)
         dispatch_overdue(&broker->dispatch, now_ms, clock_wall_ms());
     look_after(broker, now_ms);
 }

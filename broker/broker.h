@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control_port.h"
-#include "gateway_port.h"
+#include "keeping.h"
 #include "recovery.h"
 #include "ring/spin.h"
 #include "worker_port.h"
@@ -32,6 +32,7 @@ struct broker {
     struct effects effects;
     struct dispatch dispatch;
     struct farewell farewell;
+    struct keeping keeping;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[4];
@@ -47,8 +48,6 @@ struct broker {
     uint64_t rate_events; /* accepted, at the last look; per second since then below */
     uint64_t events_per_s;
     uint64_t rate_ms;
-    bool stalled; /* the last commit failed: nothing is taken in until one succeeds */
-    int stalled_by;
     bool trimming; /* the last call left something over */
     bool stopping;
 };

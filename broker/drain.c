@@ -12,8 +12,6 @@
 
 /* A ring's share of a turn, at most: one busy user must not make the others wait. */
 #define RING_SHARE 512
-/* What is taken in before a commit must come, far below what history takes as one batch. */
-#define BATCH_BYTES (64u << 20)
 /* What a record's event is larger by than its payload, at most: the run's own identifiers. */
 #define EVENT_OVERHEAD 1024
 
@@ -143,12 +141,17 @@ static void touch(struct drain *drain, uint32_t ring, uint64_t upto)
     drain->touched.rings[drain->touched.count++] = ring;
 }
 
+bool drain_full(const struct drain *drain)
+{
+    return drain->batch_bytes >= drain->options.max_staged;
+}
+
 static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
 {
     struct ring_record record;
     size_t taken = 0;
     int rc = 0;
-    while (taken < budget && drain->batch_bytes < BATCH_BYTES &&
+    while (taken < budget && !drain_full(drain) &&
            (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
         take_record(drain, &record);
         FAILPOINT(record_drained);
@@ -161,7 +164,7 @@ static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
         log_error("drain", "ring %u is damaged and set aside: %s", ring,
             ring_reader_damage(drain->reader, ring));
     }
-    if (taken == budget || drain->batch_bytes >= BATCH_BYTES)
+    if (taken == budget || drain_full(drain))
         doorbell_mark(drain->options.arena, ring);
     return taken;
 }
@@ -219,7 +222,7 @@ int drain_everything(struct drain *drain)
 {
     int rc = 0;
     do {
-        if (drain->batch_bytes >= BATCH_BYTES)
+        if (drain_full(drain))
             rc = commit_batch(drain);
     } while (!rc && drain_turn(drain, SIZE_MAX) > 0);
     return rc;

@@ -20,6 +20,7 @@ struct drain_options {
     struct users *users;
     struct history *history;
     struct counters *counters;
+    size_t max_staged; /* bytes taken in before a commit must come */
 };
 
 int drain_new(struct drain **ret_drain, const struct drain_options *options);
@@ -30,6 +31,8 @@ void drain_free(struct drain *drain);
  * Returns how many were drained; rings that have more are marked at the doorbell again.
  */
 size_t drain_turn(struct drain *drain, size_t budget);
+/* As much was taken in without a commit as may be. */
+bool drain_full(const struct drain *drain);
 /* Drains until nothing is committed in any ring; commits on the way when a batch is full. What the
  * commit says, if it failed: then something is left. */
 int drain_everything(struct drain *drain);

@@ -36,7 +36,7 @@ static struct view view_ahead(struct gateway_port *port, struct user *user, uint
     if (history_renew_epoch(port->history, user->stream) == 0)
         router_announce_epoch(user);
     struct view view = view_reset(user->stream);
-    view.gap_from = history_committed_head(user->stream) + 1;
+    view.gap_from = history_shown_head(user->stream) + 1;
     view.gap_to = after;
     return view;
 }
@@ -50,7 +50,7 @@ static struct view view_from_cursor(
         port->counters->cursors_reset++;
         return view_reset(stream);
     }
-    if (request->after > history_committed_head(stream)) {
+    if (request->after > history_shown_head(stream)) {
         port->counters->cursors_reset++;
         return view_ahead(port, user, request->after);
     }
@@ -106,7 +106,7 @@ static void handle_open(
             listener->link, request->request, "invalid_argument", "no such user or mode", false);
         return;
     }
-    uint64_t head = history_committed_head(user->stream);
+    uint64_t head = history_shown_head(user->stream);
     struct view view = {.resume = WIRE_RESUME_LIVE, .start = head};
     if (request->mode == WIRE_OPEN_START)
         view = view_from_start(user->stream);
@@ -192,7 +192,7 @@ static void handle_ack(struct gateway_port *port, const struct wire_ack *message
 {
     struct user *user = users_get(port->users, message->user);
     if (user && span_is(message->epoch, history_epoch(user->stream)) &&
-        message->seq <= history_committed_head(user->stream) && message->seq > user->acknowledged)
+        message->seq <= history_shown_head(user->stream) && message->seq > user->acknowledged)
         user->acknowledged = message->seq;
 }
 

@@ -75,7 +75,7 @@ static int read_page(
     *ret_page = (struct wire_page){.request = read->request,
         .status = WIRE_PAGE_OK,
         .last = read->after,
-        .head = history_committed_head(stream),
+        .head = history_shown_head(stream),
         .oldest = history_oldest(stream)};
     buffer_clear(&reads->page);
     if (strcmp(read->epoch, history_epoch(stream)) != 0 || read->after > ret_page->head) {

@@ -144,7 +144,7 @@ static bool in_step(const struct subscription *subscription)
 
 static void flush_user(struct router *router, struct user *user)
 {
-    uint64_t head = history_committed_head(user->stream);
+    uint64_t head = history_shown_head(user->stream);
     bool whole = buffer_error(&user->fresh) == 0;
     LIST_FOR_EACH(struct subscription, each, &user->subscriptions, user_link)
     {
@@ -167,19 +167,19 @@ static bool catch_up(struct router *router, struct subscription *subscription)
     if (rc == -ERANGE) {
         /* Trimmed under a listener that was too slow: its sessions see the hole and ask. */
         subscription->sent = history_oldest(user->stream) - 1;
-        return subscription->sent < history_committed_head(user->stream);
+        return subscription->sent < history_shown_head(user->stream);
     }
     if (rc || buffer_error(&router->page)) {
         log_error("router", "history of %s cannot be read behind %llu: what comes next is sent",
             user->id, (unsigned long long)subscription->sent);
         /* Its sessions see the hole, ask for what is in it, and are told. */
-        subscription->sent = history_committed_head(user->stream);
+        subscription->sent = history_shown_head(user->stream);
         return false;
     }
     router->counters->bytes_replayed += router->page.len;
     if (last > subscription->sent)
         send_events(router, subscription, buffer_span(&router->page), last);
-    return last < history_committed_head(user->stream);
+    return last < history_shown_head(user->stream);
 }
 
 /* Round robin: a subscription that is not through goes to the end of the line. */

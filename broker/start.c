@@ -190,7 +190,8 @@ static int start_intake(struct broker *broker)
                                          .pipeline = &broker->pipeline,
                                          .users = &broker->users,
                                          .history = broker->history,
-                                         .counters = &broker->counters});
+                                         .counters = &broker->counters,
+                                         .max_staged = broker->config->history_max_staged});
 }
 
 static void make_ports(struct broker *broker)
@@ -204,6 +205,12 @@ static void make_ports(struct broker *broker)
                                          .counters = &broker->counters});
     broker->farewell = (struct farewell){
         .dispatch = &broker->dispatch, .processes = broker->processes, .drain = broker->drain};
+    broker->keeping = (struct keeping){.history = broker->history,
+        .drain = broker->drain,
+        .effects = &broker->effects,
+        .gateways = &broker->gateways,
+        .counters = &broker->counters,
+        .live = strcmp(broker->config->history_when_full, "live") == 0};
     broker->gateways = (struct gateway_port){.users = &broker->users,
         .router = &broker->router,
         .reads = &broker->reads,
@@ -241,6 +248,10 @@ static int recover(struct broker *broker)
     if (!rc)
         rc = history_commit(broker->history);
     FAILPOINT(start_committed);
+    if (history_is_full(rc)) { /* it goes on by itself once there is room */
+        keeping_fail(&broker->keeping, rc, clock_monotonic_ms());
+        return 0;
+    }
     if (rc) {
         log_error("start", "history cannot be written: %s", strerror(-rc));
         return rc;

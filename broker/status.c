@@ -36,8 +36,7 @@ static void append_broker(const struct broker *broker, struct buffer *out)
     json_append_member(out, "version", span_of_string(RINGSIDE_VERSION));
     json_append_member_uint(out, "pid", (uint64_t)getpid());
     json_append_member_uint(out, "uptime_ms", clock_monotonic_ms() - broker->started_ms);
-    json_append_member(
-        out, "state", span_of_string(broker->stalled ? "history_unwritable" : "serving"));
+    json_append_member(out, "state", span_of_string(keeping_state_name(broker->keeping.state)));
     close_object(out);
 }
 
@@ -120,6 +119,7 @@ static void append_history(const struct broker *broker, struct buffer *out)
     json_append_member_uint(out, "events", usage.events);
     json_append_member_uint(out, "streams", usage.streams);
     json_append_member_uint(out, "batches", usage.batches);
+    json_append_member_uint(out, "staged_events", history_staged_events(broker->history));
     json_append_member_uint(out, "unsynced_commits",
         history_commit_count(broker->history) - history_synced_count(broker->history));
     close_object(out);
@@ -132,7 +132,7 @@ static void append_delivery(const struct broker *broker, struct buffer *out)
     uint64_t lag = 0;
     size_t cursor = 0;
     for (struct user *user; (user = map_next(&broker->users.map, &cursor));) {
-        uint64_t head = history_committed_head(user->stream);
+        uint64_t head = history_shown_head(user->stream);
         LIST_FOR_EACH(struct subscription, each, &user->subscriptions, user_link)
         {
             heads += head;

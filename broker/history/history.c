@@ -35,6 +35,7 @@ int history_open(struct history **ret_history, const struct history_options *opt
     int rc = store_open(&history->store, &store, ret_reason);
     if (rc == 0) {
         history->streams.store = history->store;
+        history->streams.staging = &history->staging;
         rc = history_load(history, ret_reason);
     }
     if (rc) {
@@ -67,6 +68,11 @@ uint64_t history_head(const struct history_stream *stream)
 uint64_t history_committed_head(const struct history_stream *stream)
 {
     return stream->committed_head;
+}
+
+uint64_t history_shown_head(const struct history_stream *stream)
+{
+    return stream->shown_head;
 }
 
 uint64_t history_oldest(const struct history_stream *stream)
@@ -163,6 +169,8 @@ static int commit_work(struct store *store, void *context)
     const struct batch_input *input = &commit->input;
     char *bytes;
     int rc = history->positions.arena_changed ? store_clear(store, STORE_POSITIONS) : 0;
+    if (rc == 0 && history->epoch_unsaved)
+        rc = history_save_epoch(store, history->streams.store_epoch);
     if (rc == 0)
         rc = records_save(&history->records, store, input->number, input->time_ms);
     if (rc == 0)
@@ -191,6 +199,7 @@ static void index_batch_sections(const struct staging *staging, uint64_t number)
         index_push(&stream->index, &entry);
         stream->committed_head = stream->head;
         stream->bytes += staging->sections[i].bytes;
+        stream->shown_head = stream->head;
     }
 }
 
@@ -211,10 +220,19 @@ static void apply(struct history *history, const struct batch_input *input)
         history->synced = history->commits;
 }
 
+/* What `state` says to the next opening. A note that stays costs that one an epoch, no more. */
+static void settle_notes(struct history *history)
+{
+    (void)store_note_shown(history->store, false);
+    if (history->epoch_unsaved)
+        (void)store_settle_loss(history->store);
+    history->epoch_unsaved = false;
+}
+
 static bool nothing_staged(const struct history *history)
 {
-    return history->staging.entry_count == 0 && history->positions.staged_count == 0 &&
-           records_empty(&history->records);
+    return !history->epoch_unsaved && history->staging.entry_count == 0 &&
+           history->positions.staged_count == 0 && records_empty(&history->records);
 }
 
 int history_commit(struct history *history)
@@ -236,7 +254,24 @@ int history_commit(struct history *history)
     FAILPOINT(commit_done);
     apply(history, &commit.input);
     FAILPOINT(batch_applied);
+    settle_notes(history);
     return 0;
+}
+
+bool history_is_full(int rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+}
+
+int history_show_staged(struct history *history)
+{
+    int rc = store_note_shown(history->store, true);
+    return rc ? rc : staging_show(&history->staging);
+}
+
+uint64_t history_staged_events(const struct history *history)
+{
+    return history->staging.entry_count;
 }
 
 uint64_t history_commit_count(const struct history *history)

@@ -50,8 +50,11 @@ void history_close(struct history *history);
 struct history_stream *history_stream(struct history *history, struct span user_id);
 /* The newest number, staged events included; 0 when there was never any. */
 uint64_t history_head(const struct history_stream *stream);
-/* The newest committed number: what may be shown to clients. */
+/* The newest committed number. */
 uint64_t history_committed_head(const struct history_stream *stream);
+/* The newest number that may be shown: the committed head, or after history_show_staged the head.
+ */
+uint64_t history_shown_head(const struct history_stream *stream);
 /* The oldest retained number; committed head + 1 when none is. */
 uint64_t history_oldest(const struct history_stream *stream);
 /* What of the stream is retained, without a look into the store. */
@@ -68,8 +71,9 @@ const char *history_epoch(const struct history_stream *stream);
 /* Gives the stream a new epoch, at once and durably. Numbers go on. */
 int history_renew_epoch(struct history *history, struct history_stream *stream);
 /*
- * Appends committed, encoded events with numbers above `after` to `out`, in order, at least one
- * and then while they fit `max_bytes`. *ret_last: the last number read (`after` when none).
+ * Appends encoded events with numbers above `after`, up to the shown head, to `out`, in order, at
+ * least one and then while they fit `max_bytes`. *ret_last: the last number read (`after` when
+ * none); committed and staged events do not come in one call.
  * -ERANGE when numbers just above `after` are no longer retained; -EIO when the next event is
  * damaged (what was read before it is handed over first).
  */
@@ -107,6 +111,18 @@ int history_stage_message(
  * HISTORY_SYNC_ALWAYS it returns after the sync.
  */
 int history_commit(struct history *history);
+/* Whether what failed with `rc` failed for want of room, which may come back. */
+bool history_is_full(int rc);
+/*
+ * For when commits fail and events are to be shown all the same: notes in the file `state`, which
+ * needs no room for it, that numbers were shown that are not kept. From here on all that is staged
+ * can be read, until a commit succeeds, which takes the note back. A history opened with the note
+ * begins a new epoch. To be called again when more was staged. On failure nothing more may be
+ * shown.
+ */
+int history_show_staged(struct history *history);
+/* Events that wait for a commit. */
+uint64_t history_staged_events(const struct history *history);
 /* Commits since opening, and how many of them are synced. */
 uint64_t history_commit_count(const struct history *history);
 uint64_t history_synced_count(const struct history *history);

@@ -60,6 +60,7 @@ static int settle_heads(const struct history *history)
         else if (stream->committed_head < stream->head)
             return -EUCLEAN;
         stream->head = stream->committed_head;
+        stream->shown_head = stream->committed_head;
     }
     return 0;
 }
@@ -150,24 +151,33 @@ static int load_tables(struct load *load)
 
 /* ---- the epoch of the store */
 
-static int save_epoch(struct store *store, void *context)
+int history_save_epoch(struct store *store, const char *store_epoch)
 {
     char format[sizeof(uint32_t)];
     put_u32(format, HISTORY_FORMAT);
     int rc = store_put(store, STORE_META, META_FORMAT, span_of(format, sizeof(format)));
-    return rc ? rc : store_put(store, STORE_META, META_EPOCH, span_of_string(context));
+    return rc ? rc : store_put(store, STORE_META, META_EPOCH, span_of_string(store_epoch));
 }
 
+static int save_epoch(struct store *store, void *context)
+{
+    return history_save_epoch(store, context);
+}
+
+/* A full disk must not keep a broker from its streams: the epoch goes with the first commit, and
+ * the loss counts as not settled until then. */
 static int renew_store_epoch(struct history *history)
 {
     char epoch[STREAM_EPOCH_STORE_LEN + 1];
     streams_make_epoch(epoch, STREAM_EPOCH_STORE_LEN);
     int rc = store_write(history->store, save_epoch, epoch);
+    history->epoch_unsaved = history_is_full(rc) && !store_is_new(history->store);
     if (rc == 0)
         rc = store_settle_loss(history->store);
-    if (rc == 0)
-        streams_set_epoch(&history->streams, epoch);
-    return rc;
+    if (rc && !history->epoch_unsaved)
+        return rc;
+    streams_set_epoch(&history->streams, epoch);
+    return 0;
 }
 
 static int load_all(struct load *load)

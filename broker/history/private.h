@@ -32,6 +32,7 @@ struct history {
     uint64_t events;
     uint64_t commits;
     uint64_t synced;
+    bool epoch_unsaved; /* begun at opening, when there was no room to write it */
 };
 
 /* Names in the table `meta`. */
@@ -40,5 +41,7 @@ struct history {
 #define META_LAST_BATCH SPAN_LITERAL("last_batch")
 #define HISTORY_FORMAT 1
 
+/* Inside a write. */
+int history_save_epoch(struct store *store, const char *store_epoch);
 /* Rebuilds memory from the store that was just opened. -EUCLEAN, … with a sentence. */
 int history_load(struct history *history, char ret_reason[HISTORY_REASON_SIZE]);

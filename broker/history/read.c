@@ -66,9 +66,13 @@ static int read_entries(struct walk *walk, uint64_t after)
 int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
     struct buffer *out, uint64_t *ret_last)
 {
-    if (after >= stream->committed_head) {
+    if (after >= stream->shown_head) {
         *ret_last = after;
         return 0;
+    }
+    if (after >= stream->committed_head) {
+        *ret_last = staging_read(stream->staging, stream, after, max_bytes, out);
+        return buffer_error(out);
     }
     if (after + 1 < stream_oldest(stream))
         return -ERANGE;

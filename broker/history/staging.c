@@ -13,6 +13,8 @@ void staging_deinit(struct staging *staging)
     free(staging->entries);
     free(staging->sections);
     free(staging->streams);
+    free(staging->links);
+    free(staging->chains);
     *staging = (struct staging){0};
 }
 
@@ -26,6 +28,9 @@ void staging_clear(struct staging *staging)
     staging->entry_count = 0;
     staging->section_count = 0;
     staging->names_size = 0;
+    staging->linked = 0;
+    staging->chained = 0;
+    staging->linked_bytes = 0;
 }
 
 static int reserve_entry(struct staging *staging)
@@ -113,4 +118,64 @@ void staging_describe(const struct staging *staging, struct batch_input *ret_inp
     ret_input->data = staging->data.data;
     ret_input->data_size = (uint32_t)staging->data.len;
     ret_input->names_size = staging->names_size;
+}
+
+/* ---- showing */
+
+static int reserve_links(struct staging *staging)
+{
+    struct staging_link *links = realloc(staging->links, staging->entry_cap * sizeof(*links));
+    if (!links)
+        return -ENOMEM;
+    staging->links = links;
+    struct staging_chain *chains = realloc(staging->chains, staging->section_cap * sizeof(*chains));
+    if (!chains)
+        return -ENOMEM;
+    staging->chains = chains;
+    return 0;
+}
+
+/* Sections were opened in the order of their first entries. */
+static void link_entry(struct staging *staging, uint32_t entry)
+{
+    uint32_t section = staging->entries[entry].section;
+    struct staging_chain *chain = &staging->chains[section];
+    staging->links[entry].offset = staging->linked_bytes;
+    if (section == staging->chained) {
+        staging->chained++;
+        chain->first = entry;
+    } else {
+        staging->links[chain->last].next = entry;
+    }
+    chain->last = entry;
+    staging->linked_bytes += staging->entries[entry].len;
+    staging->streams[section]->shown_head++;
+}
+
+int staging_show(struct staging *staging)
+{
+    if (staging->linked == staging->entry_count)
+        return 0;
+    int rc = reserve_links(staging);
+    for (; rc == 0 && staging->linked < staging->entry_count; staging->linked++)
+        link_entry(staging, staging->linked);
+    return rc;
+}
+
+uint64_t staging_read(const struct staging *staging, const struct history_stream *stream,
+    uint64_t after, size_t max_bytes, struct buffer *out)
+{
+    size_t start = out->len;
+    uint32_t entry = staging->chains[stream->staged_section].first;
+    for (uint64_t seq = stream->committed_head; seq < after; seq++)
+        entry = staging->links[entry].next;
+    uint64_t last = after;
+    for (; last < stream->shown_head; last++) {
+        uint32_t len = staging->entries[entry].len;
+        if (last > after && out->len - start + len > max_bytes)
+            break;
+        buffer_append(out, staging->data.data + staging->links[entry].offset, len);
+        entry = staging->links[entry].next;
+    }
+    return last;
 }

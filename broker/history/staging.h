@@ -8,7 +8,20 @@
  * The events of the batch being staged, in order of arrival, sorted into sections only when the
  * batch is written. A stream that has staged events is the one at `streams[staged_section]`.
  * Pure: memory only.
+ *
+ * While commits fail and the staged events are shown, each is linked to the next one of its
+ * section, so that a stream's can be read in order; no other batch pays for that.
  */
+struct staging_link {
+    uint32_t offset; /* in `data` */
+    uint32_t next;   /* entry of the same section */
+};
+
+struct staging_chain {
+    uint32_t first;
+    uint32_t last;
+};
+
 struct staging {
     struct buffer data;
     struct batch_entry *entries;
@@ -19,6 +32,12 @@ struct staging {
     uint32_t section_count;
     uint32_t section_cap;
     uint32_t names_size;
+
+    struct staging_link *links;   /* of the first `linked` entries */
+    struct staging_chain *chains; /* of the first `chained` sections */
+    uint32_t linked;
+    uint32_t chained;
+    uint32_t linked_bytes;
 };
 
 void staging_deinit(struct staging *staging);
@@ -26,5 +45,11 @@ void staging_deinit(struct staging *staging);
 void staging_clear(struct staging *staging);
 /* -ENOMEM, or -ENOBUFS when a batch cannot hold more; then nothing changed. */
 int staging_append(struct staging *staging, struct history_stream *stream, struct span encoded);
+/* Makes all that is staged readable, and moves shown_head of its streams. -ENOMEM: nothing new. */
+int staging_show(struct staging *staging);
+/* Appends the stream's shown events above `after`, from its committed head on to before its shown
+ * head, as history_read does; returns the last one's number. */
+uint64_t staging_read(const struct staging *staging, const struct history_stream *stream,
+    uint64_t after, size_t max_bytes, struct buffer *out);
 /* What batch_write takes, without number, time and positions; borrowed. */
 void staging_describe(const struct staging *staging, struct batch_input *ret_input);

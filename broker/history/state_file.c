@@ -23,6 +23,7 @@
 #define STATE_SLOT_SIZE (STATE_PAGES_MAX + 4096)
 #define STATE_FLAG_CLEAN 1u
 #define STATE_FLAG_LOST 2u
+#define STATE_FLAG_SHOWN 4u
 
 void state_boot_id(char ret_id[STATE_BOOT_ID_SIZE])
 {
@@ -52,6 +53,7 @@ static int decode_slot(struct state_slot *ret_slot, const char *bytes)
         .sync = (enum history_sync)sync,
         .clean = get_u32(bytes + 20) & STATE_FLAG_CLEAN,
         .lost = get_u32(bytes + 20) & STATE_FLAG_LOST,
+        .shown = get_u32(bytes + 20) & STATE_FLAG_SHOWN,
         .pages_size = pages_size,
     };
     memcpy(slot.boot_id, bytes + 32, STATE_BOOT_ID_SIZE - 1);
@@ -68,7 +70,8 @@ static void encode_slot(char *bytes, const struct state_slot *slot)
     put_u64(bytes, STATE_MAGIC);
     put_u64(bytes + 8, slot->turn);
     put_u32(bytes + 16, STATE_VERSION);
-    put_u32(bytes + 20, (slot->clean ? STATE_FLAG_CLEAN : 0) | (slot->lost ? STATE_FLAG_LOST : 0));
+    put_u32(bytes + 20, (slot->clean ? STATE_FLAG_CLEAN : 0) | (slot->lost ? STATE_FLAG_LOST : 0) |
+                            (slot->shown ? STATE_FLAG_SHOWN : 0));
     put_u32(bytes + 24, slot->sync);
     put_u32(bytes + 28, slot->pages_size);
     memcpy(bytes + 32, slot->boot_id, STATE_BOOT_ID_SIZE);

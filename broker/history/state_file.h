@@ -8,7 +8,8 @@
  *
  * - The lock (flock) keeps a second process out; it dies with its holder.
  * - A *slot* says which boot of the host wrote it, under which sync policy, whether the store was
- *   closed cleanly since, and whether a loss is still to be settled by a new epoch.
+ *   closed cleanly since, whether a loss is still to be settled by a new epoch, and whether numbers
+ *   were shown that are not committed.
  * - An *anchored* slot also holds the store's first two pages as they were right after a sync.
  *   Putting them back turns the store to exactly that sync, as long as no page that the synced
  *   state needs has been written since; the store sees to that with a reader it keeps there.
@@ -24,6 +25,7 @@ struct state_slot {
     enum history_sync sync;
     bool clean;
     bool lost;
+    bool shown;
     char boot_id[STATE_BOOT_ID_SIZE];
     uint32_t pages_size; /* of both pages; 0: not anchored */
     char *pages;

@@ -215,3 +215,8 @@ bool store_lost(const struct store *store)
 {
     return store->lost;
 }
+
+bool store_shown(const struct store *store)
+{
+    return store->shown;
+}

@@ -44,6 +44,10 @@ void store_close(struct store *store, bool clean);
 bool store_is_new(const struct store *store);
 /* Commits may be missing that an earlier process had acknowledged. True until settled. */
 bool store_lost(const struct store *store);
+/* Notes durably, without needing room, whether numbers were shown that are not committed. A store
+ * opened with the note has lost commits. */
+int store_note_shown(struct store *store, bool shown);
+bool store_shown(const struct store *store);
 /* Everything so far is durable, a new epoch included: the loss is told. */
 int store_settle_loss(struct store *store);
 

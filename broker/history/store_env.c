@@ -69,7 +69,8 @@ static int move_pin(struct store *store)
 
 static int save_state(struct store *store, bool clean)
 {
-    struct state_slot slot = {.sync = store->sync, .clean = clean, .lost = store->lost};
+    struct state_slot slot = {
+        .sync = store->sync, .clean = clean, .lost = store->lost, .shown = store->shown};
     bool anchored = store->sync == HISTORY_SYNC_INTERVAL && !clean;
     state_boot_id(slot.boot_id);
     _cleanup_free_ char *pages = anchored ? malloc(STATE_PAGES_MAX) : NULL;
@@ -103,6 +104,17 @@ int store_sync(struct store *store)
     if (rc || store->sync != HISTORY_SYNC_INTERVAL)
         return rc;
     return save_state(store, false);
+}
+
+/* The anchor stays as it is: no sync has come between. */
+int store_note_shown(struct store *store, bool shown)
+{
+    struct state_slot slot = store->state.slot;
+    slot.shown = shown;
+    int rc = store->shown == shown ? 0 : state_file_save(&store->state, &slot);
+    if (rc == 0)
+        store->shown = shown;
+    return rc;
 }
 
 int store_settle_loss(struct store *store)
@@ -278,7 +290,7 @@ static int repair(struct store *store, const char **ret_what)
     const struct state_slot *slot = &store->state.slot;
     struct stat status;
     bool exists = stat(store->data_path, &status) == 0 && status.st_size > 0;
-    store->lost = slot->lost;
+    store->lost = slot->lost || slot->shown;
     *ret_what = "its data file is missing";
     if (!exists)
         return slot->turn ? -EUCLEAN : 0;

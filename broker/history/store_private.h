@@ -20,6 +20,7 @@ struct store {
     size_t map_bytes;
     bool is_new;
     bool lost;
+    bool shown;
     bool sync_failed;
     bool reading;
     bool full;  /* the transaction ran out of address space */

@@ -37,6 +37,7 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
     if (!stream)
         return NULL;
     stream->store = streams->store;
+    stream->staging = streams->staging;
     stream->user_len = user_id.len;
     memcpy(stream->user_id, user_id.data, user_id.len);
     make_epoch(streams, stream);

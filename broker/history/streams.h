@@ -7,20 +7,24 @@
 #include "history/store.h"
 
 /*
- * The streams in memory. Numbers: oldest <= committed_head + 1 <= head + 1; what lies between
- * committed_head and head is staged.
+ * The streams in memory. Numbers: oldest <= committed_head + 1 <= shown_head + 1 <= head + 1. What
+ * lies between committed_head and head is staged; up to shown_head it can be read nevertheless.
  *
  * An epoch is the store's epoch, which all streams share, and behind it the stream's own suffix,
  * empty until its first renewal.
  */
+struct staging;
+
 #define STREAM_EPOCH_STORE_LEN 16
 #define STREAM_EPOCH_SUFFIX_LEN 8
 
 struct history_stream {
-    struct store *store; /* borrowed */
+    struct store *store;           /* borrowed */
+    const struct staging *staging; /* borrowed */
     struct index index;
     uint64_t head;
     uint64_t committed_head;
+    uint64_t shown_head;
     uint64_t bytes;          /* of the retained events */
     uint32_t staged_section; /* valid while head != committed_head */
     char suffix[STREAM_EPOCH_SUFFIX_LEN + 1];
@@ -30,8 +34,9 @@ struct history_stream {
 };
 
 struct streams {
-    struct store *store; /* borrowed */
-    struct map by_user;  /* struct history_stream, keyed by its user_id */
+    struct store *store;           /* borrowed */
+    const struct staging *staging; /* borrowed */
+    struct map by_user;            /* struct history_stream, keyed by its user_id */
     char store_epoch[STREAM_EPOCH_STORE_LEN + 1];
 };
 

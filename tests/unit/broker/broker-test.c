@@ -57,7 +57,8 @@ static void make_intake(struct fixture *f)
                                                 .pipeline = &f->pipeline,
                                                 .users = &f->users,
                                                 .history = f->history,
-                                                .counters = &f->counters}),
+                                                .counters = &f->counters,
+                                                .max_staged = f->config.history_max_staged}),
         0);
 }
 
@@ -155,6 +156,7 @@ static int up(void **state, uint32_t ring_bytes)
         .broker_cancel_grace = 10000,
         .broker_run_timeout = 60000,
         .broker_placement_timeout = 30000,
+        .history_max_staged = 64u << 20,
         .broker_default_agent = default_agent};
     open_all(f);
     *state = f;

@@ -48,7 +48,8 @@ static int node_up(void **state)
     assert_int_equal(processes_new(&node->processes, node->loop, node->arena, &events, node), 0);
     assert_int_equal(drain_new(&node->drain, &(struct drain_options){.arena = node->arena,
                                                  .processes = node->processes,
-                                                 .counters = &node->counters}),
+                                                 .counters = &node->counters,
+                                                 .max_staged = SIZE_MAX}),
         0);
     *state = node;
     return 0;

@@ -23,24 +23,41 @@ enum fault {
 static enum fault fault;
 static unsigned calls_before_fault;
 static bool struck;
+static int fault_errno = EIO;
+static bool fault_in_data; /* only writes to the store's data fail, as on a full disk */
 
 static void set_fault(enum fault kind, unsigned calls_before)
 {
     fault = kind;
     calls_before_fault = calls_before;
     struck = false;
+    fault_errno = EIO;
+    fault_in_data = false;
+}
+
+static bool passed_over(const char *call, int fd)
+{
+    if (!fault_in_data)
+        return false;
+    char link[32];
+    char path[PATHS_MAX];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    path[len < 0 ? 0 : len] = '\0';
+    return strcmp(call, "fdatasync") == 0 || !strstr(path, "data.mdb");
 }
 
 /* Whether this call is to fail; *ret_do: whether it is to be done all the same. */
-static bool strikes(bool *ret_do)
+static bool strikes(const char *call, int fd, bool *ret_do)
 {
-    *ret_do = fault == FAULT_AFTER_DOING || (fault == FAULT_FROM_THERE_ON && !struck);
-    if (fault == FAULT_NONE || (struck && fault != FAULT_FROM_THERE_ON))
+    *ret_do =
+        fault == FAULT_AFTER_DOING || (fault == FAULT_FROM_THERE_ON && !struck && !fault_in_data);
+    if (fault == FAULT_NONE || passed_over(call, fd) || (struck && fault != FAULT_FROM_THERE_ON))
         return false;
     if (!struck && calls_before_fault-- > 0)
         return false;
     struck = true;
-    errno = EIO;
+    errno = fault_errno;
     return true;
 }
 
@@ -49,10 +66,10 @@ static bool strikes(bool *ret_do)
     result name parameters                                                                         \
     {                                                                                              \
         bool done;                                                                                 \
-        bool fails = strikes(&done);                                                               \
+        bool fails = strikes(#name, fd, &done);                                                    \
         result rc = fails && !done ? -1 : (result)(call);                                          \
         if (fails)                                                                                 \
-            errno = EIO;                                                                           \
+            errno = fault_errno;                                                                   \
         return fails ? -1 : rc;                                                                    \
     }
 
@@ -179,6 +196,68 @@ static void test_opening_fails_and_succeeds_later_whatever_call_fails(void **sta
     assert_in_range(turn, 4, 99);
 }
 
+static void make_full_and_lost(struct fixture *fixture, char ret_epoch[HISTORY_EPOCH_SIZE])
+{
+    char path[PATHS_MAX];
+    fixture_open(fixture);
+    commit_events(fixture, "ann", 10);
+    snprintf(ret_epoch, HISTORY_EPOCH_SIZE, "%s", history_epoch(fixture_stream(fixture, "ann")));
+    fixture_close(fixture);
+    assert_return_code(paths_join(path, fixture->directory, "state"), 0);
+    assert_return_code(remove(path), errno);
+    set_fault(FAULT_FROM_THERE_ON, 0);
+    fault_errno = ENOSPC;
+    fault_in_data = true;
+}
+
+static void test_a_new_epoch_that_finds_no_room_goes_with_the_first_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    char lost[HISTORY_EPOCH_SIZE];
+    char begun[HISTORY_EPOCH_SIZE];
+    make_full_and_lost(fixture, lost);
+    fixture_open(fixture);
+    snprintf(begun, sizeof(begun), "%s", history_epoch(fixture_stream(fixture, "ann")));
+    assert_string_not_equal(begun, lost);
+    assert_int_equal(history_commit(fixture->history), -ENOSPC);
+    set_fault(FAULT_NONE, 0);
+    assert_return_code(history_commit(fixture->history), 0);
+    assert_int_equal(history_commit_count(fixture->history), 1);
+    fixture_reopen(fixture);
+    assert_string_equal(history_epoch(fixture_stream(fixture, "ann")), begun);
+    assert_range(fixture, "ann", 1, 10);
+}
+
+static void test_an_epoch_that_was_never_written_is_begun_again(void **state)
+{
+    struct fixture *fixture = *state;
+    char lost[HISTORY_EPOCH_SIZE];
+    char begun[HISTORY_EPOCH_SIZE];
+    make_full_and_lost(fixture, lost);
+    fixture_open(fixture);
+    snprintf(begun, sizeof(begun), "%s", history_epoch(fixture_stream(fixture, "ann")));
+    set_fault(FAULT_NONE, 0);
+    fixture_reopen(fixture);
+    assert_string_not_equal(history_epoch(fixture_stream(fixture, "ann")), lost);
+    assert_string_not_equal(history_epoch(fixture_stream(fixture, "ann")), begun);
+}
+
+static void test_nothing_is_shown_when_that_cannot_be_noted(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_open(fixture);
+    stage_events(fixture, "ann", 10);
+    set_fault(FAULT_FROM_THERE_ON, 0);
+    assert_int_equal(history_commit(fixture->history), -EIO);
+    assert_int_equal(history_show_staged(fixture->history), -EIO);
+    assert_int_equal(history_shown_head(fixture_stream(fixture, "ann")), 0);
+    set_fault(FAULT_NONE, 0);
+    assert_return_code(history_show_staged(fixture->history), 0);
+    assert_int_equal(history_shown_head(fixture_stream(fixture, "ann")), 10);
+    assert_return_code(history_commit(fixture->history), 0);
+    assert_range(fixture, "ann", 1, 10);
+}
+
 static void test_a_failed_trim_changes_nothing_and_succeeds_later(void **state)
 {
     struct fixture *fixture = *state;
@@ -208,6 +287,9 @@ int main(void)
         CASE(test_a_commit_without_syncs_survives_the_failure_of_each_of_its_calls),
         CASE(test_a_failed_sync_is_never_taken_back),
         CASE(test_opening_fails_and_succeeds_later_whatever_call_fails),
+        CASE(test_a_new_epoch_that_finds_no_room_goes_with_the_first_commit),
+        CASE(test_an_epoch_that_was_never_written_is_begun_again),
+        CASE(test_nothing_is_shown_when_that_cannot_be_noted),
         CASE(test_a_failed_trim_changes_nothing_and_succeeds_later),
     };
     return cmocka_run_group_tests_name("history-faults", tests, NULL, NULL);
