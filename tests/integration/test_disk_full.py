@@ -20,7 +20,16 @@ SIZE = "24m"
 @pytest.fixture
 def small_node(make_node):
     """A node whose data lie on a small file system, in a mount namespace of the node's own."""
-    node = make_node()
+    return launch(make_node())
+
+
+@pytest.fixture
+def live_node(make_node):
+    """The same; it is told to show events from memory."""
+    return launch(make_node(environment={"RINGSIDE_HISTORY_WHEN_FULL": "live"}))
+
+
+def launch(node):
     node.data_dir.mkdir()
     node.wrapper = with_tmpfs(node.data_dir, f"size={SIZE},mode=700")
     node.launch()
@@ -111,3 +120,83 @@ async def retry(client, number):
         except Refused as refusal:
             assert refusal.retryable
     raise AssertionError("never accepted again")
+
+
+# ---- history.when_full: live ----
+
+LIVE = "history_unwritable_live"
+COUNTING = json.dumps({"steps": 2000, "pause_ms": 2})
+
+
+async def until_state(node, wanted):
+    """Waits until the broker says that it is in this state; its whole status."""
+    def look():
+        done = node.run("status", "--json")
+        status = json.loads(done.stdout) if done.returncode == 0 else {}
+        return status if status.get("broker", {}).get("state") == wanted else None
+    return await asyncio.to_thread(until, look, wanted, 60)
+
+
+async def count_into_a_full_disk(node, namespace, client):
+    """A run that goes on while the disk is full; its identifier, and the ballast."""
+    ballast = seen(namespace, node.data_dir / "ballast")
+    run_id = await client.chat(COUNTING, agent="slow")
+    await client.until_event("partial_result", run_id)
+    fill(ballast)
+    await until_state(node, LIVE)
+    shown = len(client.stream.events)
+    await client.until(lambda: len(client.stream.events) > shown + 50, "events that are not kept")
+    return run_id, ballast
+
+
+def check_counted(client, run_id):
+    check_run(client.stream.of_run(run_id))
+    numbers = [int(word) for word in client.stream.text_of(run_id).split()]
+    assert numbers == list(range(1, 2001))
+
+
+async def test_live_events_are_shown_while_the_disk_is_full(live_node):
+    node, namespace = live_node
+    async with Client(node, "alice") as client:
+        run_id, ballast = await count_into_a_full_disk(node, namespace, client)
+        async with Client(node, "alice", cursor=client.stream.cursor) as resumed:
+            assert resumed.welcome["resume"] == "replay"
+            await resumed.until_event("partial_result", run_id, 10)
+        async with Client(node, "alice", cursor="start") as fresh:
+            await fresh.until_caught_up()
+            await fresh.until_event("partial_result", run_id, 100)
+            with pytest.raises(Refused, match="unavailable"):
+                await fresh.chat("now?", "t-2", "m-refused", agent="echo")
+        ballast.unlink()
+        await client.until_ended(run_id)
+        check_counted(client, run_id)
+        status = await until_state(node, "serving")
+        assert status["counters"]["events_shown_early"] > 50
+        assert status["counters"]["cursors_reset"] == 0
+        for seq, text in fresh.stream.raw.items():
+            assert client.stream.raw.get(seq, text) == text
+        live = client.stream
+    async with Client(node, "alice", cursor="start") as fresh:
+        await fresh.until_caught_up()
+        assert fresh.welcome["epoch"] == live.epoch
+        assert fresh.stream.raw == live.raw
+
+
+async def test_a_broker_killed_while_the_disk_is_full_loses_nothing(live_node):
+    node, namespace = live_node
+    async with Client(node, "alice") as client:
+        run_id, ballast = await count_into_a_full_disk(node, namespace, client)
+        killed = await asyncio.to_thread(node.kill, "ringside-broker")
+        epoch, cursor = client.stream.epoch, client.stream.cursor
+    await asyncio.to_thread(node.until_restarted, "ringside-broker", killed)
+    await until_state(node, LIVE)
+    ballast.unlink()
+    await until_state(node, "serving")
+    async with Client(node, "alice", cursor="start") as fresh:
+        await fresh.until_ended(run_id)
+        check_counted(fresh, run_id)
+        assert fresh.welcome["epoch"] != epoch
+    async with Client(node, "alice", cursor=cursor) as late:
+        assert late.welcome["resume"] == "reset"
+        await late.until_caught_up()
+        assert late.stream.raw == fresh.stream.raw
