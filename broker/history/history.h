@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "base/buffer.h"
+#include "history/usage.h"
 
 /*
  * What the broker keeps. One writer thread (the broker's); nothing here is thread-safe.
@@ -57,15 +57,6 @@ uint64_t history_committed_head(const struct history_stream *stream);
 uint64_t history_shown_head(const struct history_stream *stream);
 /* The oldest retained number; committed head + 1 when none is. */
 uint64_t history_oldest(const struct history_stream *stream);
-/* What of the stream is retained, without a look into the store. */
-struct history_stream_usage {
-    uint64_t events; /* committed and retained */
-    uint64_t bytes;  /* of those, as event/codec.h writes them */
-    uint64_t oldest; /* as history_oldest */
-    uint64_t head;   /* as history_committed_head */
-};
-void history_stream_usage(
-    const struct history_stream *stream, struct history_stream_usage *ret_usage);
 /* Letters and digits. Valid until the epoch changes. */
 const char *history_epoch(const struct history_stream *stream);
 /* Gives the stream a new epoch, at once and durably. Numbers go on. */
@@ -148,11 +139,3 @@ int history_find_message(
 /* Calls back for each open run, in order of identifier; stops at the first non-zero result. */
 int history_each_open_run(struct history *history,
     int (*callback)(void *context, struct span run_id, struct span record), void *context);
-
-struct history_usage {
-    uint64_t bytes;   /* of the store's file in use */
-    uint64_t events;  /* retained */
-    uint64_t streams; /* known */
-    uint64_t batches; /* retained */
-};
-void history_usage(const struct history *history, struct history_usage *ret_usage);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buffer.h"
+
+/* How much there is of what: the part of history.h that only tells. */
+struct history;
+struct history_stream;
+
+struct history_usage {
+    uint64_t bytes;   /* of the store's file in use */
+    uint64_t events;  /* retained */
+    uint64_t streams; /* known */
+    uint64_t batches; /* retained */
+};
+void history_usage(const struct history *history, struct history_usage *ret_usage);
+
+/* What of the stream is retained, without a look into the store. */
+struct history_stream_usage {
+    uint64_t events; /* committed and retained */
+    uint64_t bytes;  /* of those, as event/codec.h writes them */
+    uint64_t oldest; /* as history_oldest */
+    uint64_t head;   /* as history_committed_head */
+};
+void history_stream_usage(
+    const struct history_stream *stream, struct history_stream_usage *ret_usage);
