@@ -38,10 +38,9 @@ enum run_cause {
 /* How a process let go of a run. */
 enum farewell_kind {
     FAREWELL_NONE,
-    FAREWELL_DIED,        /* the process is dead */
-    FAREWELL_RELEASED,    /* the worker says that the agent is gone */
-    FAREWELL_MISSING,     /* the worker does not know it */
-    FAREWELL_HANDED_BACK, /* the worker has not begun it and is leaving */
+    FAREWELL_DIED,     /* the process is dead */
+    FAREWELL_RELEASED, /* the worker says that the agent is gone */
+    FAREWELL_MISSING,  /* the worker does not know it */
 };
 
 /* A place in a ring, or none when `set` is false. */

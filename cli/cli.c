@@ -17,6 +17,7 @@ static const struct verb verbs[] = {
     {"status", "the node at a glance", verb_status},
     {"rings", "look into a node's shared memory, or a copy of it", verb_rings},
     {"bench", "measure this machine", verb_bench},
+    {"verify", "check a record of events for order, gaps and grammar", verb_verify},
     {"doctor", "check this machine and a running node", verb_doctor},
 };
 

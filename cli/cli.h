@@ -36,6 +36,7 @@ enum cli_status verb_tail(int argc, char **argv);
 enum cli_status verb_status(int argc, char **argv);
 enum cli_status verb_rings(int argc, char **argv);
 enum cli_status verb_bench(int argc, char **argv);
+enum cli_status verb_verify(int argc, char **argv);
 enum cli_status verb_doctor(int argc, char **argv);
 
 /* Finds the verb in argv[1] and runs it, or explains the verbs. */

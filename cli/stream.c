@@ -56,6 +56,8 @@ static void say_gap(const struct stream *stream, uint64_t from, uint64_t to, con
     else
         fprintf(stderr, "ringside %s: events %llu to %llu are gone (%s)\n", verb,
             (unsigned long long)from, (unsigned long long)to, reason);
+    if (stream->events->on_gap)
+        stream->events->on_gap(stream->context, from, to, reason);
 }
 
 /* ---- requests */

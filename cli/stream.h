@@ -12,7 +12,8 @@
  * `position` is the number of the last event delivered. A live event is delivered when it is the
  * next one; below, it was had already; above, pages are read from history until it is reached.
  * After a lost link the stream is opened again from its position. That the link is lost, and which
- * events are gone, it says itself on stderr, under the name of the verb.
+ * events are gone, it says itself on stderr, under the name of the verb; the latter to its owner
+ * as well.
  */
 struct stream;
 
@@ -31,6 +32,8 @@ struct stream_events {
     /* `prev` is the position before it. Spans are valid during the call. */
     void (*on_event)(void *context, const struct event *event, uint64_t prev);
     void (*on_caught_up)(void *context, uint64_t position);
+    /* Events `from` to `to` are gone; what follows begins behind them. NULL: of no interest. */
+    void (*on_gap)(void *context, uint64_t from, uint64_t to, const char *reason);
     /* The answer to a message of the owner's. */
     void (*on_reply)(void *context, const struct wire_reply *reply);
     /* It cannot go on; `code` "unreachable": no broker answered in time. */

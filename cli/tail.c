@@ -53,6 +53,16 @@ static void on_caught_up(void *context, uint64_t position)
             (unsigned long long)position);
 }
 
+/* The frame a client is sent: without it, the next line's prev would say that events are missing.
+ */
+static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason)
+{
+    struct tail *tail = context;
+    if (tail->view.json)
+        printf("{\"type\":\"gap\",\"from\":%llu,\"to\":%llu,\"reason\":\"%s\"}\n",
+            (unsigned long long)from, (unsigned long long)to, reason);
+}
+
 static void on_reply(void *context, const struct wire_reply *reply)
 {
     (void)context, (void)reply;
@@ -71,6 +81,7 @@ static const struct stream_events tail_events = {
     .on_open = on_open,
     .on_event = on_event,
     .on_caught_up = on_caught_up,
+    .on_gap = on_gap,
     .on_reply = on_reply,
     .on_failed = on_failed,
 };

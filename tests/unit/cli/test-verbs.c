@@ -95,7 +95,7 @@ static void assert_usage(enum cli_status status, const char *line)
 static void test_help_teaches_every_verb(void **state)
 {
     (void)state;
-    static const char *const verbs[] = {"up", "token", "run", "tail", "status", "doctor"};
+    static const char *const verbs[] = {"up", "token", "run", "tail", "status", "verify", "doctor"};
     assert_int_equal(TYPE("--help"), CLI_DONE);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         assert_non_null(strstr(printed, verbs[i]));
@@ -141,6 +141,11 @@ static void test_wrong_arguments_are_usage_errors_of_one_line(void **state)
     assert_usage(TYPE("up", "--workers", "-1"), "--workers: \"-1\" is not a whole number");
     assert_usage(TYPE("up", "--workers", "257"), "--workers: \"257\" is not a whole number");
     assert_usage(TYPE("up", "--port", "65536"), "--port: \"65536\" is not a whole number");
+    assert_usage(TYPE("verify"), "ringside verify: takes one FILE, or - for standard input");
+    assert_usage(TYPE("verify", "a", "b"), "ringside verify: takes one FILE");
+    assert_usage(TYPE("verify", "/no/such"), "ringside verify: /no/such: No such file");
+    assert_usage(TYPE("verify", "/"), "ringside verify: /: Is a directory");
+    assert_usage(TYPE("verify", "--limit", "x", "-"), "--limit: \"x\" is not a whole number");
     assert_usage(TYPE("status", "--config", "/no/such"), "/no/such: cannot be read");
 }
 
@@ -202,6 +207,47 @@ static void test_doctor_fails_when_something_is_wrong(void **state)
     assert_non_null(strstr(printed, "fail  programs       ringside-broker: not found\n"));
 }
 
+static void write_record(char ret_path[128], const char *text)
+{
+    snprintf(ret_path, 128, "%s/record.jsonl", scratch);
+    FILE *file = fopen(ret_path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+#define STARTED                                                                                    \
+    "{\"type\":\"agent_started\",\"seq\":1,\"prev\":0,\"timestamp\":1,\"run_id\":\"r-1\","         \
+    "\"data\":{}}\n"
+
+static void test_verify_of_a_sound_record_is_status_0_and_lists_open_runs(void **state)
+{
+    (void)state;
+    char path[128];
+    write_record(path, STARTED);
+    assert_int_equal(TYPE("verify", path), CLI_DONE);
+    assert_non_null(strstr(printed, "verdict          sound\n"));
+    assert_non_null(strstr(printed, "open runs        r-1\n"));
+    assert_int_equal(TYPE("verify", "--complete", path), CLI_FAILED);
+    assert_non_null(strstr(printed, "not_ended"));
+    assert_string_equal(said, "");
+}
+
+static void test_verify_of_a_broken_record_is_status_1_with_its_line(void **state)
+{
+    (void)state;
+    char path[128];
+    write_record(path, STARTED STARTED);
+    assert_int_equal(TYPE("verify", "--json", path), CLI_FAILED);
+    assert_non_null(strstr(printed, "\"verdict\":\"broken\""));
+    assert_non_null(strstr(printed, "\"violations\":[{\"line\":2,\"rule\":\"not_increasing\","));
+    assert_int_equal(TYPE("verify", path), CLI_FAILED);
+    assert_non_null(strstr(printed, "2     not_increasing  seq 1 after 1"));
+    assert_int_equal(TYPE("verify", "--limit", "0", path), CLI_FAILED);
+    assert_non_null(strstr(printed, "violation count  1\n"));
+    assert_null(strstr(printed, "not_increasing"));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
@@ -214,6 +260,8 @@ int main(void)
         CASE(test_token_is_one_line_and_its_key_private),
         CASE(test_token_with_a_key_that_others_read_is_refused),
         CASE(test_up_without_its_programs_says_which),
+        CASE(test_verify_of_a_sound_record_is_status_0_and_lists_open_runs),
+        CASE(test_verify_of_a_broken_record_is_status_1_with_its_line),
         CASE(test_doctor_fails_when_something_is_wrong),
     };
     return cmocka_run_group_tests_name("cli-verbs", tests, NULL, NULL);
