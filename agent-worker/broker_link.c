@@ -39,6 +39,7 @@ static void on_message(void *context, const struct wire_message *message)
         link->events->on_cancel(link->context, message->cancel.run_id, message->cancel.reason);
         break;
     case WIRE_KILL: link->events->on_kill(link->context, message->kill.run_id); break;
+    case WIRE_DRAIN: link->events->on_drain(link->context, message->drain.drain != 0); break;
     default:
         log_warn("broker_link", "the broker sent %s, which is not for workers",
             wire_kind_name(message->kind));
@@ -105,6 +106,12 @@ void broker_link_released(
         .released = {.run_id = run_id,
             .code = span_of_string(refusal->code),
             .message = span_of_string(refusal->message)}};
+    send(link, &message);
+}
+
+void broker_link_leaving(struct broker_link *link, bool leaving)
+{
+    const struct wire_message message = {.kind = WIRE_LEAVING, .leaving = {.leaving = leaving}};
     send(link, &message);
 }
 

@@ -18,6 +18,8 @@ struct broker_link_events {
     void (*on_assign)(void *context, const struct engine_request *request, struct span agent);
     void (*on_cancel)(void *context, struct span run_id, struct span reason);
     void (*on_kill)(void *context, struct span run_id);
+    /* Take no more runs and hand back what is not begun, or take runs again. */
+    void (*on_drain)(void *context, bool drain);
 };
 
 struct broker_link_options {
@@ -37,5 +39,7 @@ void broker_link_running(struct broker_link *link, const char *run_id);
 void broker_link_available(struct broker_link *link, size_t slots);
 void broker_link_released(
     struct broker_link *link, struct span run_id, const struct engine_refusal *refusal);
+/* Whether we take no more runs. */
+void broker_link_leaving(struct broker_link *link, bool leaving);
 /* `report` is a JSON object. */
 void broker_link_report(struct broker_link *link, struct span report);

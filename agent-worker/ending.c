@@ -12,6 +12,7 @@
 
 #include "base/json_scan.h"
 #include "base/log.h"
+#include "wire/message.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,6 +128,16 @@ void engine_kill(struct engine *engine)
     rs_run_drop(engine->run);
     process_stop(engine->process, PROCESS_STOP_KILL);
     end(engine, ENDING_SILENT, PROCESS_STOP_KILL);
+}
+
+bool engine_hand_back(struct engine *engine)
+{
+    if (engine->state != ENGINE_STARTING)
+        return false;
+    snprintf(engine->ending.code, sizeof(engine->ending.code), WIRE_HANDED_BACK);
+    put_text(&engine->ending.text, SPAN_LITERAL("the worker is leaving"));
+    engine_kill(engine);
+    return true;
 }
 
 void engine_lose_emitter(struct engine *engine, int rc)

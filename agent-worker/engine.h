@@ -72,5 +72,9 @@ const char *engine_run_id(const struct engine *engine);
 bool engine_is_open(const struct engine *engine);
 /* Asks the agent to stop; the run ends as cancelled however it takes that. */
 void engine_cancel(struct engine *engine, struct span reason);
+/* Gives the run up if its agent has not seen the request yet; else it goes on. The agent is killed,
+ * nothing is emitted, and on_gone tells the code WIRE_HANDED_BACK. Returns whether it is given up.
+ */
+bool engine_hand_back(struct engine *engine);
 /* Somebody else has ended the run: the agent is killed, nothing more is emitted. */
 void engine_kill(struct engine *engine);

@@ -95,6 +95,15 @@ void supervisor_kill(struct supervisor *supervisor, struct span run_id)
         engine_kill(engine);
 }
 
+size_t supervisor_hand_back(struct supervisor *supervisor)
+{
+    size_t cursor = 0;
+    size_t count = 0;
+    for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
+        count += engine_hand_back(engine);
+    return count;
+}
+
 void supervisor_cancel_all(struct supervisor *supervisor, struct span reason)
 {
     size_t cursor = 0;

@@ -42,6 +42,8 @@ void supervisor_assign(
 /* A run that is not here has just been released, and these do nothing. */
 void supervisor_cancel(struct supervisor *supervisor, struct span run_id, struct span reason);
 void supervisor_kill(struct supervisor *supervisor, struct span run_id);
+/* Every run that is not begun is given up, and released as handed back. Returns how many. */
+size_t supervisor_hand_back(struct supervisor *supervisor);
 void supervisor_cancel_all(struct supervisor *supervisor, struct span reason);
 void supervisor_kill_all(struct supervisor *supervisor);
 size_t supervisor_count(const struct supervisor *supervisor);

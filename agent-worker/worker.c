@@ -43,6 +43,12 @@ static const struct supervisor_events supervisor_events = {
 
 /* ---- the link's events */
 
+/* Whether no more runs are taken. */
+static bool is_leaving(const struct worker *worker)
+{
+    return worker->state == WORKER_DRAINING || worker->drained;
+}
+
 static struct arena_file arena_file(const struct worker *worker)
 {
     char path[PATHS_MAX];
@@ -70,10 +76,11 @@ static void on_ready(void *context)
     size_t max = worker->config->worker_max_runs;
     size_t taken = supervisor_count(supervisor);
     size_t cursor = 0;
-    bool takes_runs = worker->state == WORKER_SERVING && taken < max;
     for (const char *run_id; (run_id = supervisor_next_open(supervisor, &cursor));)
         broker_link_running(worker->link, run_id);
-    broker_link_available(worker->link, takes_runs ? max - taken : 0);
+    if (is_leaving(worker))
+        broker_link_leaving(worker->link, true); /* before it is asked to take any */
+    broker_link_available(worker->link, taken < max ? max - taken : 0);
     if (worker->announced)
         return;
     worker->announced = true;
@@ -82,13 +89,19 @@ static void on_ready(void *context)
     ready_announce("ready");
 }
 
-/* A draining worker lets a run lie: when it has left, the broker gives the run to another. */
+/* Sent before the broker knew that we leave. */
+static void hand_back_late(struct worker *worker, struct span run_id)
+{
+    const struct engine_refusal refusal = {WIRE_HANDED_BACK, "the worker is leaving"};
+    log_info("worker", "run %.*s came too late and is handed back", SPAN_ARG(run_id));
+    broker_link_released(worker->link, run_id, &refusal);
+}
+
 static void on_assign(void *context, const struct engine_request *request, struct span agent)
 {
     struct worker *worker = context;
-    if (worker->state != WORKER_SERVING) {
-        log_info("worker", "run %.*s came too late and is left to another worker",
-            SPAN_ARG(request->run_id));
+    if (is_leaving(worker)) {
+        hand_back_late(worker, request->run_id);
         return;
     }
     worker->started++;
@@ -107,8 +120,28 @@ static void on_kill(void *context, struct span run_id)
     supervisor_kill(&worker->supervisor, run_id);
 }
 
-static const struct broker_link_events link_events = {
-    .on_ready = on_ready, .on_assign = on_assign, .on_cancel = on_cancel, .on_kill = on_kill};
+static void hand_back(struct worker *worker)
+{
+    size_t count = supervisor_hand_back(&worker->supervisor);
+    if (count > 0)
+        log_info("worker", "%zu runs that had not begun are handed back", count);
+}
+
+static void on_drain(void *context, bool drain)
+{
+    struct worker *worker = context;
+    log_info("worker", drain ? "told to take no more runs" : "told to take runs again");
+    worker->drained = drain;
+    broker_link_leaving(worker->link, is_leaving(worker));
+    if (drain)
+        hand_back(worker);
+}
+
+static const struct broker_link_events link_events = {.on_ready = on_ready,
+    .on_assign = on_assign,
+    .on_cancel = on_cancel,
+    .on_kill = on_kill,
+    .on_drain = on_drain};
 
 /* ---- attaching */
 
@@ -180,7 +213,7 @@ static void report(struct worker *worker)
     json_append_member_uint(&body, "runs", supervisor_count(&worker->supervisor));
     json_append_member_uint(&body, "max_runs", worker->config->worker_max_runs);
     json_append_member_uint(&body, "runs_started", worker->started);
-    json_append_member_bool(&body, "draining", worker->state == WORKER_DRAINING);
+    json_append_member_bool(&body, "draining", is_leaving(worker));
     append_agents(&body, &worker->registry);
     buffer_append_char(&body, '}');
     if (buffer_error(&body) == 0)
@@ -260,6 +293,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     struct worker *worker = watcher->data;
     bool draining = worker->state == WORKER_DRAINING;
     worker->state = WORKER_DRAINING;
+    broker_link_leaving(worker->link, true);
+    hand_back(worker);
     if (supervisor_count(&worker->supervisor) == 0 || worker->cancelled) {
         leave(worker);
     } else if (draining) {

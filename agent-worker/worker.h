@@ -14,7 +14,8 @@
  *   ATTACHING  there is no arena to write to yet, or the one there was is of no use any more; looks
  *              for one, several times a second
  *   SERVING    attached: the link comes and goes, runs go on
- *   DRAINING   asked to leave: takes no more runs, lets those it has finish, then cancels them
+ *   DRAINING   asked to leave: takes no more runs, hands back those that have not begun, lets the
+ *              others finish, then cancels them
  */
 enum worker_state {
     WORKER_ATTACHING,
@@ -42,6 +43,7 @@ struct worker {
     bool announced;           /* whoever started us knows that we serve */
     bool emitter_lost;        /* attach again in the next tick */
     bool cancelled;           /* draining, and the runs have been told to stop */
+    bool drained;             /* the broker has told us to take no more runs */
     uint64_t started;         /* runs given since the start */
     ev_timer tick;
     ev_timer drain_limit;

@@ -101,7 +101,7 @@ static bool any_room(const struct workers *workers)
 {
     LIST_FOR_EACH(struct worker, worker, &workers->list, workers_link)
     {
-        if (worker->announced && worker->slots > 0)
+        if (worker_has_room(worker))
             return true;
     }
     return false;
@@ -109,7 +109,7 @@ static bool any_room(const struct workers *workers)
 
 void dispatch_place(struct dispatch *dispatch)
 {
-    if (list_empty(&dispatch->queue) || !any_room(dispatch->workers))
+    if (dispatch->paused || list_empty(&dispatch->queue) || !any_room(dispatch->workers))
         return;
     LIST_FOR_EACH(struct run, run, &dispatch->queue, queue_link)
     {
@@ -123,6 +123,20 @@ void dispatch_place(struct dispatch *dispatch)
         if (!any_room(dispatch->workers))
             return;
     }
+}
+
+void dispatch_pause(struct dispatch *dispatch, bool pause)
+{
+    if (dispatch->paused != pause)
+        log_info("dispatch", pause ? "paused: requests wait" : "goes on");
+    dispatch->paused = pause;
+}
+
+void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, bool drain)
+{
+    const struct wire_message message = {.kind = WIRE_DRAIN, .drain = {.drain = drain}};
+    worker->drained = drain;
+    effects_add(dispatch->effects, worker->link, &message);
 }
 
 /* ---- ends that are not the agent's */

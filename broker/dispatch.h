@@ -24,6 +24,7 @@ struct dispatch {
     struct counters *counters;
     struct list_link queue; /* struct run.queue_link */
     size_t queued;
+    bool paused; /* requests are accepted and wait; not remembered over a restart */
 };
 
 struct dispatch_options {
@@ -53,6 +54,13 @@ void dispatch_cancel(
 
 /* Gives queued runs to workers with room. Their ASSIGN leaves with this turn's commit. */
 void dispatch_place(struct dispatch *dispatch);
+/* While paused no run is given to a worker; requests are accepted and those that run go on. */
+void dispatch_pause(struct dispatch *dispatch, bool pause);
+/*
+ * The worker gets no more runs and is told to hand back those it has not begun; the others go on.
+ * With `drain` false it gets runs again. The worker remembers it, also over a broker's restart.
+ */
+void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, bool drain);
 /* Puts a run that was never started back into the queue, among those of its age. */
 void dispatch_requeue(struct dispatch *dispatch, struct run *run);
 /* Puts a queued run at the end of the queue, if it is not in it. */

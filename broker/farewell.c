@@ -46,6 +46,8 @@ static void close_lost(struct farewell *farewell, struct run *run)
     struct closing closing = CLOSING_WORKER_LOST;
     if (run->state == RUN_CANCELLING && !run_started(run))
         closing = CLOSING_CANCELLED;
+    if (run->farewell == FAREWELL_HANDED_BACK && run->state != RUN_CANCELLING)
+        closing.message = "the worker handed back a run that it had begun";
     if (run->farewell == FAREWELL_DIED) {
         closing.signal = run->death_signal;
         closing.exit_code = run->death_exit_code;
@@ -66,14 +68,29 @@ static void close_refused(struct farewell *farewell, struct run *run)
     closing_end_run(farewell->dispatch->pipeline, run, &closing);
 }
 
+/* A worker that leaves politely is not the request's doing: it costs no attempt. */
+static bool may_be_given_again(const struct run *run)
+{
+    if (run->state != RUN_STARTING || !run->dispatched)
+        return false;
+    return run->farewell == FAREWELL_HANDED_BACK || run->attempts < ATTEMPTS_MAX;
+}
+
+static void give_again(struct farewell *farewell, struct run *run)
+{
+    if (run->farewell == FAREWELL_HANDED_BACK) {
+        farewell->dispatch->counters->runs_handed_back++;
+        run->attempts -= run->attempts > 0;
+    }
+    dispatch_requeue(farewell->dispatch, run);
+}
+
 static void deal_with(struct farewell *farewell, struct run *run)
 {
-    bool never_begun =
-        run->state == RUN_STARTING && run->dispatched && run->attempts < ATTEMPTS_MAX;
     if (run->farewell == FAREWELL_RELEASED && run->release_code[0])
         close_refused(farewell, run);
-    else if (run->farewell != FAREWELL_RELEASED && never_begun)
-        dispatch_requeue(farewell->dispatch, run);
+    else if (run->farewell != FAREWELL_RELEASED && may_be_given_again(run))
+        give_again(farewell, run);
     else
         close_lost(farewell, run);
 }

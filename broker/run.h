@@ -38,9 +38,10 @@ enum run_cause {
 /* How a process let go of a run. */
 enum farewell_kind {
     FAREWELL_NONE,
-    FAREWELL_DIED,     /* the process is dead */
-    FAREWELL_RELEASED, /* the worker says that the agent is gone */
-    FAREWELL_MISSING,  /* the worker does not know it */
+    FAREWELL_DIED,        /* the process is dead */
+    FAREWELL_RELEASED,    /* the worker says that the agent is gone */
+    FAREWELL_MISSING,     /* the worker does not know it */
+    FAREWELL_HANDED_BACK, /* the worker has not begun it and is leaving */
 };
 
 /* A place in a ring, or none when `set` is false. */

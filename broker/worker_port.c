@@ -98,7 +98,15 @@ static void handle_released(
     bool sound = message->code.len == 0 || identifier_valid(message->code);
     run_set_text(run->release_code, sound ? message->code : SPAN_LITERAL("agent_failed"));
     keep_message(run->release_message, message->message);
-    farewell_say(port->farewell, run, FAREWELL_RELEASED);
+    bool handed_back = span_is(message->code, WIRE_HANDED_BACK);
+    farewell_say(port->farewell, run, handed_back ? FAREWELL_HANDED_BACK : FAREWELL_RELEASED);
+}
+
+static void handle_leaving(struct worker *worker, const struct wire_leaving *message)
+{
+    worker->leaving = message->leaving != 0;
+    log_info("worker_port", "%s takes %s", worker->link->name,
+        worker->leaving ? "no more runs" : "runs again");
 }
 
 static void on_message(void *context, void *peer, const struct wire_message *message)
@@ -109,6 +117,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_RUNNING: handle_running(port, worker, &message->running); break;
     case WIRE_AVAILABLE: handle_available(port, worker, &message->available); break;
     case WIRE_RELEASED: handle_released(port, worker, &message->released); break;
+    case WIRE_LEAVING: handle_leaving(worker, &message->leaving); break;
     case WIRE_REPORT: link_keep_report(&worker->report, &message->report); break;
     default:
         log_warn("worker_port", "%s sent %s, which is none of a worker's messages",

@@ -35,6 +35,11 @@ void workers_remove(struct worker *worker)
     free(worker);
 }
 
+bool worker_has_room(const struct worker *worker)
+{
+    return worker->announced && !worker->leaving && !worker->drained && worker->slots > 0;
+}
+
 bool worker_has_agent(const struct worker *worker, struct span agent)
 {
     for (const char *line = worker->agents; *line;) {
@@ -61,7 +66,7 @@ struct worker *workers_pick(struct workers *workers, struct span agent, uint64_t
     struct worker *best = NULL;
     LIST_FOR_EACH(struct worker, worker, &workers->list, workers_link)
     {
-        if (!worker->announced || worker->slots == 0 || !worker_has_agent(worker, agent))
+        if (!worker_has_room(worker) || !worker_has_agent(worker, agent))
             continue;
         if (worker->process == preferred)
             return worker;

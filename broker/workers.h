@@ -12,6 +12,8 @@ struct worker {
     char *agents;         /* names, one a line; owned */
     uint64_t slots;       /* runs it may still be given */
     bool announced;       /* it has said which runs it has and how much room */
+    bool leaving;         /* it says that it takes no more runs */
+    bool drained;         /* it was told to take no more */
     uint64_t runs;        /* it has now */
     struct buffer report; /* JSON: what it last said of itself */
     struct list_link workers_link;
@@ -26,6 +28,8 @@ void workers_init(struct workers *workers);
 struct worker *workers_add(
     struct workers *workers, struct link *link, const struct wire_hello *hello);
 void workers_remove(struct worker *worker);
+/* Whether it may be given a run. */
+bool worker_has_room(const struct worker *worker);
 bool worker_has_agent(const struct worker *worker, struct span agent);
 /* Whether any connected worker has this agent. */
 bool workers_have_agent(const struct workers *workers, struct span agent);

@@ -12,6 +12,16 @@ stress_rings() {
     [ $verdict = pass ]
 }
 
+# stress_crashes KILLS EVENTS: a whole node whose processes are killed at random.
+stress_crashes() {
+    local verdict=pass
+    build build -Dtests=true
+    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/crashes/crashes.py" \
+        --kills "$1" --events "$2" || verdict=fail
+    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a node whose processes are killed"
+    [ $verdict = pass ]
+}
+
 # stress_fuzz SECONDS: each fuzz program for so long.
 stress_fuzz() {
     CC=clang-14 build build-fuzz -Dfuzz=true -Dtests=true -Db_lundef=false \
@@ -19,25 +29,31 @@ stress_fuzz() {
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$root/tools/fuzz" "$root/build-fuzz" "$1"
 }
 
-part_stress() { stress_rings 5000 >&2; }
+part_stress() {
+    local status=0
+    stress_rings 5000 >&2 || status=1
+    stress_crashes 60 20000 >&2 || status=1
+    return $status
+}
 
 part_fuzz() { stress_fuzz 3 >&2; }
 
 command_stress() {
-    local name names=() deaths=5000 seconds=3 status=0
+    local name names=() deaths=5000 kills=60 events=20000 seconds=3 status=0
     for name in "$@"; do
         case $name in
-        --long) deaths=100000 seconds=600 ;;
-        rings | fuzz) names+=("$name") ;;
-        *) die "no stress $name: rings, fuzz; --long for the long form" ;;
+        --long) deaths=100000 kills=1000 events=360000 seconds=600 ;;
+        rings | crashes | fuzz) names+=("$name") ;;
+        *) die "no stress $name: rings, crashes, fuzz; --long for the long form" ;;
         esac
     done
-    ((${#names[@]})) || names=(rings fuzz)
+    ((${#names[@]})) || names=(rings crashes fuzz)
     need "${build_packages[@]}" "${test_packages[@]}"
     for name in "${names[@]}"; do
         say "stress: $name"
         case $name in
         rings) stress_rings $deaths || status=1 ;;
+        crashes) stress_crashes $kills $events || status=1 ;;
         fuzz) stress_fuzz $seconds || status=1 ;;
         esac
     done

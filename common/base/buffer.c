@@ -33,17 +33,6 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
     return data + buffer->len;
 }
 
-void buffer_append(struct buffer *buffer, const void *data, size_t len)
-{
-    if (len == 0)
-        return;
-    char *room = buffer_reserve(buffer, len);
-    if (!room)
-        return;
-    memcpy(room, data, len);
-    buffer->len += len;
-}
-
 void buffer_append_span(struct buffer *buffer, struct span span)
 {
     buffer_append(buffer, span.data, span.len);
@@ -92,12 +81,6 @@ void buffer_consume(struct buffer *buffer, size_t len)
     if (len < buffer->len)
         memmove(buffer->data, buffer->data + len, buffer->len - len);
     buffer->len -= len < buffer->len ? len : buffer->len;
-}
-
-void buffer_clear(struct buffer *buffer)
-{
-    buffer->len = 0;
-    buffer->broken = false;
 }
 
 int buffer_error(const struct buffer *buffer)

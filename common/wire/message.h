@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 /* Raised whenever a message changes; the two ends of a link must agree. */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 /* The largest message, in bytes; senders stay below it, receivers refuse above it. */
 #define WIRE_MESSAGE_MAX (8u << 20)
 /* The largest `content` of a request and the largest page of events. */
 #define WIRE_CONTENT_MAX (256u << 10)
 #define WIRE_PAGE_MAX (1u << 20)
+
+/* RELEASED's code for a run that was not begun and that another worker may have. */
+#define WIRE_HANDED_BACK "handed_back"
 
 enum wire_kind {
     WIRE_NONE,

@@ -13,8 +13,8 @@ UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\b[Nn]ot[ -]implemented\b")
 STANDS_IN = re.compile(r"\bplaceholder\b", re.IGNORECASE)
 PAGE = (".js", ".html", ".css")  # where an input's hint is called so
 SLEEP = re.compile(r"\b(usleep|nanosleep|clock_nanosleep|sleep)\s*\(|\bwaitForTimeout\b")
-# An agent that takes its time is what is tested, not a test.
-PACED = "tests/agents/"
+# An agent, or an hour of traffic, that takes its time is what is tested, not a test.
+PACED = ("tests/agents/", "tests/stress/crashes/")
 
 
 def problems_in(name, text):

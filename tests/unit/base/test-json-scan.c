@@ -116,6 +116,28 @@ static void test_utf8_refuses_overlong_surrogate_and_cut_sequences(void **state)
         assert_false(utf8_valid(span_of_string(bad[i])));
 }
 
+/* A string is looked at in words: whatever matters must be seen at each place of one. */
+static void test_json_scan_sees_each_byte_at_each_place_of_a_string(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len < 40; len++) {
+        for (size_t place = 0; place < len; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                char text[64];
+                memset(text, 'x', sizeof(text));
+                text[0] = text[len + 1] = '"';
+                text[place + 1] = (char)byte;
+                /* The last byte escapes the closing quote; another one escapes an x. */
+                bool valid = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+                if (json_scan_valid(span_of(text, len + 2)) != valid)
+                    fail_msg("byte %d at %zu of %zu", byte, place, len);
+                if (utf8_valid(span_of(text, len + 2)) != (byte < 0x80))
+                    fail_msg("utf-8: byte %d at %zu of %zu", byte, place, len);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_json_scan_refuses_what_the_standard_does),
         cmocka_unit_test(test_json_scan_object_refuses_other_values),
         cmocka_unit_test(test_json_scan_stops_at_the_depth_limit),
+        cmocka_unit_test(test_json_scan_sees_each_byte_at_each_place_of_a_string),
         cmocka_unit_test(test_json_scan_agrees_with_jansson_on_mutated_text),
         cmocka_unit_test(test_utf8_refuses_overlong_surrogate_and_cut_sequences),
     };

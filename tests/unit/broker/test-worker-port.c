@@ -196,6 +196,108 @@ static void test_release_of_anothers_run_does_nothing_to_it(void **state)
     worker_down(&one);
 }
 
+/* ---- leaving */
+
+struct expected_leaving {
+    const struct worker *worker;
+    bool leaving;
+};
+
+static bool has_said(const void *context)
+{
+    const struct expected_leaving *expected = context;
+    return expected->worker->leaving == expected->leaving;
+}
+
+static void say_leaving(struct test_worker *worker, bool leaving)
+{
+    const struct expected_leaving expected = {worker_of(worker), leaving};
+    peer_send(&worker->peer,
+        &(struct wire_message){.kind = WIRE_LEAVING, .leaving = {.leaving = leaving}});
+    peer_wait(&worker->peer, has_said, &expected, "leaving");
+}
+
+static void test_run_handed_back_by_a_leaving_worker_goes_to_another_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker one;
+    struct test_worker two;
+    char run_id[IDENTIFIER_SIZE];
+    worker_up(&one, f, 1);
+    given(&one, "polite", run_id);
+    worker_up(&two, f, 1);
+    say_leaving(&one, true);
+    uint64_t before = f->counters.runs_handed_back;
+    say_released(&one, run_id, WIRE_HANDED_BACK, "the worker is leaving");
+    fixture_turn(f);
+    assert_true(span_is(peer_expect(&two.peer, WIRE_ASSIGN).assign.run_id, run_id));
+    assert_int_equal(f->counters.runs_handed_back, before + 1);
+    assert_int_equal(fixture_find(f, run_id)->attempts, 1); /* handing back costs none */
+    assert_stream(f, "polite", "chat_message run_queued");
+    peer_leave(&one.peer);
+    child_stop(&one.child);
+    worker_down(&two);
+}
+
+static void test_leaving_worker_gets_no_run_until_it_takes_them_again(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    worker_up(&worker, f, 1);
+    say_leaving(&worker, true);
+    struct answer answer = chat(f, "waits", "t-1", "m-1");
+    fixture_turn(f);
+    assert_state(f, answer.run_id, "queued");
+    say_leaving(&worker, false);
+    fixture_turn(f);
+    assert_true(span_is(peer_expect(&worker.peer, WIRE_ASSIGN).assign.run_id, answer.run_id));
+    worker_down(&worker);
+}
+
+static void test_run_handed_back_after_it_began_is_closed_and_not_given_again(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    char run_id[IDENTIFIER_SIZE];
+    worker_up(&worker, f, 1);
+    given(&worker, "lies", run_id);
+    child_emit(&worker.child, "lies", started(run_id));
+    say_released(&worker, run_id, WIRE_HANDED_BACK, "on purpose");
+    fixture_turn(f);
+    assert_stream(f, "lies", "chat_message run_queued agent_started error_event*");
+    worker_down(&worker);
+}
+
+static void test_cancelled_run_that_is_handed_back_ends_as_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    char run_id[IDENTIFIER_SIZE];
+    worker_up(&worker, f, 1);
+    given(&worker, "unwanted", run_id);
+    assert_null(cancel_run(f, "unwanted", run_id).code);
+    fixture_turn(f);
+    peer_expect(&worker.peer, WIRE_CANCEL);
+    say_released(&worker, run_id, WIRE_HANDED_BACK, "the worker is leaving");
+    fixture_turn(f);
+    assert_string_equal(ended_state(f, run_id), "cancelled");
+    worker_down(&worker);
+}
+
+static void test_drained_worker_is_told_to_hand_back(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    worker_up(&worker, f, 1);
+    dispatch_drain_worker(&f->dispatch, worker_of(&worker), true);
+    fixture_turn(f);
+    assert_int_equal(peer_expect(&worker.peer, WIRE_DRAIN).drain.drain, 1);
+    dispatch_drain_worker(&f->dispatch, worker_of(&worker), false);
+    fixture_turn(f);
+    assert_int_equal(peer_expect(&worker.peer, WIRE_DRAIN).drain.drain, 0);
+    worker_down(&worker);
+}
+
 /* ---- stops */
 
 static void test_worker_is_told_of_a_cancel_and_then_to_kill(void **state)
@@ -359,6 +461,11 @@ int main(void)
         cmocka_unit_test(test_release_without_an_end_closes_the_run),
         cmocka_unit_test(test_release_with_a_reason_ends_the_run_with_it),
         cmocka_unit_test(test_release_of_anothers_run_does_nothing_to_it),
+        cmocka_unit_test(test_run_handed_back_by_a_leaving_worker_goes_to_another_at_once),
+        cmocka_unit_test(test_leaving_worker_gets_no_run_until_it_takes_them_again),
+        cmocka_unit_test(test_run_handed_back_after_it_began_is_closed_and_not_given_again),
+        cmocka_unit_test(test_cancelled_run_that_is_handed_back_ends_as_cancelled),
+        cmocka_unit_test(test_drained_worker_is_told_to_hand_back),
         cmocka_unit_test(test_worker_is_told_of_a_cancel_and_then_to_kill),
         cmocka_unit_test(test_long_reason_of_a_cancel_is_cut_between_characters),
         cmocka_unit_test(test_run_that_is_over_is_killed_when_a_worker_says_it_has_it),

@@ -5,6 +5,8 @@
  */
 #include "worker-test.h"
 
+#include "wire/message.h"
+
 #include <stdio.h>
 
 #define STARTED "agent_started {\"agent\":"
@@ -188,6 +190,28 @@ static void test_cancel_before_the_agent_is_up_ends_the_run_as_cancelled(void **
     assert_cancelled(bench_finish(bench));
 }
 
+static void test_a_run_that_has_not_begun_is_handed_back_without_an_event(void **state)
+{
+    struct bench *bench = *state;
+    bench_start(bench, "silent-at-start", HELLO);
+    assert_true(engine_hand_back(bench->engine));
+    const char *events = bench_finish(bench);
+    assert_string_equal(events, "");
+    assert_string_equal(bench->refusal.code, WIRE_HANDED_BACK);
+}
+
+static void try_to_hand_back(struct bench *bench)
+{
+    assert_false(engine_hand_back(bench->engine));
+}
+
+static void test_a_run_that_has_begun_is_not_handed_back(void **state)
+{
+    struct bench *bench = *state;
+    bench_when(bench, "agent_started ", try_to_hand_back);
+    assert_ends_once(bench_run(bench, "echo", HELLO));
+}
+
 static void kill_run(struct bench *bench)
 {
     engine_kill(bench->engine);
@@ -320,6 +344,8 @@ int main(int argc, char **argv)
         TEST(test_cancel_ends_an_agent_that_refuses),
         TEST(test_cancel_ends_a_tool_that_is_running),
         TEST(test_cancel_before_the_agent_is_up_ends_the_run_as_cancelled),
+        TEST(test_a_run_that_has_not_begun_is_handed_back_without_an_event),
+        TEST(test_a_run_that_has_begun_is_not_handed_back),
         TEST(test_a_killed_run_emits_nothing_more),
         TEST(test_a_run_past_its_deadline_times_out),
         TEST(test_a_run_that_passes_its_deadline_before_it_starts_is_refused),
