@@ -83,6 +83,11 @@ void bench_pin(unsigned nth)
     }
 }
 
+void bench_unpin(void)
+{
+    sched_setaffinity(0, sizeof bench_cpus, &bench_cpus);
+}
+
 /* Part 0, the reader where there is one, has a processor to itself, the others share the rest. */
 static void bench_pin_part(unsigned number)
 {

@@ -46,6 +46,8 @@ void bench_await(struct bench_page *page, uint32_t step);
 void bench_pass(struct bench_page *page);
 /* Moves the caller to the nth processor, as far as there are some. */
 void bench_pin(unsigned nth);
+/* Back to all that the program was given. */
+void bench_unpin(void);
 /* Stops the part with a reason when r is negative. */
 void bench_need(int r, const char *what);
 int64_t bench_now_ns(void);

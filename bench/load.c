@@ -131,18 +131,21 @@ size_t load_acquaint(struct load *load)
     return 2 * (size_t)load->known + load->active;
 }
 
-void load_piece(struct load *load, uint32_t nth)
+void load_piece(struct load *load, uint32_t nth, const char *data)
 {
     struct names names = names_of(nth);
+    struct event event = event_of(EVENT_PARTIAL_RESULT, &names);
 
-    emit_type(load, &load->leases[nth], &names, EVENT_PARTIAL_RESULT);
+    if (data)
+        event.data = span_of_string(data);
+    emit(load, &load->leases[nth], &event);
 }
 
 size_t load_text(struct load *load, unsigned pieces)
 {
     for (unsigned piece = 0; piece < pieces; piece++)
         for (uint32_t nth = 0; nth < load->active; nth++)
-            load_piece(load, nth);
+            load_piece(load, nth, NULL);
     return (size_t)pieces * load->active;
 }
 

@@ -36,5 +36,5 @@ size_t load_acquaint(struct load *load);
 size_t load_text(struct load *load, unsigned pieces);
 /* A whole run of LOAD_RUN_EVENTS for each active user: text, thoughts and two tool calls. */
 size_t load_runs(struct load *load);
-/* One piece of text for the nth active user. */
-void load_piece(struct load *load, uint32_t nth);
+/* One piece of text for the nth active user, of this JSON; NULL: as any other. */
+void load_piece(struct load *load, uint32_t nth, const char *data);

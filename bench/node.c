@@ -2,6 +2,7 @@
 #include "node.h"
 
 #include "base/log.h"
+#include "server.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,18 +22,14 @@ static void load_config(
     struct node *node, const struct bench_page *page, unsigned number, uint32_t rings)
 {
     static const struct config_program program = {.name = "bench", .sections = no_sections};
-    char text[4][256];
-    char *argv[6] = {program_invocation_short_name};
+    struct server_flags flags;
+    char *argv[SERVER_FLAGS + 2] = {program_invocation_short_name};
 
-    snprintf(text[0], sizeof text[0], "--node-run-dir=%s/%u/run", page->scratch, number);
-    snprintf(text[1], sizeof text[1], "--node-data-dir=%s/%u", page->scratch, number);
-    snprintf(text[2], sizeof text[2], "--node-name=%s-%u",
-        strrchr(page->directory, '/') + sizeof "ringside-", number);
-    snprintf(text[3], sizeof text[3], "--ring-count=%u", (unsigned)rings);
-    for (int i = 0; i < 4; i++)
-        argv[1 + i] = text[i];
+    server_flags(&flags, page, number, rings);
+    for (int i = 0; i < SERVER_FLAGS; i++)
+        argv[1 + i] = flags.text[i];
     unsetenv("RINGSIDE_CONFIG");
-    if (config_load(&node->config, &program, 5, argv, NULL) != CONFIG_RUN)
+    if (config_load(&node->config, &program, SERVER_FLAGS + 1, argv, NULL) != CONFIG_RUN)
         bench_need(-EINVAL, "config_load");
 }
 
