@@ -54,8 +54,10 @@ bool broker_tick(struct broker *broker)
         dispatch_place(&broker->dispatch);
     FAILPOINT(placed);
     enum keeping_outcome kept = keeping_turn(&broker->keeping, clock_monotonic_ms());
-    if (kept == KEPT_NOT)
-        return reads_turn(&broker->reads); /* the past can be read all the same */
+    if (kept == KEPT_NOT) {
+        reads_turn(&broker->reads); /* the past can be read all the same */
+        return false;
+    }
     if (kept == KEPT_ALL) {
         FAILPOINT(committed);
         drain_release(broker->drain);
@@ -65,7 +67,7 @@ bool broker_tick(struct broker *broker)
     }
     bool behind = router_flush(&broker->router);
     FAILPOINT(routed);
-    behind |= reads_turn(&broker->reads);
+    reads_turn(&broker->reads);
     FAILPOINT(pages_served);
     if (broker->trimming)
         trim(broker);

@@ -131,14 +131,24 @@ static void handle_open(
 
 /* ---- reading */
 
+static void answer_read(struct listener *listener, uint64_t request, int rc)
+{
+    if (rc == -EINVAL)
+        reply_error(listener->link, request, "invalid_argument", "no such user", false);
+    else if (rc)
+        reply_error(listener->link, request, "internal", strerror(-rc), true);
+}
+
 static void handle_read(
     struct gateway_port *port, struct listener *listener, const struct wire_read *request)
 {
-    int rc = reads_add(port->reads, listener, request);
-    if (rc == -EINVAL)
-        reply_error(listener->link, request->request, "invalid_argument", "no such user", false);
-    else if (rc)
-        reply_error(listener->link, request->request, "internal", strerror(-rc), true);
+    answer_read(listener, request->request, reads_add(port->reads, listener, request));
+}
+
+static void handle_snapshot_read(
+    struct gateway_port *port, struct listener *listener, const struct wire_snapshot_read *request)
+{
+    answer_read(listener, request->request, reads_add_snapshot(port->reads, listener, request));
 }
 
 /* ---- requests that change something: answered after the turn's commit */
@@ -232,6 +242,8 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_OPEN: handle_open(port, listener, &message->open); break;
     case WIRE_CLOSE: router_unsubscribe(listener, message->close.user); break;
     case WIRE_READ: handle_read(port, listener, &message->read); break;
+    case WIRE_SNAPSHOT_READ: handle_snapshot_read(port, listener, &message->snapshot_read); break;
+    case WIRE_TAKEN: reads_taken(listener, message->taken.bytes); break;
     case WIRE_CREDIT: router_grant(listener, message->credit.bytes); break;
     case WIRE_ACK: handle_ack(port, &message->ack); break;
     case WIRE_CHAT_SEND: handle_chat(port, listener, &message->chat_send); break;

@@ -15,7 +15,8 @@ void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *opt
     *pipeline = (struct pipeline){.history = options->history,
         .router = options->router,
         .counters = options->counters,
-        .arena_id = options->arena_id};
+        .arena_id = options->arena_id,
+        .snapshot_bytes = options->snapshot_bytes};
 }
 
 void pipeline_deinit(struct pipeline *pipeline)
@@ -40,6 +41,7 @@ int pipeline_adopt(struct pipeline *pipeline, struct run *run)
     int rc = map_put(&pipeline->runs, span_of_string(run->id), run);
     if (rc)
         return rc;
+    run->serial = ++pipeline->last_serial;
     list_append(&run->user->runs, &run->user_link);
     pipeline->runs_by_state[run->state]++;
     return 0;
@@ -113,6 +115,7 @@ static void apply(struct pipeline *pipeline, struct run *run, struct event *even
     append(pipeline, run, event);
     if (lifecycle_apply(run, event) < 0)
         log_error("pipeline", "out of memory: run %s may not be closed fully", run->id);
+    snapshot_fold(&run->snapshot, event, pipeline->snapshot_bytes);
     settle(pipeline, run, before);
 }
 

@@ -18,6 +18,8 @@ struct pipeline {
     struct router *router;
     struct counters *counters;
     uint64_t arena_id;
+    size_t snapshot_bytes;                   /* of each open run */
+    uint64_t last_serial;                    /* of a run taken over */
     struct map runs;                         /* open runs by identifier; owned */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
     struct buffer encoded;
@@ -35,6 +37,7 @@ struct pipeline_options {
     struct router *router;
     struct counters *counters;
     uint64_t arena_id;
+    size_t snapshot_bytes;
 };
 
 void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *options);

@@ -4,23 +4,39 @@
 #include "router.h"
 
 /*
- * Pages of history that listeners have asked for. They wait in line, one line a listener, and are
- * served a few a turn, after what is live, and only while the link takes what it is sent: after a
- * mass reconnect thousands of sessions ask at once, and must neither hold up live events nor fill
- * the link until it has to be dropped.
+ * Pages of history, and snapshots, that listeners have asked for. They wait in line, one line a
+ * listener, first come first served: who has got a page and asks for the next one is at the end of
+ * the line again, so a long replay holds up no short one. After a mass reconnect thousands ask at
+ * once, and live events go through the same link, behind what of the line is in it. So only
+ * READS_WINDOW bytes of answers are under way at a time: sent, and not yet said to be TAKEN by the
+ * listener. That is what one that stopped costs, and how long a live event can have to wait.
+ *
+ * A page has READS_PAGE_MAX bytes at most, whatever was asked for, unless its one event has more.
  */
+#define READS_WINDOW (128u << 10)
+#define READS_PAGE_MAX (64u << 10)
+/* A session has one question under way; a listener with more waiting ones than this is no gateway:
+ * it is refused further ones. */
+#define READS_WAITING_MAX 1000000
+
 struct reads {
     struct users *users; /* borrowed, as all here */
     struct router *router;
     struct counters *counters;
     struct buffer page;
+    struct buffer body; /* of one run's snapshot */
 };
 
 void reads_init(struct reads *reads, struct users *users, struct router *router);
 void reads_deinit(struct reads *reads);
 /* Puts the request in the listener's line. -EINVAL: no such user; -ENOBUFS: too many wait. */
 int reads_add(struct reads *reads, struct listener *listener, const struct wire_read *request);
+int reads_add_snapshot(
+    struct reads *reads, struct listener *listener, const struct wire_snapshot_read *request);
+/* The listener has dealt with so many bytes of its answers. */
+void reads_taken(struct listener *listener, uint64_t bytes);
 /* Forgets what a listener that leaves has asked for. */
 void reads_drop(struct listener *listener);
-/* Serves; returns whether there is more that can be served at once. */
-bool reads_turn(struct reads *reads);
+/* Serves what there is room for. TAKEN, or a socket that takes more, wakes the loop for the rest.
+ */
+void reads_turn(struct reads *reads);

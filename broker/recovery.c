@@ -41,6 +41,7 @@ static void replay_event(const struct recovery *recovery, const struct event *ev
     enum run_state state = run->state;
     lifecycle_apply(run, event);
     run->state = state;
+    snapshot_fold(&run->snapshot, event, recovery->pipeline->snapshot_bytes);
 }
 
 static int replay_page(

@@ -16,6 +16,7 @@ struct listener {
     struct map subscriptions; /* by user identifier */
     struct list_link reads;   /* struct waiting_read.link: pages it asked for */
     size_t reads_waiting;
+    uint64_t reads_under_way;     /* bytes of answers sent and not yet TAKEN */
     struct list_link behind;      /* struct subscription.behind_link */
     struct list_link router_link; /* in router.listeners */
     struct buffer report;         /* JSON: what it last said of itself */

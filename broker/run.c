@@ -80,6 +80,7 @@ struct run *run_new(struct user *user, struct span run_id, enum run_state state)
     run->state = state;
     run_set_text(run->id, run_id);
     grammar_init(&run->grammar);
+    snapshot_init(&run->snapshot);
     list_init(&run->user_link);
     list_init(&run->queue_link);
     return run;
@@ -90,6 +91,7 @@ void run_free(struct run *run)
     if (!run)
         return;
     grammar_deinit(&run->grammar);
+    snapshot_deinit(&run->snapshot);
     list_remove(&run->user_link);
     list_remove(&run->queue_link);
     buffer_deinit(&run->content);

@@ -5,6 +5,7 @@
 #include "base/identifier.h"
 #include "base/list.h"
 #include "event/grammar.h"
+#include "snapshot.h"
 
 #include <stdint.h>
 
@@ -95,6 +96,8 @@ struct run {
     uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
     uint64_t unserved_ms;        /* monotonic: since when no worker has its agent; 0: one does */
     uint64_t first_seq;          /* its first event: where a restart reads from */
+    struct snapshot snapshot;    /* what a client would show of it, while it is open */
+    uint64_t serial;             /* grows in the order of user.runs */
     struct list_link user_link;  /* in user.runs */
     struct list_link queue_link; /* in dispatch.queue, while QUEUED */
 };

@@ -180,7 +180,8 @@ static int start_intake(struct broker *broker)
     pipeline_init(&broker->pipeline, &(struct pipeline_options){.history = broker->history,
                                          .router = &broker->router,
                                          .counters = &broker->counters,
-                                         .arena_id = arena_id(broker->arena)});
+                                         .arena_id = arena_id(broker->arena),
+                                         .snapshot_bytes = broker->config->broker_snapshot_bytes});
     int rc =
         processes_new(&broker->processes, broker->loop, broker->arena, &process_events, broker);
     if (rc)

@@ -94,6 +94,13 @@ static void send_credit(struct stream *stream, uint64_t bytes)
     attachment_send(stream->attachment, &message);
 }
 
+static void send_taken(struct stream *stream, struct span events)
+{
+    const struct wire_message message = {
+        .kind = WIRE_TAKEN, .taken = {.bytes = wire_answer_cost(events)}};
+    attachment_send(stream->attachment, &message);
+}
+
 /* ---- events */
 
 static bool deliver(struct stream *stream, const struct event *event)
@@ -161,6 +168,7 @@ static void handle_events(struct stream *stream, const struct wire_events *messa
 
 static void handle_page(struct stream *stream, const struct wire_page *page)
 {
+    send_taken(stream, page->events);
     if (page->request != stream->awaited || stream->state != STREAM_READING)
         return;
     uint64_t before = stream->position;

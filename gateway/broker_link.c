@@ -108,12 +108,30 @@ static void handle_events(struct broker_link *link, const struct wire_events *ev
     link->processed = 0;
 }
 
+/* The answer was put into an outbox, or is for nobody any more. */
+static void give_back(struct broker_link *link, struct span bytes)
+{
+    const struct wire_message message = {
+        .kind = WIRE_TAKEN, .taken = {.bytes = wire_answer_cost(bytes)}};
+    if (broker_link_send(link, &message) < 0)
+        log_warn("broker_link",
+            "a page could not be given back; replays may stop until the link is "
+            "made again");
+}
+
 static void on_message(void *context, const struct wire_message *message)
 {
     struct broker_link *link = context;
     switch (message->kind) {
     case WIRE_OPENED: handle_answer(link, message->opened.request, message); break;
-    case WIRE_PAGE: handle_answer(link, message->page.request, message); break;
+    case WIRE_PAGE:
+        handle_answer(link, message->page.request, message);
+        give_back(link, message->page.events);
+        break;
+    case WIRE_SNAPSHOT:
+        handle_answer(link, message->snapshot.request, message);
+        give_back(link, message->snapshot.runs);
+        break;
     case WIRE_REPLY: handle_answer(link, message->reply.request, message); break;
     case WIRE_EVENTS: handle_events(link, &message->events); break;
     case WIRE_EPOCH_CHANGED:

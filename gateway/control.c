@@ -47,6 +47,13 @@ void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const ch
     buffer_append_char(out, '}');
 }
 
+void control_append_snapshot(struct buffer *out, struct span body)
+{
+    begin(out, "snapshot");
+    buffer_append_char(out, ',');
+    buffer_append(out, body.data + 1, body.len - 1);
+}
+
 void control_append_caught_up(struct buffer *out, uint64_t seq)
 {
     begin(out, "caught_up");

@@ -28,6 +28,8 @@ struct control_welcome {
 
 void control_append_welcome(struct buffer *out, const struct control_welcome *welcome);
 void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const char *reason);
+/* `body`: a JSON object, what the broker says of one run. */
+void control_append_snapshot(struct buffer *out, struct span body);
 void control_append_caught_up(struct buffer *out, uint64_t seq);
 
 struct control_going_away {

@@ -74,6 +74,15 @@ static bool take_cursor(
     return true;
 }
 
+static bool take_snapshot(
+    struct handshake *handshake, struct http_refusal *refusal, struct span value)
+{
+    if (!span_is(value, "1") && !span_is(value, "0"))
+        return refuse(refusal, "snapshot is 1 or 0");
+    handshake->snapshots = span_is(value, "1");
+    return true;
+}
+
 static bool take_thread(
     struct handshake *handshake, struct http_refusal *refusal, struct span thread)
 {
@@ -96,6 +105,8 @@ static bool take_query(struct handshake *handshake, struct http_refusal *refusal
     int rc;
     while ((rc = http_query_next(&query, decoded, &name, &value)) > 0) {
         if (span_is(name, "cursor") && !take_cursor(handshake, refusal, value))
+            return false;
+        if (span_is(name, "snapshot") && !take_snapshot(handshake, refusal, value))
             return false;
         if (span_is(name, "thread") && !take_thread(handshake, refusal, value))
             return false;

@@ -18,6 +18,7 @@ struct handshake {
     enum wire_open_mode mode;
     char epoch[IDENTIFIER_SIZE]; /* with WIRE_OPEN_CURSOR */
     uint64_t after;
+    bool snapshots; /* of open runs, once what is retained was sent */
     struct filter filter;
 };
 

@@ -40,6 +40,7 @@ int session_new(struct session **ret_session, struct session_host *host,
     session->claims = *claims;
     session->mode = handshake->mode;
     session->after = handshake->after;
+    session->wants_snapshots = handshake->snapshots;
     memcpy(session->epoch, handshake->epoch, sizeof(session->epoch));
     session->open.done = open_done;
     session->page.done = page_done;
@@ -70,6 +71,7 @@ static void detach(struct session *session)
     broker_link_cancel(&session->open);
     broker_link_cancel(&session->page);
     session_cancel_requests(session);
+    session_forget_snapshots(session);
     if (session->feed)
         feed_leave(session->feed, &session->feed_link);
     session->feed = NULL;
@@ -174,6 +176,12 @@ static struct frame *frame_for_view(struct session *session, struct feed_event *
     return frame_new_with_prev(shared, session->view.prev);
 }
 
+static void advance(struct session *session, uint64_t seq, bool sent)
+{
+    view_advance(&session->view, seq, sent);
+    session_snapshots_passed(session);
+}
+
 static void send_event(struct session *session, struct feed_event *item)
 {
     _cleanup_(frame_unrefp) struct frame *frame = frame_for_view(session, item);
@@ -183,15 +191,15 @@ static void send_event(struct session *session, struct feed_event *item)
         return;
     }
     session->host->counters->events_queued++;
-    view_advance(&session->view, item->event->seq, true);
     ws_connection_wake(session->connection);
+    advance(session, item->event->seq, true);
 }
 
 static void take_event(struct session *session, struct feed_event *item)
 {
     if (item->foreign ||
         (session->filter && !filter_passes(session->filter, item->event->thread_id)))
-        view_advance(&session->view, item->event->seq, false);
+        advance(session, item->event->seq, false);
     else
         send_event(session, item);
 }
@@ -199,7 +207,8 @@ static void take_event(struct session *session, struct feed_event *item)
 void session_offer(struct session *session, struct feed_event *item)
 {
     struct view *view = &session->view;
-    if (session->state != SESSION_OPEN || (view->replaying && !has_room(session)))
+    if (session->state != SESSION_OPEN || (view->replaying && !has_room(session)) ||
+        session_snapshots_asked(session))
         return;
     bool was_live = !view->replaying;
     switch (view_offer_live(view, item->event->seq)) {
@@ -234,9 +243,12 @@ static void ask_page(struct session *session)
 
 void session_resume(struct session *session)
 {
-    if (session->state != SESSION_OPEN || link_call_active(&session->page) || !has_room(session))
+    if (session->state != SESSION_OPEN || link_call_active(&session->page) ||
+        session_snapshots_asked(session) || !has_room(session))
         return;
     assert(session->feed);
+    if (!session_snapshots_step(session) || session->state != SESSION_OPEN)
+        return;
     if (view_settle(&session->view, session->feed->newest))
         send_caught_up(session);
     if (session->state == SESSION_OPEN && session->view.replaying)
@@ -283,9 +295,11 @@ static void handle_page(struct session *session, const struct wire_page *page)
     if (!session_is_open(session))
         return;
     if (page->last > session->view.position)
-        view_advance(&session->view, page->last, false);
+        advance(session, page->last, false);
+    if (!session_is_open(session))
+        return;
     feed_learn(session->feed, span_of_string(session->epoch), page->head);
-    if (page->last <= session->page_after) {
+    if (page->last <= session->page_after && !session_snapshots_exhausted(session)) {
         if (view_exhaust(&session->view))
             send_caught_up(session);
     } else {
@@ -301,7 +315,10 @@ static void handle_trimmed(struct session *session, const struct wire_page *page
         return;
     }
     send_gap(session, from, page->oldest - 1, "trimmed");
+    if (!session_is_open(session))
+        return;
     view_skip_gap(&session->view, page->oldest - 1);
+    session_owe_snapshots(session);
     session_resume(session);
 }
 
@@ -360,6 +377,17 @@ static void send_welcome(struct session *session, const struct wire_opened *open
         ws_connection_wake(session->connection);
 }
 
+static bool begins_with_gap(const struct wire_opened *opened)
+{
+    return opened->resume == WIRE_RESUME_GAP || opened->resume == WIRE_RESUME_RESET;
+}
+
+/* Of a run that begins later the view has every event. */
+static bool has_open_runs(const struct wire_opened *opened)
+{
+    return opened->runs.len && !span_is(opened->runs, "[]");
+}
+
 static void handle_opened(struct session *session, const struct wire_opened *opened)
 {
     if (opened->epoch.len == 0 || opened->epoch.len >= sizeof(session->epoch)) {
@@ -375,6 +403,8 @@ static void handle_opened(struct session *session, const struct wire_opened *ope
         send_gap(session, opened->gap_from, opened->gap_to, "trimmed");
     if (opened->resume == WIRE_RESUME_RESET && session_is_open(session))
         send_gap(session, opened->gap_from, opened->gap_to, "epoch_changed");
+    if ((session->wants_snapshots || begins_with_gap(opened)) && has_open_runs(opened))
+        session_owe_snapshots(session);
     session_resume(session);
 }
 

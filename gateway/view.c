@@ -45,11 +45,14 @@ void view_skip_gap(struct view *view, uint64_t to)
     view->prev = to;
 }
 
+bool view_is_short(const struct view *view, uint64_t newest)
+{
+    return view->position < newest || view->position < view->target;
+}
+
 bool view_settle(struct view *view, uint64_t newest)
 {
-    if (newest < view->target)
-        newest = view->target;
-    view->replaying = view->position < newest;
+    view->replaying = view_is_short(view, newest);
     if (view->replaying || !view->announce)
         return false;
     view->announce = false;

@@ -46,6 +46,8 @@ void view_skip_gap(struct view *view, uint64_t to);
  * when it is not. True when the replay ended with this call and "caught up" is to be said now.
  */
 bool view_settle(struct view *view, uint64_t newest);
+/* Whether something is known to exist that the view has not reached. */
+bool view_is_short(const struct view *view, uint64_t newest);
 /* The store has nothing behind the position, whatever was announced. The same answer. */
 bool view_exhaust(struct view *view);
 

@@ -16,6 +16,13 @@
 /* RELEASED's code for a run that was not begun and that another worker may have. */
 #define WIRE_HANDED_BACK "handed_back"
 
+/* What a PAGE or SNAPSHOT with `bytes` of events or runs costs of the window that TAKEN gives back.
+ */
+static inline uint64_t wire_answer_cost(struct span bytes)
+{
+    return bytes.len + 64;
+}
+
 enum wire_kind {
     WIRE_NONE,
 #define MESSAGE(symbol, name, fields) WIRE_##symbol,

@@ -50,7 +50,8 @@ static void make_intake(struct fixture *f)
     pipeline_init(&f->pipeline, &(struct pipeline_options){.history = f->history,
                                     .router = &f->router,
                                     .counters = &f->counters,
-                                    .arena_id = arena_id(f->arena)});
+                                    .arena_id = arena_id(f->arena),
+                                    .snapshot_bytes = f->config.broker_snapshot_bytes});
     assert_return_code(processes_new(&f->processes, f->loop, f->arena, &process_events, f), 0);
     assert_return_code(drain_new(&f->drain, &(struct drain_options){.arena = f->arena,
                                                 .processes = f->processes,
@@ -157,6 +158,7 @@ static int up(void **state, uint32_t ring_bytes)
         .broker_run_timeout = 60000,
         .broker_placement_timeout = 30000,
         .history_max_staged = 64u << 20,
+        .broker_snapshot_bytes = 65536,
         .broker_default_agent = default_agent};
     open_all(f);
     *state = f;

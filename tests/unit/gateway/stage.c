@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include "event/codec.h"
+#include "wire/snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -167,6 +168,7 @@ void opened_in(struct stage *stage, const char *epoch, enum wire_resume resume, 
             .start = start,
             .head = stage->head,
             .oldest = 1,
+            .runs = span_of_string(stage->runs),
             .gap_from = 1,
             .gap_to = start}};
     assert_true(answer(WIRE_OPEN, &message));
@@ -229,6 +231,34 @@ int64_t page(struct stage *stage, uint64_t most)
     return -1;
 }
 
+int64_t snapshot(struct stage *stage, uint64_t seq, const char *run_id, bool more)
+{
+    struct buffer body = BUFFER_INIT;
+    for (size_t i = 0; i < the_link.call_count; i++) {
+        if (the_link.asked[i].kind != WIRE_SNAPSHOT_READ)
+            continue;
+        int64_t after = (int64_t)the_link.asked[i].snapshot_read.after;
+        struct wire_message message = {.kind = WIRE_SNAPSHOT,
+            .snapshot = {.user = SPAN_LITERAL("alice"),
+                .status = WIRE_PAGE_OK,
+                .seq = seq,
+                .last = (uint64_t)after + 1,
+                .more = more}};
+        buffer_clear(&stage->bytes);
+        buffer_printf(&body, "{\"run_id\":\"%s\",\"seq\":%llu}", run_id ? run_id : "",
+            (unsigned long long)seq);
+        const struct wire_snapshot_run run = {SPAN_LITERAL("even"), buffer_span(&body)};
+        if (run_id)
+            wire_snapshot_append(&stage->bytes, &run);
+        message.snapshot.runs = buffer_span(&stage->bytes);
+        stage->head = seq > stage->head ? seq : stage->head;
+        assert_true(answer(WIRE_SNAPSHOT_READ, &message));
+        buffer_deinit(&body);
+        return after;
+    }
+    return -1;
+}
+
 /* ---- what a client saw */
 
 /* The number behind `name`, -1 when it is not there. */
@@ -248,6 +278,8 @@ static void describe(struct buffer *out, const char *json)
         buffer_printf(out, "%ld<%ld", seq, prev);
     else if (strstr(json, "\"caught_up\""))
         buffer_printf(out, "caught_up:%ld", seq);
+    else if (strstr(json, "\"snapshot\","))
+        buffer_printf(out, "snapshot:%ld", seq);
     else if (strstr(json, "\"gap\","))
         buffer_printf(out, "gap:%ld-%ld", number_of(json, "\"from\":"), number_of(json, "\"to\":"));
     else if (strstr(json, "\"type\""))
@@ -256,9 +288,8 @@ static void describe(struct buffer *out, const char *json)
         buffer_printf(out, "reply:%.*s", (int)strcspn(json + 6, ","), json + 6);
 }
 
-void assert_saw(struct ws_connection *socket, const char *wanted)
+void see(struct buffer *ret_words, struct ws_connection *socket)
 {
-    struct buffer words = BUFFER_INIT;
     char json[1024];
     drain(socket);
     for (size_t at = 0; at < socket->seen.len;) {
@@ -266,13 +297,19 @@ void assert_saw(struct ws_connection *socket, const char *wanted)
         size_t header = frame[1] == 126 ? 4 : 2;
         size_t len = frame[1] == 126 ? (size_t)(frame[2] << 8 | frame[3]) : frame[1];
         snprintf(json, sizeof(json), "%.*s", (int)len, (const char *)frame + header);
-        describe(&words, json);
+        describe(ret_words, json);
         at += header + len;
     }
-    buffer_append_char(&words, '\0');
+    buffer_append_char(ret_words, '\0');
+    buffer_clear(&socket->seen);
+}
+
+void assert_saw(struct ws_connection *socket, const char *wanted)
+{
+    struct buffer words = BUFFER_INIT;
+    see(&words, socket);
     assert_string_equal(words.data, wanted);
     buffer_deinit(&words);
-    buffer_clear(&socket->seen);
 }
 
 void say(struct ws_connection *socket, const char *text)

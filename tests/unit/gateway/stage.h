@@ -37,6 +37,7 @@ struct stage {
     struct ws_connection sockets[4];
     size_t count;
     uint64_t head;
+    const char *runs;    /* the open ones, as OPENED tells them; NULL: none */
     struct buffer bytes; /* the page or batch that is being said */
 };
 
@@ -55,8 +56,9 @@ void say(struct ws_connection *socket, const char *text);
 bool drain(struct ws_connection *connection);
 /*
  * What the client has seen since it was last asked: "welcome", "2<1" for seq 2 after prev 1,
- * "caught_up:5", "gap:1-4", "reply:7".
+ * "caught_up:5", "gap:1-4", "snapshot:5", "reply:7".
  */
+void see(struct buffer *ret_words, struct ws_connection *socket);
 void assert_saw(struct ws_connection *socket, const char *wanted);
 /* Whether the bytes seen, not asked for yet, have `text` in them; `times` times. */
 unsigned times_seen(struct ws_connection *socket, const char *text);
@@ -74,5 +76,8 @@ void live(struct stage *stage, uint64_t from, uint64_t to);
 void live_of(struct stage *stage, uint64_t from, uint64_t to, const char *user);
 /* Answers the oldest READ with up to `most` events; where it began, or -1 without a READ. */
 int64_t page(struct stage *stage, uint64_t most);
+/* Answers the oldest SNAPSHOT_READ for all events up to `seq`, with the open run `run_id` of thread
+ * "even" unless NULL; where it was to begin, or -1 without a question. */
+int64_t snapshot(struct stage *stage, uint64_t seq, const char *run_id, bool more);
 void lose_link(void);
 void restore_link(struct stage *stage);

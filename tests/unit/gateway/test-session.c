@@ -116,6 +116,7 @@ static void test_session_says_what_is_trimmed_under_its_replay(void **state)
         .kind = WIRE_PAGE, .page = {.status = WIRE_PAGE_TRIMMED, .head = 9, .oldest = 8}};
     assert_true(answer(WIRE_READ, &trimmed));
     page(stage, 100);
+    assert_int_equal(snapshot(stage, 9, NULL, false), 0);
     assert_saw(socket, "welcome gap:3-7 8<7 9<8 caught_up:9");
 }
 
