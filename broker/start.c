@@ -128,7 +128,10 @@ static int start_history(struct broker *broker)
     const struct history_options options = {.directory = path,
         .sync = sync_policy(broker->config->history_sync),
         .max_bytes = broker->config->history_max_bytes,
-        .max_age_ms = broker->config->history_max_age};
+        .max_age_ms = broker->config->history_max_age,
+        .max_events_per_user = broker->config->history_max_events_per_user,
+        .max_bytes_per_user = broker->config->history_max_bytes_per_user,
+        .keep_records_ms = broker->config->history_keep_records};
     rc = history_open(&broker->history, &options, reason);
     if (rc)
         log_error("start", "the history in %s cannot be opened: %s", path, reason);

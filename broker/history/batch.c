@@ -12,10 +12,11 @@
  * header:   0 u32 magic       4 u16 version     6 u16 size of the header
  *           8 u64 number     16 u64 wall-clock milliseconds of the commit
  *          24 u32 sections   28 u32 positions  32 u32 bytes of names  36 u32 events
- *          40 u32 bytes of the whole batch     44 u32 zero            48 u64 zero
+ *          40 u32 bytes of the whole batch     44 u32 zero            48 u64 first
  *          56 u64 checksum of the front, these 8 bytes left out
  * section:  0 u64 first number                  8 u32 events
  *          12 u32 offset     16 u32 bytes      20 u32 offset in names 24 u16 bytes of name
+ *          28 u32 numbers that have no event of their own
  * position: 0 u64 arena  8 u64 ring  16 u64 generation  24 u64 position
  */
 #define BATCH_MAGIC 0x42485352u /* "RSHB" */
@@ -33,15 +34,21 @@ static uint64_t front_check(const char *bytes, size_t size)
     return XXH3_64bits_withSeed(bytes + BATCH_HEADER_SIZE, size - BATCH_HEADER_SIZE, head);
 }
 
-static uint32_t event_check(const char *data, size_t len)
+uint32_t batch_event_check(struct span bytes, uint32_t numbers)
 {
-    return (uint32_t)XXH3_64bits(data, len);
+    return (uint32_t)XXH3_64bits_withSeed(bytes.data, bytes.len, numbers - 1);
+}
+
+static uint32_t entry_size(uint32_t folded)
+{
+    return folded ? BATCH_FOLDED_SIZE : BATCH_EVENT_SIZE;
 }
 
 uint64_t batch_size(const struct batch_input *input)
 {
     return front_size(input->section_count, input->position_count, input->names_size) +
-           (uint64_t)input->event_count * BATCH_EVENT_SIZE + input->data_size;
+           (uint64_t)input->event_count * BATCH_EVENT_SIZE +
+           (uint64_t)input->wide_count * (BATCH_FOLDED_SIZE - BATCH_EVENT_SIZE) + input->data_size;
 }
 
 static void write_header(char *to, const struct batch_input *input)
@@ -57,6 +64,7 @@ static void write_header(char *to, const struct batch_input *input)
     put_u32(to + 32, input->names_size);
     put_u32(to + 36, input->event_count);
     put_u32(to + 40, (uint32_t)batch_size(input));
+    put_u64(to + 48, input->first);
 }
 
 /* Gives each section its place behind the front, and writes directory and names. */
@@ -70,9 +78,10 @@ static void write_directory(char *to, const struct batch_input *input)
         (uint32_t)front_size(input->section_count, input->position_count, input->names_size);
     for (uint32_t i = 0; i < input->section_count; i++, entry += BATCH_SECTION_SIZE) {
         struct batch_source *section = &input->sections[i];
-        uint32_t size = section->count * BATCH_EVENT_SIZE + section->bytes;
+        uint32_t table_size = section->count * entry_size(section->folded);
+        uint32_t size = table_size + section->bytes;
         section->table_at = offset;
-        section->data_at = offset + section->count * BATCH_EVENT_SIZE;
+        section->data_at = offset + table_size;
         memset(entry, 0, BATCH_SECTION_SIZE);
         put_u64(entry, section->first_seq);
         put_u32(entry + 8, section->count);
@@ -80,6 +89,7 @@ static void write_directory(char *to, const struct batch_input *input)
         put_u32(entry + 16, size);
         put_u32(entry + 20, name_at);
         put_u16(entry + 24, (uint16_t)section->user_id.len);
+        put_u32(entry + 28, section->folded);
         memcpy(names + name_at, section->user_id.data, section->user_id.len);
         name_at += (uint32_t)section->user_id.len;
         offset += size;
@@ -106,11 +116,29 @@ static void write_events(char *to, const struct batch_input *input)
         uint32_t len = input->events[i].len;
         struct batch_source *section = &input->sections[input->events[i].section];
         put_u32(to + section->table_at, len);
-        put_u32(to + section->table_at + 4, event_check(data, len));
+        put_u32(to + section->table_at + 4, batch_event_check(span_of(data, len), 1));
         memcpy(to + section->data_at, data, len);
         section->table_at += BATCH_EVENT_SIZE;
         section->data_at += len;
         data += len;
+    }
+}
+
+static void write_copies(char *to, const struct batch_input *input)
+{
+    for (uint32_t i = 0; i < input->event_count; i++) {
+        const struct batch_copy *copy = &input->copies[i];
+        struct batch_source *section = &input->sections[copy->section];
+        put_u32(to + section->table_at, (uint32_t)copy->bytes.len);
+        put_u32(to + section->table_at + 4, copy->check);
+        if (section->folded) {
+            put_u32(to + section->table_at + 8, copy->numbers);
+            put_u32(to + section->table_at + 12, copy->cuts_size);
+        }
+        if (copy->bytes.len)
+            memcpy(to + section->data_at, copy->bytes.data, copy->bytes.len);
+        section->table_at += entry_size(section->folded);
+        section->data_at += (uint32_t)copy->bytes.len;
     }
 }
 
@@ -120,7 +148,10 @@ void batch_write(char *to, const struct batch_input *input)
     write_header(to, input);
     write_directory(to, input);
     write_positions(to, input);
-    write_events(to, input);
+    if (input->events)
+        write_events(to, input);
+    else
+        write_copies(to, input);
     uint64_t size = front_size(input->section_count, input->position_count, input->names_size);
     put_u64(to + BATCH_CHECK_AT, front_check(to, size));
 }
@@ -136,6 +167,7 @@ int batch_open(struct batch *ret_batch, struct span bytes)
         .bytes = bytes,
         .number = get_u64(at + 8),
         .time_ms = get_u64(at + 16),
+        .first = get_u64(at + 48),
         .sections = get_u32(at + 24),
         .positions = get_u32(at + 28),
         .names_size = get_u32(at + 32),
@@ -155,6 +187,19 @@ int batch_check_front(const struct batch *batch)
     return front_check(bytes, batch->front_size) == get_u64(bytes + BATCH_CHECK_AT) ? 0 : -EBADMSG;
 }
 
+/* Numbers, and the table, which must lie within the section. */
+static bool section_adds_up(struct batch_section *section, uint32_t folded)
+{
+    uint64_t numbers = (uint64_t)section->count + folded;
+    uint64_t table_size = (uint64_t)section->count * entry_size(folded);
+    if (section->first_seq == 0 || section->count == 0 ||
+        section->first_seq > UINT64_MAX - numbers || table_size > section->size)
+        return false;
+    section->last_seq = section->first_seq + numbers - 1;
+    section->table_size = (uint32_t)table_size;
+    return true;
+}
+
 int batch_section_at(struct batch_section *ret_section, const struct batch *batch, uint32_t section)
 {
     if (section >= batch->sections)
@@ -171,10 +216,8 @@ int batch_section_at(struct batch_section *ret_section, const struct batch *batc
         .size = get_u32(at + 16),
     };
     if (name_len == 0 || name_at > batch->names_size || name_len > batch->names_size - name_at ||
-        found.first_seq == 0 || found.count == 0 || found.first_seq > UINT64_MAX - found.count ||
         found.offset < batch->front_size || found.offset > batch->bytes.len ||
-        found.size > batch->bytes.len - found.offset ||
-        (uint64_t)found.count * BATCH_EVENT_SIZE > found.size)
+        found.size > batch->bytes.len - found.offset || !section_adds_up(&found, get_u32(at + 28)))
         return -EBADMSG;
     *ret_section = found;
     return 0;
@@ -191,29 +234,4 @@ void batch_position_at(
         .generation = get_u64(at + 16),
         .position = get_u64(at + 24),
     };
-}
-
-int batch_read_section(struct buffer *out, const struct batch *batch,
-    const struct batch_section *section, const struct batch_read *read)
-{
-    const char *table = batch->bytes.data + section->offset;
-    uint64_t at = (uint64_t)section->count * BATCH_EVENT_SIZE;
-    size_t start = out->len;
-    int count = 0;
-    for (uint32_t i = 0; i < section->count; i++) {
-        uint32_t len = get_u32(table + (size_t)i * BATCH_EVENT_SIZE);
-        if (len > section->size - at)
-            return -EBADMSG;
-        const char *event = table + at;
-        at += len;
-        if (i < read->skip)
-            continue;
-        if (out->len - start + len > read->max_bytes && !(read->at_least_one && count == 0))
-            break;
-        if (event_check(event, len) != get_u32(table + (size_t)i * BATCH_EVENT_SIZE + 4))
-            return -EBADMSG;
-        buffer_append(out, event, len);
-        count++;
-    }
-    return count;
 }

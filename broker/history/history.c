@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "failpoints/failpoint.h"
-#include "history/private.h"
+#include "history/trim.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +18,8 @@ static void history_free(struct history *history, bool clean)
     positions_deinit(&history->positions);
     staging_deinit(&history->staging);
     records_deinit(&history->records);
+    batches_deinit(&history->batches);
+    buffer_deinit(&history->wasteful);
     free(history);
 }
 
@@ -31,6 +33,10 @@ int history_open(struct history **ret_history, const struct history_options *opt
     history->sync = options->sync;
     history->max_bytes = options->max_bytes;
     history->max_age_ms = options->max_age_ms;
+    history->max_events_per_user = options->max_events_per_user;
+    history->max_bytes_per_user = options->max_bytes_per_user;
+    history->keep_records_ms = options->keep_records_ms;
+    list_init(&history->over);
     struct store_options store = {options->directory, options->sync, options->map_bytes};
     int rc = store_open(&history->store, &store, ret_reason);
     if (rc == 0) {
@@ -77,17 +83,16 @@ uint64_t history_shown_head(const struct history_stream *stream)
 
 uint64_t history_oldest(const struct history_stream *stream)
 {
-    return stream_oldest(stream);
+    return stream->floor;
 }
 
 void history_stream_usage(
     const struct history_stream *stream, struct history_stream_usage *ret_usage)
 {
-    uint64_t oldest = stream_oldest(stream);
     *ret_usage = (struct history_stream_usage){
-        .events = stream->committed_head + 1 - oldest,
+        .events = stream->events,
         .bytes = stream->bytes,
-        .oldest = oldest,
+        .oldest = stream->floor,
         .head = stream->committed_head,
     };
 }
@@ -105,7 +110,9 @@ struct renewal {
 static int save_renewal(struct store *store, void *context)
 {
     const struct renewal *renewal = context;
-    return streams_save(store, renewal->stream, renewal->stream->committed_head, renewal->suffix);
+    struct stream_row row = streams_row(renewal->stream);
+    row.suffix = renewal->suffix;
+    return streams_save(store, &row);
 }
 
 int history_renew_epoch(struct history *history, struct history_stream *stream)
@@ -180,19 +187,21 @@ static int commit_work(struct store *store, void *context)
     return rc;
 }
 
-/* Memory that the index needs is taken before the commit: after it nothing may fail. */
-static int reserve_index(const struct staging *staging)
+/* Memory that is needed then is taken before the commit: after it nothing may fail. */
+static int reserve_memory(struct history *history)
 {
+    const struct staging *staging = &history->staging;
     for (uint32_t i = 0; i < staging->section_count; i++) {
         int rc = index_reserve(&staging->streams[i]->index);
         if (rc)
             return rc;
     }
-    return 0;
+    return batches_reserve(&history->batches);
 }
 
-static void index_batch_sections(const struct staging *staging, uint64_t number)
+static void index_batch_sections(struct history *history, uint64_t number)
 {
+    const struct staging *staging = &history->staging;
     for (uint32_t i = 0; i < staging->section_count; i++) {
         struct history_stream *stream = staging->streams[i];
         struct index_entry entry = {staging->sections[i].first_seq, index_place(number, i)};
@@ -200,20 +209,27 @@ static void index_batch_sections(const struct staging *staging, uint64_t number)
         stream->committed_head = stream->head;
         stream->bytes += staging->sections[i].bytes;
         stream->shown_head = stream->head;
+        stream->events += staging->sections[i].count;
+        floors_feed(history, stream);
     }
 }
 
 static void apply(struct history *history, const struct batch_input *input)
 {
-    struct retained_batch batch = {input->number, input->time_ms, batch_size(input)};
-    index_batch_sections(&history->staging, input->number);
+    struct retained_batch batch = {
+        .number = input->number,
+        .first = input->first,
+        .time_ms = input->time_ms,
+        .size = (uint32_t)batch_size(input),
+        .sections = input->section_count,
+    };
+    index_batch_sections(history, input->number);
     positions_committed(&history->positions, input->number);
     records_committed(&history->records);
     staging_clear(&history->staging);
-    if (history->batches++ == 0)
-        history->oldest = batch;
-    history->bytes += batch.size;
+    batches_push(&history->batches, &batch);
     history->events += input->event_count;
+    history->numbers += input->event_count;
     history->next_batch++;
     history->commits++;
     if (history->sync == HISTORY_SYNC_ALWAYS)
@@ -241,12 +257,13 @@ int history_commit(struct history *history)
         return 0;
     struct commit commit = {.history = history};
     commit.input.number = history->next_batch;
+    commit.input.first = history->next_batch;
     commit.input.time_ms = clock_wall_ms();
     commit.input.positions = history->positions.staged;
     commit.input.position_count = history->positions.staged_count;
     staging_describe(&history->staging, &commit.input);
     FAILPOINT(commit_begun);
-    int rc = reserve_index(&history->staging);
+    int rc = reserve_memory(history);
     if (rc == 0)
         rc = store_write(history->store, commit_work, &commit);
     if (rc)
@@ -322,7 +339,12 @@ void history_usage(const struct history *history, struct history_usage *ret_usag
     *ret_usage = (struct history_usage){
         .bytes = store_file_bytes(history->store),
         .events = history->events,
+        .folded = history->numbers - history->events,
         .streams = history->streams.by_user.count,
-        .batches = history->batches,
+        .batches = history->batches.count,
+        .batch_bytes = history->batches.bytes,
+        .dead_bytes = history->batches.dead,
+        .pinned_bytes = history->batches.carried,
+        .excess_bytes = trim_excess(history),
     };
 }

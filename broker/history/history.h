@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "history/retention.h"
 #include "history/usage.h"
 
 /*
@@ -28,8 +29,12 @@ enum history_sync {
 struct history_options {
     const char *directory;
     enum history_sync sync;
-    uint64_t max_bytes;  /* of retained batches; the oldest go first; 0: no limit */
-    uint64_t max_age_ms; /* of retained batches; 0: no limit */
+    uint64_t max_bytes;           /* of retained batches; the oldest go first; 0: no limit */
+    uint64_t max_age_ms;          /* of retained batches; 0: no limit */
+    uint64_t max_events_per_user; /* 0: no limit */
+    uint64_t max_bytes_per_user;  /* of events, as history_stream_usage counts; 0: no limit */
+    uint64_t
+        keep_records_ms; /* closed runs and messages; at least as long as their batch's events */
     uint64_t map_bytes;  /* first address space of the store; grows by itself; 0: 4 GiB */
 };
 
@@ -120,12 +125,6 @@ uint64_t history_synced_count(const struct history *history);
 /* Makes all commits durable. May take milliseconds. After it failed once it fails until the history
  * is opened anew: what the kernel has dropped cannot be known. */
 int history_sync(struct history *history);
-/*
- * Drops batches beyond the limits of age and bytes, oldest first; `now_ms` is wall-clock. Bounded
- * work a call: 1 when more is left to do, 0 when not. Heads, epochs, positions and open runs stay
- * for ever; closed runs and messages stay as long as their batch, and for a day or max_age_ms.
- */
-int history_trim(struct history *history, uint64_t now_ms);
 
 /* ---- looking up what was committed or staged */
 

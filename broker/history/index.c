@@ -61,6 +61,24 @@ void index_pop_front(struct index *index)
         index_deinit(index); /* most users are idle: their memory goes back */
 }
 
+/* The shorter side moves. */
+void index_replace(
+    struct index *index, uint32_t slot, uint32_t count, const struct index_entry *entry)
+{
+    uint32_t behind = index->end - slot - count;
+    assert(count > 0 && slot >= index->start && slot + count <= index->end);
+    if (slot - index->start < behind) {
+        memmove(index->entries + index->start + count - 1, index->entries + index->start,
+            (slot - index->start) * sizeof(*entry));
+        index->start += count - 1;
+        slot += count - 1;
+    } else {
+        memmove(index->entries + slot + 1, index->entries + slot + count, behind * sizeof(*entry));
+        index->end -= count - 1;
+    }
+    index->entries[slot] = *entry;
+}
+
 uint32_t index_find(const struct index *index, uint64_t seq)
 {
     assert(!index_empty(index) && index->entries[index->start].first_seq <= seq);

@@ -7,7 +7,8 @@
 /*
  * Where one stream's retained events are: an entry for each batch that has any, oldest first, 16
  * bytes. Pure, in the owner's memory; zeroed is empty. Entries come at the newest end and leave at
- * the oldest; numbers run on without holes from one entry to the next.
+ * the oldest; adjacent ones become one when their batches do. Numbers run on without holes from one
+ * entry to the next.
  */
 struct index_entry {
     uint64_t first_seq;
@@ -52,5 +53,8 @@ void index_push(struct index *index, const struct index_entry *entry);
 const struct index_entry *index_front(const struct index *index);
 const struct index_entry *index_back(const struct index *index);
 void index_pop_front(struct index *index);
+/* `entry` stands for the `count` entries from `slot` on, which leave. Slots change. */
+void index_replace(
+    struct index *index, uint32_t slot, uint32_t count, const struct index_entry *entry);
 /* The slot of the entry that has `seq`, which must not be older than the oldest. */
 uint32_t index_find(const struct index *index, uint64_t seq);

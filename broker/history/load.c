@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history/bytes.h"
-#include "history/private.h"
+#include "history/trim.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,49 +29,87 @@ static int load_position(void *context, const struct store_entry *row)
 
 /*
  * A stream's retained numbers run on without holes. While batches are read, committed_head is the
- * newest number that was met in one, and head what the stream's row says.
+ * newest number that was met in one, and head what the stream's row says. The row says too how far
+ * the floor is up, but for what left the batches since. What is below it is dead.
  */
-static int load_section(
-    struct history *history, const struct batch_section *section, uint64_t place)
+static int load_floor(struct history_stream *stream, const struct batch_section *section)
+{
+    if (section->first_seq >= stream->floor) {
+        stream->floor = section->first_seq;
+        stream->cut_bytes = 0;
+        stream->cut_events = 0;
+    }
+    return stream->cut_bytes > batch_section_bytes(section) || stream->cut_events >= section->count
+               ? -EUCLEAN
+               : 0;
+}
+
+static int load_section(struct history *history, const struct batch_section *section,
+    uint64_t place, struct retained_batch *retained)
 {
     struct history_stream *stream = streams_get(&history->streams, section->user_id);
     if (!stream)
         return section->user_id.len > IDENTIFIER_MAX ? -EUCLEAN : -ENOMEM;
-    if (!index_empty(&stream->index) && section->first_seq != stream->committed_head + 1)
+    bool oldest = index_empty(&stream->index);
+    if (oldest && section->last_seq < stream->floor) {
+        retained->dead += section->size;
+        return 0;
+    }
+    if (!oldest && section->first_seq != stream->committed_head + 1)
         return -EUCLEAN;
-    int rc = index_reserve(&stream->index);
+    int rc = oldest ? load_floor(stream, section) : 0;
+    if (rc == 0)
+        rc = index_reserve(&stream->index);
     if (rc)
         return rc;
     index_push(&stream->index, &(struct index_entry){section->first_seq, place});
-    stream->committed_head = section->first_seq + section->count - 1;
-    stream->bytes += batch_section_bytes(section);
-    history->events += section->count;
+    stream->committed_head = section->last_seq;
+    stream->bytes += batch_section_bytes(section) - (oldest ? stream->cut_bytes : 0);
+    stream->events += section->count - (oldest ? stream->cut_events : 0);
+    retained->dead += oldest ? stream->cut_bytes : 0;
+    retained->sections++;
     return 0;
 }
 
 /* A row may be older than the stream's newest batch, and never newer. */
-static int settle_heads(const struct history *history)
+static int settle_stream(struct history *history, struct history_stream *stream)
+{
+    if (index_empty(&stream->index)) {
+        stream->committed_head = stream->head;
+        stream->floor = stream->head + 1;
+        stream->cut_bytes = 0;
+        stream->cut_events = 0;
+    } else if (stream->committed_head < stream->head) {
+        return -EUCLEAN;
+    }
+    stream->head = stream->committed_head;
+    stream->shown_head = stream->committed_head;
+    history->events += stream->events;
+    history->numbers += stream->committed_head + 1 - stream->floor;
+    floors_feed(history, stream);
+    return 0;
+}
+
+static int settle_streams(struct history *history)
 {
     size_t cursor = 0;
     struct history_stream *stream;
     while ((stream = map_next(&history->streams.by_user, &cursor))) {
-        if (index_empty(&stream->index))
-            stream->committed_head = stream->head;
-        else if (stream->committed_head < stream->head)
-            return -EUCLEAN;
-        stream->head = stream->committed_head;
-        stream->shown_head = stream->committed_head;
+        int rc = settle_stream(history, stream);
+        if (rc)
+            return rc;
     }
     return 0;
 }
 
-static int load_contents(struct history *history, const struct batch *batch)
+static int load_contents(
+    struct history *history, const struct batch *batch, struct retained_batch *retained)
 {
     for (uint32_t i = 0; i < batch->sections; i++) {
         struct batch_section section;
         int rc = batch_section_at(&section, batch, i);
         if (rc == 0)
-            rc = load_section(history, &section, index_place(batch->number, i));
+            rc = load_section(history, &section, index_place(batch->number, i), retained);
         if (rc)
             return rc == -EBADMSG ? -EUCLEAN : rc;
     }
@@ -95,13 +133,32 @@ static int load_batch(void *context, const struct store_entry *entry)
         batch_check_front(&batch))
         return -EUCLEAN;
     memcpy(&number, entry->key.data, sizeof(number));
-    if (number != batch.number || number == 0 || number > INDEX_BATCH_MAX)
+    if (number != batch.number || number == 0 || number > INDEX_BATCH_MAX || batch.first > number)
         return -EUCLEAN;
-    if (history->batches++ == 0)
-        history->oldest = (struct retained_batch){number, batch.time_ms, entry->value.len};
-    history->bytes += entry->value.len;
-    history->next_batch = number + 1;
-    return load_contents(history, &batch);
+    if (history->next_batch <= number)
+        history->next_batch = number + 1;
+    struct retained_batch retained = {.number = number,
+        .first = batch.first,
+        .time_ms = batch.time_ms,
+        .size = (uint32_t)entry->value.len};
+    int rc = batches_reserve(&history->batches);
+    if (rc == 0)
+        rc = load_contents(history, &batch, &retained);
+    if (rc == 0)
+        batches_push(&history->batches, &retained);
+    return rc;
+}
+
+/* A number that is 0 until it was written. */
+static int load_number(struct store *store, struct span name, uint64_t *ret_number)
+{
+    struct span value;
+    int rc = store_get(store, STORE_META, name, &value);
+    if (rc == 0 && value.len == sizeof(uint64_t))
+        *ret_number = get_u64(value.data);
+    else if (rc != -ENOENT)
+        return rc ? rc : -EUCLEAN;
+    return 0;
 }
 
 static int load_meta(struct load *load)
@@ -121,13 +178,22 @@ static int load_meta(struct load *load)
         return rc && rc != -ENOENT ? rc : -EUCLEAN;
     memcpy(history->streams.store_epoch, value.data, value.len);
     load->what = "its count of batches is damaged";
-    history->next_batch = 1;
-    rc = store_get(history->store, STORE_META, META_LAST_BATCH, &value);
-    if (rc == 0 && value.len == sizeof(uint64_t))
-        history->next_batch = get_u64(value.data) + 1;
-    else if (rc != -ENOENT)
-        return rc ? rc : -EUCLEAN;
-    return 0;
+    uint64_t last_batch = 0;
+    rc = load_number(history->store, META_LAST_BATCH, &last_batch);
+    if (rc == 0)
+        rc = load_number(history->store, META_HORIZON, &history->batches.horizon);
+    history->next_batch = last_batch + 1;
+    return rc;
+}
+
+/* The dead of an earlier life that were not yet put away. */
+static void queue_wasteful(struct history *history)
+{
+    struct retained_batch *batch = batches_at_least(&history->batches, 0);
+    for (; batch; batch = batches_at_least(&history->batches, batch->number + 1)) {
+        if (batch->dead && batches_wasteful(batch))
+            trim_queue_wasteful(history, batch);
+    }
 }
 
 static int load_tables(struct load *load)
@@ -146,7 +212,11 @@ static int load_tables(struct load *load)
         return rc;
     load->what = "a batch of events is damaged";
     rc = store_each(store, STORE_BATCHES, load_batch, load);
-    return rc ? rc : settle_heads(load->history);
+    if (rc == 0)
+        rc = settle_streams(load->history);
+    if (rc == 0)
+        queue_wasteful(load->history);
+    return rc;
 }
 
 /* ---- the epoch of the store */

@@ -140,11 +140,22 @@ int positions_load(struct positions *positions, const struct store_entry *row)
     return positions_replay(positions, &position, 0);
 }
 
+bool positions_known_by(
+    const struct positions *positions, const struct history_position *position, uint64_t batch)
+{
+    const struct ring_position *entry = find(positions, position->ring);
+    return entry && position->arena_id == positions->arena_id && entry->batch == batch;
+}
+
+void positions_move(struct positions *positions, uint64_t ring, uint64_t to)
+{
+    find(positions, ring)->batch = to;
+}
+
 int positions_save(struct positions *positions, struct store *store,
     const struct history_position *position, uint64_t batch)
 {
-    const struct ring_position *entry = find(positions, position->ring);
-    if (!entry || position->arena_id != positions->arena_id || entry->batch != batch)
+    if (!positions_known_by(positions, position, batch))
         return 0;
     char key[POSITION_ROW_SIZE];
     char value[POSITION_ROW_SIZE];

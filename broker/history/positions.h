@@ -39,6 +39,12 @@ int positions_find(const struct positions *positions, struct history_position *p
 int positions_replay(
     struct positions *positions, const struct history_position *position, uint64_t batch);
 
+/* Whether this batch is the newest that tells this ring's position. */
+bool positions_known_by(
+    const struct positions *positions, const struct history_position *position, uint64_t batch);
+/* What the newest batch of this ring tells is told by batch `to` now. */
+void positions_move(struct positions *positions, uint64_t ring, uint64_t to);
+
 int positions_load(struct positions *positions, const struct store_entry *row);
 /* Inside a write: saves what only this batch, which is being trimmed, still knows. */
 int positions_save(struct positions *positions, struct store *store,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "history/batches.h"
 #include "history/positions.h"
 #include "history/records.h"
 #include "history/staging.h"
@@ -10,12 +11,6 @@
  * and `positions` mirror in memory what the retained batches say. Memory follows the store: it is
  * changed after a commit succeeded, never before.
  */
-struct retained_batch {
-    uint64_t number;
-    uint64_t time_ms;
-    uint64_t size;
-};
-
 struct history {
     struct store *store;
     struct streams streams;
@@ -25,11 +20,15 @@ struct history {
     enum history_sync sync;
     uint64_t max_bytes;
     uint64_t max_age_ms;
+    uint64_t max_events_per_user;
+    uint64_t max_bytes_per_user;
+    uint64_t keep_records_ms;
     uint64_t next_batch;
-    struct retained_batch oldest; /* when batches > 0 */
-    uint64_t batches;             /* retained, as are the next two */
-    uint64_t bytes;
-    uint64_t events;
+    struct batches batches;
+    struct list_link over;  /* struct history_stream.over_link: with something to give up */
+    struct buffer wasteful; /* u64: numbers of batches to be rewritten, each once */
+    uint64_t events;        /* retained */
+    uint64_t numbers;       /* of those: more than events when some are folded */
     uint64_t commits;
     uint64_t synced;
     bool epoch_unsaved; /* begun at opening, when there was no room to write it */
@@ -39,9 +38,13 @@ struct history {
 #define META_FORMAT SPAN_LITERAL("format")
 #define META_EPOCH SPAN_LITERAL("epoch")
 #define META_LAST_BATCH SPAN_LITERAL("last_batch")
-#define HISTORY_FORMAT 1
+#define META_HORIZON SPAN_LITERAL("horizon")
+#define HISTORY_FORMAT 2
 
 /* Inside a write. */
 int history_save_epoch(struct store *store, const char *store_epoch);
+/* The section that an entry of the index names, found to be it. -EIO when it is not. */
+int history_find_section(struct batch_section *ret_section, struct batch *ret_batch,
+    struct store *store, const struct index_entry *entry);
 /* Rebuilds memory from the store that was just opened. -EUCLEAN, … with a sentence. */
 int history_load(struct history *history, char ret_reason[HISTORY_REASON_SIZE]);

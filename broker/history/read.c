@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history/private.h"
+#include "history/section.h"
 
 #include <errno.h>
 
 /* What the index says of a batch is checked against the batch. */
-static int find_section(struct batch_section *ret_section, struct batch *ret_batch,
+int history_find_section(struct batch_section *ret_section, struct batch *ret_batch,
     struct store *store, const struct index_entry *entry)
 {
     uint64_t number = index_batch(entry);
@@ -32,25 +33,26 @@ static int read_entry(struct walk *walk, const struct index_entry *entry, bool f
 {
     struct batch batch;
     struct batch_section section;
-    int rc = find_section(&section, &batch, walk->stream->store, entry);
+    int rc = history_find_section(&section, &batch, walk->stream->store, entry);
     if (rc)
         return rc;
     size_t used = walk->out->len - walk->start;
-    struct batch_read read = {
-        .skip = (uint32_t)(walk->last + 1 - entry->first_seq),
+    struct section_read read = {
+        .after = walk->last,
         .max_bytes = walk->max_bytes > used ? walk->max_bytes - used : 0,
         .at_least_one = first,
+        .last = walk->last,
     };
-    if (!span_equal(section.user_id, stream_user(walk->stream)) || read.skip >= section.count)
+    if (!span_equal(section.user_id, stream_user(walk->stream)) || walk->last >= section.last_seq)
         return -EIO;
     size_t len = walk->out->len;
-    int count = batch_read_section(walk->out, &batch, &section, &read);
+    int count = section_read(walk->out, &batch, &section, &read);
     if (count < 0 || walk->out->broken) {
         walk->out->len = len;
         return count < 0 ? -EIO : -ENOMEM;
     }
-    walk->last += (uint64_t)count;
-    return read.skip + (uint32_t)count == section.count;
+    walk->last = read.last;
+    return read.last == section.last_seq;
 }
 
 static int read_entries(struct walk *walk, uint64_t after)
@@ -74,7 +76,7 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
         *ret_last = staging_read(stream->staging, stream, after, max_bytes, out);
         return buffer_error(out);
     }
-    if (after + 1 < stream_oldest(stream))
+    if (after + 1 < stream->floor)
         return -ERANGE;
     int rc = store_read_begin(stream->store);
     if (rc)

@@ -38,6 +38,10 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
         return NULL;
     stream->store = streams->store;
     stream->staging = streams->staging;
+    stream->floor = 1;
+    stream->pin = UINT64_MAX;
+    stream->former_pin = UINT64_MAX;
+    list_init(&stream->over_link);
     stream->user_len = user_id.len;
     memcpy(stream->user_id, user_id.data, user_id.len);
     make_epoch(streams, stream);
@@ -84,14 +88,28 @@ bool streams_epoch_valid(struct span text, size_t len)
     return text.len == len;
 }
 
-/* row: 0 u64 head  8 the suffix, or zeros */
-int streams_save(
-    struct store *store, const struct history_stream *stream, uint64_t head, const char *suffix)
+/* row: 0 u64 head  8 the suffix, or zeros  16 u64 floor  24 u32 bytes 28 u32 events of the cut */
+int streams_save(struct store *store, const struct stream_row *row)
 {
-    char row[STREAM_ROW_SIZE] = {0};
-    put_u64(row, head);
-    memcpy(row + 8, suffix, strlen(suffix));
-    return store_put(store, STORE_STREAMS, stream_user(stream), span_of(row, sizeof(row)));
+    char bytes[STREAM_ROW_SIZE] = {0};
+    put_u64(bytes, row->head);
+    memcpy(bytes + 8, row->suffix, strlen(row->suffix));
+    put_u64(bytes + 16, row->floor);
+    put_u32(bytes + 24, row->cut_bytes);
+    put_u32(bytes + 28, row->cut_events);
+    return store_put(store, STORE_STREAMS, stream_user(row->stream), span_of(bytes, sizeof(bytes)));
+}
+
+struct stream_row streams_row(const struct history_stream *stream)
+{
+    return (struct stream_row){
+        .stream = stream,
+        .suffix = stream->suffix,
+        .head = stream->committed_head,
+        .floor = stream->floor,
+        .cut_bytes = stream->cut_bytes,
+        .cut_events = stream->cut_events,
+    };
 }
 
 int streams_load(struct streams *streams, const struct store_entry *row)
@@ -106,6 +124,9 @@ int streams_load(struct streams *streams, const struct store_entry *row)
     if (!stream)
         return -ENOMEM;
     stream->head = get_u64(row->value.data);
+    stream->floor = get_u64(row->value.data + 16);
+    stream->cut_bytes = get_u32(row->value.data + 24);
+    stream->cut_events = get_u32(row->value.data + 28);
     streams_set_suffix(streams, stream, suffix);
-    return 0;
+    return stream->floor == 0 || stream->floor > stream->head + 1 ? -EUCLEAN : 0;
 }

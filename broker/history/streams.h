@@ -2,13 +2,18 @@
 #pragma once
 
 #include "base/identifier.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "history/index.h"
 #include "history/store.h"
 
 /*
- * The streams in memory. Numbers: oldest <= committed_head + 1 <= shown_head + 1 <= head + 1. What
+ * The streams in memory. Numbers: floor <= committed_head + 1 <= shown_head + 1 <= head + 1. What
  * lies between committed_head and head is staged; up to shown_head it can be read nevertheless.
+ *
+ * The *floor* is the oldest retained number. Events below it are dead: nobody reads them any more,
+ * and their bytes may still stand in a batch until that is rewritten. A floor that the batches do
+ * not tell is kept in the stream's row. The *cut* is what is dead of the section the floor lies in.
  *
  * An epoch is the store's epoch, which all streams share, and behind it the stream's own suffix,
  * empty until its first renewal.
@@ -25,8 +30,17 @@ struct history_stream {
     uint64_t head;
     uint64_t committed_head;
     uint64_t shown_head;
-    uint64_t bytes;          /* of the retained events */
-    uint32_t staged_section; /* valid while head != committed_head */
+    uint64_t floor;
+    uint64_t events; /* retained */
+    uint64_t bytes;  /* of those */
+    uint32_t cut_bytes;
+    uint32_t cut_events;
+    uint32_t staged_section;    /* valid while head != committed_head */
+    uint32_t rewrite_section;   /* rewrite.c's own */
+    struct list_link over_link; /* in history.over */
+    uint64_t pin;               /* first number of its open runs; UINT64_MAX: none */
+    uint64_t former_pin;        /* the lowest since the last commit, when that was `pinned_at` */
+    uint64_t pinned_at;
     char suffix[STREAM_EPOCH_SUFFIX_LEN + 1];
     char epoch[HISTORY_EPOCH_SIZE];
     size_t user_len;
@@ -53,10 +67,19 @@ void streams_make_epoch(char *ret_text, size_t len);
 /* Whether `text` is `len` letters and digits. */
 bool streams_epoch_valid(struct span text, size_t len);
 
-/* A row of the table `streams`: head and suffix, for streams whose batches do not tell them. */
-#define STREAM_ROW_SIZE 16
-int streams_save(
-    struct store *store, const struct history_stream *stream, uint64_t head, const char *suffix);
+/* A row of the table `streams`: what the batches do not tell. */
+struct stream_row {
+    const struct history_stream *stream;
+    const char *suffix;
+    uint64_t head;
+    uint64_t floor;
+    uint32_t cut_bytes;
+    uint32_t cut_events;
+};
+#define STREAM_ROW_SIZE 32
+/* As the stream stands. */
+struct stream_row streams_row(const struct history_stream *stream);
+int streams_save(struct store *store, const struct stream_row *row);
 /* Makes the stream of a row that was read, with its head. -EUCLEAN, -ENOMEM. */
 int streams_load(struct streams *streams, const struct store_entry *row);
 
@@ -65,8 +88,10 @@ static inline struct span stream_user(const struct history_stream *stream)
     return span_of(stream->user_id, stream->user_len);
 }
 
-static inline uint64_t stream_oldest(const struct history_stream *stream)
+/* What is pinned after so many commits. A pin that is raised holds until the next commit: that a
+ * run ended is not kept before. */
+static inline uint64_t stream_pin(const struct history_stream *stream, uint64_t commits)
 {
-    const struct index_entry *front = index_front(&stream->index);
-    return front ? front->first_seq : stream->committed_head + 1;
+    bool held = commits <= stream->pinned_at && stream->former_pin < stream->pin;
+    return held ? stream->former_pin : stream->pin;
 }

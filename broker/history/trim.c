@@ -1,207 +1,302 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "history/trim.h"
+
 #include "history/bytes.h"
-#include "history/private.h"
 
 #include <errno.h>
 
 /*
- * Trimming takes whole batches, oldest first. In the transaction that deletes a batch, what only
- * this batch still knows is saved: the heads of the streams that it empties, and the positions of
- * rings not drained since. So numbers and positions outlive the events.
+ * One call does a share of each, in transactions of their own:
  *
- * Closed runs and messages have a life of their own: until their batch is trimmed, and a day at
- * least (or max_age when that is longer), so that a repeated request is still recognised.
+ *   store    batches beyond the limits of age and bytes, oldest first, up to the *horizon*, which
+ *            moves on with each. They are rewritten with what is pinned: the events of streams
+ *            from their oldest open run's first on. Most have none, and are dropped.
+ *   streams  that passed a limit of their own (floors.c)
+ *   space    batches of which too little lives are rewritten without the dead
+ *   records  closed runs and messages whose time is over
+ *
+ * What is carried over the horizon counts against max_bytes, but leaves the others half of it: one
+ * run that stays open must not cost everybody else their history. So a store can be above its limit
+ * by what the pins hold beyond that half.
  */
 #define TRIM_BATCHES 32
-#define TRIM_SECTIONS 8192
+#define TRIM_MOVES 8192
+#define TRIM_BYTES (8u << 20)
 #define TRIM_PAGES 32
-#define RECORDS_KEEP_MS (24u * 60 * 60 * 1000)
 
-struct popped_section {
-    struct history_stream *stream;
-    uint64_t bytes;
-};
+/* ---- the store's limits */
 
-struct trim {
-    struct history *history;
+static uint64_t limit_beside(const struct history *history, uint64_t carried)
+{
+    uint64_t half = history->max_bytes / 2;
+    return carried < half ? history->max_bytes - carried : history->max_bytes - half;
+}
+
+uint64_t trim_excess(const struct history *history)
+{
+    uint64_t bytes = history->batches.bytes;
+    bool over = history->max_bytes && bytes > history->max_bytes &&
+                history->batches.carried > history->max_bytes / 2;
+    return over ? bytes - history->max_bytes : 0;
+}
+
+struct horizon {
+    struct rewriting rewriting;
     uint64_t now_ms;
-    /* filled by the transaction, applied to memory after it */
-    struct buffer popped; /* struct popped_section */
-    uint64_t batches;
-    uint64_t bytes;
-    uint64_t events;
-    struct retained_batch oldest;
+    uint64_t reached;
+    uint64_t carried; /* after this call */
+    uint64_t beside;  /* bytes beyond the horizon, after this call */
+    unsigned batches;
     bool more;
 };
 
-static bool over_limit(const struct trim *trim, const struct retained_batch *batch)
+static bool over_limit(const struct horizon *horizon, const struct retained_batch *batch)
 {
-    const struct history *history = trim->history;
-    if (history->max_bytes && history->bytes - trim->bytes > history->max_bytes)
+    const struct history *history = horizon->rewriting.history;
+    if (history->max_bytes && horizon->beside > limit_beside(history, horizon->carried))
         return true;
-    return history->max_age_ms && batch->time_ms <= trim->now_ms &&
-           trim->now_ms - batch->time_ms >= history->max_age_ms;
+    return history->max_age_ms && batch->time_ms <= horizon->now_ms &&
+           horizon->now_ms - batch->time_ms >= history->max_age_ms;
 }
 
-static int save_streams(struct trim *trim, const struct batch *batch)
+static bool share_done(const struct horizon *horizon)
 {
-    for (uint32_t i = 0; i < batch->sections; i++) {
-        struct batch_section section;
-        if (batch_section_at(&section, batch, i))
-            return -EIO;
-        struct history_stream *stream = streams_find(&trim->history->streams, section.user_id);
-        if (!stream)
-            return -EIO;
-        struct popped_section popped = {stream, batch_section_bytes(&section)};
-        buffer_append(&trim->popped, &popped, sizeof(popped));
-        trim->events += section.count;
-        uint64_t last = section.first_seq + section.count - 1;
-        if (last != stream->committed_head)
-            continue;
-        int rc = streams_save(trim->history->store, stream, last, stream->suffix);
+    const struct rewriting *rewriting = &horizon->rewriting;
+    return horizon->batches >= TRIM_BATCHES || rewriting->copied >= TRIM_BYTES ||
+           rewrite_moves(rewriting) >= TRIM_MOVES;
+}
+
+static uint64_t keep_pinned(
+    void *context, const struct history_stream *stream, const struct batch_section *section)
+{
+    uint64_t pin = stream_pin(stream, ((const struct history *)context)->commits);
+    return pin <= section->last_seq ? pin : section->last_seq + 1;
+}
+
+static int pass_batch(struct horizon *horizon, const struct retained_batch *batch)
+{
+    const struct rewrite_order order = {.first = batch->number,
+        .last = batch->number,
+        .keep_from = keep_pinned,
+        .context = horizon->rewriting.history};
+    uint64_t before = horizon->rewriting.copied;
+    int rc = rewrite_batches(&horizon->rewriting, &order);
+    if (rc)
+        return rc;
+    horizon->batches++;
+    horizon->reached = batch->number;
+    horizon->beside -= batch->size;
+    horizon->carried += horizon->rewriting.copied - before;
+    return 0;
+}
+
+static int pass_batches(struct horizon *horizon)
+{
+    const struct batches *batches = &horizon->rewriting.history->batches;
+    for (;;) {
+        const struct retained_batch *batch = batches_at_least(batches, horizon->reached + 1);
+        if (!batch || !over_limit(horizon, batch))
+            return 0;
+        if (share_done(horizon)) {
+            horizon->more = true;
+            return 0;
+        }
+        int rc = pass_batch(horizon, batch);
         if (rc)
             return rc;
     }
-    return buffer_error(&trim->popped);
 }
 
-static int save_positions(struct trim *trim, const struct batch *batch)
+static void begin_horizon(struct horizon *horizon)
 {
-    struct history *history = trim->history;
-    for (uint32_t i = 0; i < batch->positions; i++) {
-        struct history_position position;
-        batch_position_at(&position, batch, i);
-        int rc = positions_save(&history->positions, history->store, &position, batch->number);
+    const struct batches *batches = &horizon->rewriting.history->batches;
+    rewrite_reset(&horizon->rewriting);
+    horizon->reached = batches->horizon;
+    horizon->carried = batches->carried;
+    horizon->beside = batches->bytes - batches->carried;
+    horizon->batches = 0;
+    horizon->more = false;
+}
+
+static int horizon_work(struct store *store, void *context)
+{
+    struct horizon *horizon = context;
+    begin_horizon(horizon);
+    int rc = pass_batches(horizon);
+    if (rc)
+        return rc;
+    char reached[sizeof(uint64_t)];
+    put_u64(reached, horizon->reached);
+    return store_put(store, STORE_META, META_HORIZON, span_of(reached, sizeof(reached)));
+}
+
+/* Most calls find nothing to do and write nothing. */
+static bool past_horizon(struct horizon *horizon)
+{
+    begin_horizon(horizon);
+    const struct retained_batch *batch =
+        batches_at_least(&horizon->rewriting.history->batches, horizon->reached + 1);
+    return batch && over_limit(horizon, batch);
+}
+
+static int trim_store(struct history *history, uint64_t now_ms)
+{
+    struct horizon horizon = {.now_ms = now_ms};
+    rewrite_init(&horizon.rewriting, history);
+    int rc = 0;
+    if (past_horizon(&horizon)) {
+        rc = store_write(history->store, horizon_work, &horizon);
+        if (rc == 0) {
+            rewrite_apply(&horizon.rewriting);
+            batches_set_horizon(&history->batches, horizon.reached);
+        }
+    }
+    rewrite_deinit(&horizon.rewriting);
+    return rc ? rc : horizon.more;
+}
+
+/* ---- space of what is dead */
+
+struct reclaim {
+    struct rewriting rewriting;
+    size_t taken; /* from the queue, in bytes */
+};
+
+static int reclaim_work(struct store *store, void *context)
+{
+    (void)store;
+    struct reclaim *reclaim = context;
+    struct rewriting *rewriting = &reclaim->rewriting;
+    const struct buffer *queue = &rewriting->history->wasteful;
+    rewrite_reset(rewriting);
+    for (reclaim->taken = 0; reclaim->taken < queue->len; reclaim->taken += sizeof(uint64_t)) {
+        struct rewrite_order order = {0};
+        memcpy(&order.first, queue->data + reclaim->taken, sizeof(uint64_t));
+        order.last = order.first;
+        const struct retained_batch *batch =
+            batches_find(&rewriting->history->batches, order.first);
+        if (!batch || batch->dead == 0)
+            continue; /* it went, or was rewritten, meanwhile */
+        if (rewriting->copied >= TRIM_BYTES || rewrite_moves(rewriting) >= TRIM_MOVES)
+            break;
+        int rc = rewrite_batches(rewriting, &order);
         if (rc)
             return rc;
     }
     return 0;
 }
 
-static int delete_batch(struct trim *trim, const struct batch *batch)
+void trim_queue_wasteful(struct history *history, struct retained_batch *batch)
 {
-    char last[sizeof(uint64_t)];
-    put_u64(last, batch->number);
-    struct store *store = trim->history->store;
-    int rc = save_streams(trim, batch);
-    if (rc == 0)
-        rc = save_positions(trim, batch);
-    if (rc == 0)
-        rc = store_put(store, STORE_META, META_LAST_BATCH, span_of(last, sizeof(last)));
-    if (rc)
-        return rc;
-    trim->batches++;
-    trim->bytes += batch->bytes.len;
-    return store_delete(store, STORE_BATCHES, store_number_key(&batch->number));
+    if (batch->queued)
+        return;
+    buffer_append(&history->wasteful, &batch->number, sizeof(batch->number));
+    batch->queued = buffer_error(&history->wasteful) == 0;
+    history->wasteful.broken = false; /* out of memory: it is queued when more of it dies */
 }
 
-/* Until nothing is over the limits, or this call has done its share. */
-static int delete_batches(struct trim *trim)
+static void leave_queue(struct history *history, size_t taken)
 {
-    for (;;) {
-        struct store_entry entry;
-        struct batch batch;
-        int rc = store_seek(trim->history->store, STORE_BATCHES, SPAN_EMPTY, &entry);
-        if (rc)
-            return rc == -ENOENT ? 0 : rc;
-        if (batch_open(&batch, entry.value))
-            return -EIO;
-        trim->oldest = (struct retained_batch){batch.number, batch.time_ms, entry.value.len};
-        if (!over_limit(trim, &trim->oldest))
-            return 0;
-        if (trim->batches >= TRIM_BATCHES ||
-            trim->popped.len >= TRIM_SECTIONS * sizeof(struct popped_section)) {
-            trim->more = true;
-            return 0;
-        }
-        rc = delete_batch(trim, &batch);
-        if (rc)
-            return rc;
+    for (size_t at = 0; at < taken; at += sizeof(uint64_t)) {
+        uint64_t number;
+        memcpy(&number, history->wasteful.data + at, sizeof(number));
+        struct retained_batch *batch = batches_find(&history->batches, number);
+        if (batch)
+            batch->queued = false;
     }
+    buffer_consume(&history->wasteful, taken);
+}
+
+static int trim_space(struct history *history)
+{
+    struct reclaim reclaim = {0};
+    if (history->wasteful.len == 0)
+        return 0;
+    rewrite_init(&reclaim.rewriting, history);
+    int rc = store_write(history->store, reclaim_work, &reclaim);
+    if (rc == 0) {
+        rewrite_apply(&reclaim.rewriting);
+        leave_queue(history, reclaim.taken);
+    } else if (rc == -EIO) {
+        leave_queue(history, reclaim.taken + sizeof(uint64_t)); /* the others must not wait */
+    }
+    rewrite_deinit(&reclaim.rewriting);
+    return rc ? rc : history->wasteful.len > 0;
+}
+
+/* ---- records */
+
+/* Whether the events that were committed with a page of records are within the store's limits. */
+static bool still_retained(const struct history *history, uint64_t number)
+{
+    const struct retained_batch *oldest =
+        batches_at_least(&history->batches, history->batches.horizon + 1);
+    return oldest && number >= oldest->first;
 }
 
 /* 1 when the oldest ledger page is to be dropped, else 0 or -errno. */
-static int page_expired(const struct trim *trim)
+static int page_expired(const struct history *history, uint64_t now_ms)
 {
-    const struct history *history = trim->history;
-    uint64_t keep_ms =
-        history->max_age_ms > RECORDS_KEEP_MS ? history->max_age_ms : RECORDS_KEEP_MS;
-    bool any_left = history->batches > trim->batches;
     struct ledger_page page;
     int rc = records_oldest_page(&page, history->store);
     if (rc)
         return rc == -ENOENT ? 0 : rc;
-    if (any_left && page.batch >= (trim->batches ? trim->oldest.number : history->oldest.number))
+    if (still_retained(history, page.batch))
         return 0;
-    return page.time_ms <= trim->now_ms && trim->now_ms - page.time_ms >= keep_ms;
+    return page.time_ms <= now_ms && now_ms - page.time_ms >= history->keep_records_ms;
 }
 
-static int drop_records(struct trim *trim)
+struct drop {
+    const struct history *history;
+    uint64_t now_ms;
+    bool more;
+};
+
+static int drop_work(struct store *store, void *context)
 {
+    struct drop *drop = context;
+    drop->more = false;
     for (int i = 0; i < TRIM_PAGES; i++) {
-        int rc = page_expired(trim);
-        if (rc == 1)
-            rc = records_drop_oldest_page(trim->history->store);
-        else
+        int rc = page_expired(drop->history, drop->now_ms);
+        if (rc != 1)
             return rc;
+        rc = records_drop_oldest_page(store);
         if (rc)
             return rc;
     }
-    trim->more = true;
+    drop->more = true;
     return 0;
 }
 
-static int trim_work(struct store *store, void *context)
+static int trim_records(struct history *history, uint64_t now_ms)
 {
-    (void)store;
-    struct trim *trim = context;
-    buffer_clear(&trim->popped);
-    trim->batches = 0;
-    trim->bytes = 0;
-    trim->events = 0;
-    trim->more = false;
-    int rc = delete_batches(trim);
-    return rc ? rc : drop_records(trim);
-}
-
-static void apply(const struct trim *trim)
-{
-    struct history *history = trim->history;
-    const struct popped_section *popped = (const void *)trim->popped.data;
-    for (size_t i = 0; i < trim->popped.len / sizeof(*popped); i++) {
-        index_pop_front(&popped[i].stream->index);
-        popped[i].stream->bytes -= popped[i].bytes;
-    }
-    history->batches -= trim->batches;
-    history->bytes -= trim->bytes;
-    history->events -= trim->events;
-    if (trim->batches)
-        history->oldest = trim->oldest;
-}
-
-/* Most calls find nothing to do and write nothing. */
-static int anything_to_do(const struct trim *trim)
-{
-    struct history *history = trim->history;
-    if (history->batches && over_limit(trim, &history->oldest))
-        return 1;
+    struct drop drop = {.history = history, .now_ms = now_ms};
     int rc = store_read_begin(history->store);
     if (rc)
         return rc;
-    rc = page_expired(trim);
+    rc = page_expired(history, now_ms);
     store_read_end(history->store);
-    return rc;
+    if (rc != 1)
+        return rc;
+    rc = store_write(history->store, drop_work, &drop);
+    return rc ? rc : drop.more;
 }
 
 int history_trim(struct history *history, uint64_t now_ms)
 {
-    struct trim trim = {.history = history, .now_ms = now_ms};
-    int rc = anything_to_do(&trim);
-    if (rc != 1)
-        return rc;
-    rc = store_write(history->store, trim_work, &trim);
-    if (rc == 0)
-        apply(&trim);
-    buffer_deinit(&trim.popped);
-    return rc ? rc : trim.more;
+    int more = 0;
+    int rc = trim_store(history, now_ms);
+    if (rc >= 0) {
+        more |= rc;
+        rc = floors_raise(history);
+    }
+    if (rc >= 0) {
+        more |= rc;
+        rc = trim_space(history);
+    }
+    if (rc >= 0) {
+        more |= rc;
+        rc = trim_records(history, now_ms);
+    }
+    return rc < 0 ? rc : more | rc;
 }

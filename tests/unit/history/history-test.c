@@ -20,6 +20,7 @@ int fixture_setup(void **state)
     assert_return_code(paths_join(fixture->directory, base, "store"), 0);
     fixture->options.directory = fixture->directory;
     fixture->options.sync = HISTORY_SYNC_INTERVAL;
+    fixture->options.keep_records_ms = 24ull * 60 * 60 * 1000;
     *state = fixture;
     return 0;
 }

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "chance.h"
-#include "history/batch.h"
+#include "history/section.h"
 
 #include <errno.h>
 
@@ -22,6 +22,7 @@ static char *make_batch(size_t *ret_size)
     };
     struct batch_input input = {
         .number = 42,
+        .first = 40,
         .time_ms = 1795000000123,
         .sections = sections,
         .events = entries,
@@ -41,12 +42,12 @@ static char *make_batch(size_t *ret_size)
 }
 
 static void assert_read(
-    const struct batch *batch, uint32_t which, const struct batch_read *read, const char *expected)
+    const struct batch *batch, uint32_t which, struct section_read *read, const char *expected)
 {
     _cleanup_(buffer_deinit) struct buffer out = BUFFER_INIT;
     struct batch_section section;
     assert_int_equal(batch_section_at(&section, batch, which), 0);
-    assert_return_code(batch_read_section(&out, batch, &section, read), 0);
+    assert_return_code(section_read(&out, batch, &section, read), 0);
     assert_int_equal(out.len, strlen(expected));
     if (out.len)
         assert_memory_equal(out.data, expected, out.len);
@@ -61,6 +62,7 @@ static void test_each_stream_reads_its_events_in_order(void **state)
     assert_int_equal(batch_open(&batch, span_of(bytes, size)), 0);
     assert_int_equal(batch_check_front(&batch), 0);
     assert_int_equal(batch.number, 42);
+    assert_int_equal(batch.first, 40);
     assert_int_equal(batch.time_ms, 1795000000123);
     assert_int_equal(batch.events, EVENTS);
     assert_int_equal(batch.sections, 2);
@@ -68,8 +70,9 @@ static void test_each_stream_reads_its_events_in_order(void **state)
     assert_int_equal(batch_section_at(&section, &batch, 0), 0);
     assert_true(span_is(section.user_id, "ann"));
     assert_int_equal(section.first_seq, 11);
+    assert_int_equal(section.last_seq, 14);
     assert_int_equal(section.count, 4);
-    struct batch_read all = {.max_bytes = SIZE_MAX / 2};
+    struct section_read all = {.max_bytes = SIZE_MAX / 2};
     assert_read(&batch, 0, &all, "a1a2a3a4");
     assert_read(&batch, 1, &all, "b1b22b333");
     assert_int_equal(batch_section_at(&section, &batch, 2), -EBADMSG);
@@ -82,11 +85,11 @@ static void test_reading_stops_at_the_limit_and_gives_one_when_asked(void **stat
     _cleanup_free_ char *bytes = make_batch(&size);
     struct batch batch;
     assert_int_equal(batch_open(&batch, span_of(bytes, size)), 0);
-    assert_read(&batch, 1, &(struct batch_read){.skip = 1, .max_bytes = 7}, "b22b333");
-    assert_read(&batch, 1, &(struct batch_read){.skip = 1, .max_bytes = 6}, "b22");
-    assert_read(&batch, 1, &(struct batch_read){.skip = 2, .max_bytes = 3}, "");
-    assert_read(
-        &batch, 1, &(struct batch_read){.skip = 2, .max_bytes = 3, .at_least_one = true}, "b333");
+    assert_read(&batch, 1, &(struct section_read){.after = 1, .max_bytes = 7}, "b22b333");
+    assert_read(&batch, 1, &(struct section_read){.after = 1, .max_bytes = 6}, "b22");
+    assert_read(&batch, 1, &(struct section_read){.after = 2, .max_bytes = 3}, "");
+    assert_read(&batch, 1, &(struct section_read){.after = 2, .max_bytes = 3, .at_least_one = true},
+        "b333");
 }
 
 static void test_positions_come_back(void **state)
@@ -115,9 +118,9 @@ static int read_everything(struct span bytes)
     _cleanup_(buffer_deinit) struct buffer out = BUFFER_INIT;
     for (uint32_t i = 0; i < batch.sections; i++) {
         struct batch_section section;
-        struct batch_read all = {.max_bytes = 1u << 20};
+        struct section_read all = {.max_bytes = 1u << 20};
         if (batch_section_at(&section, &batch, i) ||
-            batch_read_section(&out, &batch, &section, &all) != (int)section.count)
+            section_read(&out, &batch, &section, &all) != (int)section.count)
             rc = -EBADMSG;
     }
     for (uint32_t i = 0; i < batch.positions; i++) {

@@ -86,9 +86,11 @@ static void test_another_version_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     make_store(fixture);
-    change_meta(fixture->directory, "format", "\x02\0\0");
-    assert_refused(fixture, "version");
     change_meta(fixture->directory, "format", "\x01\0\0");
+    assert_refused(fixture, "version");
+    change_meta(fixture->directory, "format", "\x03\0\0");
+    assert_refused(fixture, "version");
+    change_meta(fixture->directory, "format", "\x02\0\0");
     fixture_open(fixture);
 }
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "history/private.h"
+#include "history/section.h"
+
+/*
+ * Rewriting: one batch, or several adjacent ones, become one that holds only what is still to be
+ * read. A stream that had a section in each has one in the new batch. The new batch has number and
+ * time of the last of them, so order by number stays order in time; when nothing is left there is
+ * no new batch. Events are copied as they are, with the checksums they have.
+ *
+ * A rewriting is planned and written inside a transaction of the store, and applied to memory after
+ * that succeeded. One may hold several orders, for batches that do not overlap.
+ *
+ * What leaves a stream must be its oldest: an order that lets a number go lets all older ones of
+ * this stream go, or they went before.
+ */
+struct rewrite_order {
+    uint64_t first; /* number of the oldest batch */
+    uint64_t last;  /* of the newest: all retained ones in between take part */
+    /* The first number of the section that stays: `first_seq` or less for all of it, above
+     * `last_seq` for none. Numbers below the stream's floor never stay. NULL: the others do. */
+    uint64_t (*keep_from)(
+        void *context, const struct history_stream *stream, const struct batch_section *section);
+    void *context;
+    uint64_t max_bytes; /* of the new batch; 0: as many as any may have */
+};
+
+struct rewriting {
+    struct history *history;
+    struct buffer moves;   /* struct section_move, of all orders */
+    struct buffer results; /* struct batch_result, one an order */
+    struct buffer rings;   /* struct ring_move */
+    size_t move_count;
+    uint64_t copied;  /* bytes of the new batches */
+    uint64_t removed; /* of the old ones */
+    /* the order at hand */
+    struct buffer copies;           /* struct batch_copy */
+    struct buffer sources;          /* struct batch_source */
+    struct buffer streams;          /* struct history_stream *, of each source */
+    struct buffer positions;        /* struct history_position */
+    struct buffer position_batches; /* u64, of each position: the batch that tells it */
+    struct buffer bytes;
+    uint64_t first; /* of the batches that they were made of */
+    uint64_t time_ms;
+};
+
+void rewrite_init(struct rewriting *ret_rewriting, struct history *history);
+void rewrite_deinit(struct rewriting *rewriting);
+/* How many sections were moved so far: what memory has to do afterwards. */
+static inline size_t rewrite_moves(const struct rewriting *rewriting)
+{
+    return rewriting->move_count;
+}
+/* Forgets all orders: the transaction begins anew. */
+void rewrite_reset(struct rewriting *rewriting);
+/* Inside a write. -ENOBUFS: more than one batch may hold; -EIO: damaged; -errno. */
+int rewrite_batches(struct rewriting *rewriting, const struct rewrite_order *order);
+/* After the transaction succeeded. */
+void rewrite_apply(const struct rewriting *rewriting);
+
+/* One order in a transaction of its own. */
+int history_rewrite(struct history *history, const struct rewrite_order *order);
