@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "backup.h"
 #include "control_port.h"
 #include "keeping.h"
 #include "recovery.h"
@@ -16,6 +17,7 @@ struct broker {
     struct ev_loop *loop;
     char run_dir[PATHS_MAX];
     char data_dir[PATHS_MAX];
+    char history_dir[PATHS_MAX];
     char id[IDENTIFIER_MADE_SIZE]; /* of this life of the broker */
     int lock_fd;
 
@@ -33,6 +35,7 @@ struct broker {
     struct dispatch dispatch;
     struct farewell farewell;
     struct keeping keeping;
+    struct backup backup;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[4];

@@ -3,12 +3,21 @@
 
 #include "base/log.h"
 #include "base/ready.h"
+#include "offline.h"
 
 #include <unistd.h>
 
 static const char *const sections[] = {"node", "ring", "history", "broker", NULL};
 
-static const struct config_flag no_flags[] = {{.name = NULL}};
+static struct offline offline;
+
+static const struct config_flag flags[] = {
+    {"copy-history", "DIR",
+        "copy the history in DIR instead of serving, whether a broker has it open or not",
+        &offline.copy_from},
+    {"to", "DIR", "where the copy goes: a directory that does not exist yet", &offline.copy_to},
+    {NULL, NULL, NULL, NULL},
+};
 
 static const struct config_program program = {
     .name = "ringside-broker",
@@ -16,7 +25,7 @@ static const struct config_program program = {
         "Owns a node's rings, history and runs: drains what agents emit, numbers it, keeps it\n"
         "and sends it to the gateways; gives requests to workers. One a node.",
     .sections = sections,
-    .flags = no_flags,
+    .flags = flags,
 };
 
 int main(int argc, char **argv)
@@ -27,6 +36,11 @@ int main(int argc, char **argv)
     if (action != CONFIG_RUN) {
         config_deinit(&config);
         return action == CONFIG_EXIT_DONE ? 0 : 2;
+    }
+    if (offline_wanted(&offline)) {
+        int status = offline_run(&offline);
+        config_deinit(&config);
+        return status;
     }
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config.node_log_level, &level);

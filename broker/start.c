@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
 #include "status.h"
@@ -120,9 +121,9 @@ static enum history_sync sync_policy(const char *name)
 
 static int start_history(struct broker *broker)
 {
-    char path[PATHS_MAX];
+    const char *path = broker->history_dir;
     char reason[HISTORY_REASON_SIZE];
-    int rc = paths_join(path, broker->data_dir, "history");
+    int rc = paths_join(broker->history_dir, broker->data_dir, "history");
     if (rc)
         return rc;
     const struct history_options options = {.directory = path,
@@ -135,6 +136,11 @@ static int start_history(struct broker *broker)
     rc = history_open(&broker->history, &options, reason);
     if (rc)
         log_error("start", "the history in %s cannot be opened: %s", path, reason);
+    else
+        backup_init(&broker->backup, &(struct backup_options){.loop = broker->loop,
+                                         .history = broker->history,
+                                         .counters = &broker->counters,
+                                         .directory = path});
     return rc;
 }
 
@@ -267,12 +273,30 @@ static int recover(struct broker *broker)
 
 /* ---- phase: ports */
 
+/* With a path: begins one. Without: how the last one stands. */
+static bool answer_backup(struct broker *broker, struct span path, struct buffer *out)
+{
+    int rc = path.len ? backup_start(&broker->backup, path) : 0;
+    if (rc) {
+        buffer_append_char(out, '{');
+        json_append_member(out, "state", SPAN_LITERAL("refused"));
+        json_append_member(
+            out, "reason", span_of_string(rc == -EBUSY ? "another one is running" : strerror(-rc)));
+        buffer_append_char(out, '}');
+    } else {
+        backup_append(&broker->backup, out);
+    }
+    return true;
+}
+
 static bool answer_query(void *context, struct span what, struct span argument, struct buffer *out)
 {
-    (void)argument;
+    struct broker *broker = context;
+    if (span_is(what, "backup"))
+        return answer_backup(broker, argument, out);
     if (!span_is(what, "status"))
         return false;
-    status_append(context, out);
+    status_append(broker, out);
     return true;
 }
 
@@ -354,6 +378,7 @@ void broker_stop(struct broker *broker)
     reads_deinit(&broker->reads);
     router_deinit(&broker->router);
     effects_deinit(&broker->effects);
+    backup_deinit(&broker->backup);
     arena_detach(broker->arena);
     history_close(broker->history);
     FAILPOINT(stop_closed);

@@ -15,6 +15,7 @@ static const struct verb verbs[] = {
     {"run", "ask an agent something and watch it work", verb_run},
     {"tail", "follow a user's events", verb_tail},
     {"status", "the node at a glance", verb_status},
+    {"backup", "copy the history while the node serves", verb_backup},
     {"rings", "look into a node's shared memory, or a copy of it", verb_rings},
     {"bench", "measure this machine", verb_bench},
     {"verify", "check a record of events for order, gaps and grammar", verb_verify},

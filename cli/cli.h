@@ -33,6 +33,7 @@ enum cli_status verb_up(int argc, char **argv);
 enum cli_status verb_token(int argc, char **argv);
 enum cli_status verb_run(int argc, char **argv);
 enum cli_status verb_tail(int argc, char **argv);
+enum cli_status verb_backup(int argc, char **argv);
 enum cli_status verb_status(int argc, char **argv);
 enum cli_status verb_rings(int argc, char **argv);
 enum cli_status verb_bench(int argc, char **argv);

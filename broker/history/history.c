@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "failpoints/failpoint.h"
+#include "history/copy.h"
 #include "history/trim.h"
 
 #include <errno.h>
@@ -347,4 +348,9 @@ void history_usage(const struct history *history, struct history_usage *ret_usag
         .pinned_bytes = history->batches.carried,
         .excess_bytes = trim_excess(history),
     };
+}
+
+void history_forget_copiers(struct history *history)
+{
+    store_forget_readers(history->store);
 }

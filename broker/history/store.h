@@ -84,6 +84,8 @@ int store_append(
 int store_delete(struct store *store, enum store_table table, struct span key);
 int store_clear(struct store *store, enum store_table table);
 
+/* Readers in processes that died keep no pages any more. */
+void store_forget_readers(struct store *store);
 /* Bytes of the file that are or were in use. */
 uint64_t store_file_bytes(const struct store *store);
 
