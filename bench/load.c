@@ -64,14 +64,16 @@ size_t load_user_name(char ret_name[32], uint32_t user)
     return (size_t)snprintf(ret_name, 32, "user-%u", (unsigned)user);
 }
 
-static struct names names_of(uint64_t run)
+/* A run has a tool call in each eight of its events, at most. */
+static struct names names_of(uint64_t run, unsigned event)
 {
     struct names names;
 
     snprintf(names.run, sizeof names.run, "r-%020llu", (unsigned long long)run);
     snprintf(names.thread, sizeof names.thread, "t-%020llu", (unsigned long long)run);
     snprintf(names.message, sizeof names.message, "m-%020llu", (unsigned long long)run);
-    snprintf(names.tool, sizeof names.tool, "c-%020llu", (unsigned long long)run);
+    snprintf(names.tool, sizeof names.tool, "c-%020llu",
+        (unsigned long long)(run * LOAD_RUN_EVENTS + event / 8));
     return names;
 }
 
@@ -117,13 +119,13 @@ size_t load_acquaint(struct load *load)
 {
     for (uint32_t user = 0; user < load->known; user++) {
         struct ring_lease lease = bench_lease(&load->writer, user);
-        struct names names = names_of(1u << 30 | user);
+        struct names names = names_of(1u << 30 | user, 0);
 
         emit_type(load, &lease, &names, EVENT_AGENT_STARTED);
         emit_type(load, &lease, &names, EVENT_AGENT_COMPLETED);
     }
     for (uint32_t nth = 0; nth < load->active; nth++) {
-        struct names names = names_of(nth);
+        struct names names = names_of(nth, 0);
 
         emit_type(load, &load->leases[nth], &names, EVENT_AGENT_STARTED);
     }
@@ -133,7 +135,7 @@ size_t load_acquaint(struct load *load)
 
 void load_piece(struct load *load, uint32_t nth, const char *data)
 {
-    struct names names = names_of(nth);
+    struct names names = names_of(nth, 0);
     struct event event = event_of(EVENT_PARTIAL_RESULT, &names);
 
     if (data)
@@ -167,7 +169,7 @@ size_t load_runs(struct load *load)
 {
     for (unsigned event = 0; event < LOAD_RUN_EVENTS; event++) {
         for (uint32_t nth = 0; nth < load->active; nth++) {
-            struct names names = names_of(load->runs + nth);
+            struct names names = names_of(load->runs + nth, event);
 
             emit_type(load, &load->leases[nth], &names, nth_of_run(event));
         }

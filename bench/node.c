@@ -66,6 +66,15 @@ uint64_t node_events(const struct node *node)
     return node->broker.counters.events_accepted + node->broker.counters.events_written;
 }
 
+/* Says why events were not taken. */
+static void print_refusals(const struct node *node)
+{
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++)
+        if (node->broker.counters.refused[verdict])
+            fprintf(stderr, "%s: %llu\n", verdict_name((enum verdict)verdict),
+                (unsigned long long)node->broker.counters.refused[verdict]);
+}
+
 void node_run(struct node *node, uint64_t events)
 {
     struct broker *broker = &node->broker;
@@ -73,7 +82,10 @@ void node_run(struct node *node, uint64_t events)
     for (unsigned idle = 0; node_events(node) < events;) {
         router_grant(node->listener, 1u << 30);
         idle = broker_tick(broker) ? 0 : idle + 1;
-        bench_need(idle < IDLE_TURNS ? 0 : -EIO, "not all events were accepted");
+        if (idle == IDLE_TURNS) {
+            print_refusals(node);
+            bench_need(-EIO, "not all events were accepted");
+        }
         ev_run(broker->loop, EVRUN_NOWAIT);
     }
 }
