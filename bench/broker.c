@@ -55,6 +55,8 @@ static void print_table(const struct figures *f)
         1e9 / t->events_per_s / f->floor.memcpy_256_ns, "x", "");
     print_stages(t);
     bench_print_row("an event of whole runs of 32", t->runs_ns, "ns", "");
+    bench_print_row("timers, 1,000 known users", t->upkeep_ms[0], "ms/s", "");
+    bench_print_row("timers, 100,000 known users", t->upkeep_ms[1], "ms/s", "");
     bench_print_row("cost with 100,000 known users / with 1,000", t->scale_ratio, "x", "<= 1.1");
 }
 

@@ -115,22 +115,27 @@ static void emit_type(
     emit(load, lease, &event);
 }
 
-size_t load_acquaint(struct load *load)
+size_t load_acquaint(struct load *load, uint32_t first, uint32_t count)
 {
-    for (uint32_t user = 0; user < load->known; user++) {
+    for (uint32_t user = first; user < first + count; user++) {
         struct ring_lease lease = bench_lease(&load->writer, user);
         struct names names = names_of(1u << 30 | user, 0);
 
         emit_type(load, &lease, &names, EVENT_AGENT_STARTED);
         emit_type(load, &lease, &names, EVENT_AGENT_COMPLETED);
     }
+    return 2 * (size_t)count;
+}
+
+size_t load_begin(struct load *load)
+{
     for (uint32_t nth = 0; nth < load->active; nth++) {
         struct names names = names_of(nth, 0);
 
         emit_type(load, &load->leases[nth], &names, EVENT_AGENT_STARTED);
     }
     load->runs = load->active;
-    return 2 * (size_t)load->known + load->active;
+    return load->active;
 }
 
 void load_piece(struct load *load, uint32_t nth, const char *data)

@@ -29,9 +29,11 @@ void load_down(struct load *load);
 uint32_t load_user(const struct load *load, uint32_t nth);
 size_t load_user_name(char ret_name[32], uint32_t user);
 
-/* A run of two events for every known user, then one that stays open for each active one. Returns
- * how many events. */
-size_t load_acquaint(struct load *load);
+/* A whole run of two events for each of the known users from `first` on. Returns how many events.
+ */
+size_t load_acquaint(struct load *load, uint32_t first, uint32_t count);
+/* Begins a run for each active user, which stays open. Returns how many events. */
+size_t load_begin(struct load *load);
 /* So many pieces of text for each active user, in its open run. */
 size_t load_text(struct load *load, unsigned pieces);
 /* A whole run of LOAD_RUN_EVENTS for each active user: text, thoughts and two tool calls. */

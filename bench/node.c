@@ -78,6 +78,7 @@ static void print_refusals(const struct node *node)
 void node_run(struct node *node, uint64_t events)
 {
     struct broker *broker = &node->broker;
+    int64_t begin;
 
     for (unsigned idle = 0; node_events(node) < events;) {
         router_grant(node->listener, 1u << 30);
@@ -86,6 +87,8 @@ void node_run(struct node *node, uint64_t events)
             print_refusals(node);
             bench_need(-EIO, "not all events were accepted");
         }
+        begin = bench_cpu_ns();
         ev_run(broker->loop, EVRUN_NOWAIT);
+        node->upkeep_ns += bench_cpu_ns() - begin;
     }
 }

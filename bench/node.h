@@ -10,6 +10,7 @@ struct node {
     struct broker broker;
     struct link nowhere; /* has no peer: what is sent there is gone */
     struct listener *listener;
+    int64_t upkeep_ns; /* what timers have used of the processor: what need not be prompt */
 };
 
 /* Its arena is `<page->directory>-<number>`, everything else is in `<page->scratch>/<number>`. */

@@ -71,7 +71,7 @@ static void writer_part(struct bench_page *page)
     bench_await(page, STEP_ATTACH);
     snprintf(arena, sizeof arena, "%s-0", page->directory);
     load_up(&load, arena, BUSY, BUSY);
-    load_acquaint(&load);
+    load_begin(&load);
     bench_pass(page);
     bench_await(page, STEP_LIVE);
     write_live(&load, page);

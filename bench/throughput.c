@@ -14,14 +14,17 @@
 #include "arenas.h"
 
 #define ACTIVE 1000u
-#define PIECES 32u /* of text in a round for each active user: what a ring of 16 KiB holds */
-#define ROUNDS 8u  /* in a run of the measurement */
+#define PIECES 32u   /* of text in a round for each active user: what a ring of 16 KiB holds */
+#define ROUNDS 8u    /* in a run of the measurement */
+#define MEETINGS 25u /* in which the users become known, a share in each */
 #define WARM_ROUNDS 2u
 #define STAGE_ROUNDS 8u
 #define WHOLE_ROUNDS 8u
 
 enum act {
     ACT_START,
+    ACT_MEET,
+    ACT_BEGIN,
     ACT_WARM,
     ACT_TEXT,
     ACT_STAGES,
@@ -29,7 +32,8 @@ enum act {
     ACT_STOP,
 };
 
-#define FIRST_TEXT (1 + WARM_ROUNDS)
+#define FIRST_BEGIN (1 + MEETINGS)
+#define FIRST_TEXT (FIRST_BEGIN + 1 + WARM_ROUNDS)
 #define FIRST_STAGES (FIRST_TEXT + BENCH_RUNS * ROUNDS)
 #define FIRST_WHOLE (FIRST_STAGES + STAGE_ROUNDS)
 #define LAST (FIRST_WHOLE + WHOLE_ROUNDS)
@@ -38,8 +42,10 @@ static enum act act_of(unsigned number)
 {
     if (number == 0)
         return ACT_START;
+    if (number < FIRST_BEGIN)
+        return ACT_MEET;
     if (number < FIRST_TEXT)
-        return ACT_WARM;
+        return number == FIRST_BEGIN ? ACT_BEGIN : ACT_WARM;
     if (number < FIRST_STAGES)
         return ACT_TEXT;
     if (number < FIRST_WHOLE)
@@ -58,7 +64,8 @@ enum {
     AT_WALL = 2 * BENCH_RUNS,   /* likewise */
     AT_STAGES = 4 * BENCH_RUNS, /* of the first setting, as those below */
     AT_WHOLE = AT_STAGES + STAGE_COUNT,
-    AT_END,
+    AT_UPKEEP, /* of each setting: milliseconds a second */
+    AT_END = AT_UPKEEP + 2,
 };
 _Static_assert(AT_END <= BENCH_RESULTS, "the page has room for all results");
 
@@ -76,16 +83,23 @@ static uint32_t step_of(unsigned act, unsigned setting, unsigned nth)
 
 /* ---- the writer */
 
-static void write_act(struct load *load, struct bench_page *page, unsigned setting, enum act act)
+static void attach(struct load *load, const struct bench_page *page, unsigned setting)
 {
     char arena[96];
 
-    switch (act) {
-    case ACT_START:
-        node_arena(arena, page, setting);
-        load_up(load, arena, settings[setting].known, ACTIVE);
-        load_acquaint(load);
-        break;
+    node_arena(arena, page, setting);
+    load_up(load, arena, settings[setting].known, ACTIVE);
+}
+
+static void write_act(
+    struct load *load, const struct bench_page *page, unsigned setting, unsigned number)
+{
+    uint32_t share = settings[setting].known / MEETINGS;
+
+    switch (act_of(number)) {
+    case ACT_START: attach(load, page, setting); break;
+    case ACT_MEET: load_acquaint(load, (number - 1) * share, share); break;
+    case ACT_BEGIN: load_begin(load); break;
     case ACT_WARM:
     case ACT_TEXT:
     case ACT_STAGES: load_text(load, PIECES); break;
@@ -99,11 +113,9 @@ static void writer_part(struct bench_page *page, unsigned setting)
     struct load load;
 
     for (unsigned number = 0; number <= LAST; number++) {
-        enum act act = act_of(number);
-
         bench_await(page, step_of(number, setting, 1));
-        if (takes_part(setting, act))
-            write_act(&load, page, setting, act);
+        if (takes_part(setting, act_of(number)))
+            write_act(&load, page, setting, number);
         bench_pass(page);
     }
 }
@@ -117,13 +129,19 @@ struct measured {
     struct stages stages;
     struct load load; /* who the active users are; not attached */
     uint64_t events;  /* that must have been taken, in all */
-    double whole_ns;
+    int64_t since_ns; /* when the count of the timers began */
 };
 
-static void start(struct measured *m)
+static void meet(struct measured *m)
+{
+    m->events += 2 * (uint64_t)(settings[m->setting].known / MEETINGS);
+    node_run(&m->node, m->events);
+}
+
+static void begin_runs(struct measured *m)
 {
     m->load = (struct load){.known = settings[m->setting].known, .active = ACTIVE};
-    m->events = 2 * (uint64_t)settings[m->setting].known + ACTIVE;
+    m->events += ACTIVE;
     node_run(&m->node, m->events);
     for (uint32_t nth = 0; nth < ACTIVE; nth++) {
         char name[32];
@@ -133,15 +151,33 @@ static void start(struct measured *m)
     }
 }
 
+/* Timers run by the clock, and the clock goes on while others act: what they take of it, and not
+ * what they took during the turns, is what they leave the turns less of. */
+static double upkeep_share(const struct measured *m)
+{
+    return (double)m->node.upkeep_ns / (double)(bench_now_ns() - m->since_ns);
+}
+
 static void measure_text(struct measured *m, double *cpu, double *wall)
 {
-    int64_t cpu_begin = bench_cpu_ns(), begin = bench_now_ns();
-    double events = PIECES * ACTIVE;
+    int64_t cpu_begin = bench_cpu_ns(), begin = bench_now_ns(), upkeep = m->node.upkeep_ns;
+    double events = PIECES * ACTIVE, turns;
 
     m->events += PIECES * ACTIVE;
     node_run(&m->node, m->events);
-    *cpu += (double)(bench_cpu_ns() - cpu_begin) / events / ROUNDS;
+    turns = (double)(bench_cpu_ns() - cpu_begin - (m->node.upkeep_ns - upkeep));
+    *cpu += turns / (1 - upkeep_share(m)) / events / ROUNDS;
     *wall += (double)(bench_now_ns() - begin) / events / ROUNDS;
+}
+
+/* Not counted, but for the timers. */
+static void warm_up(struct measured *m)
+{
+    double unused = 0;
+
+    m->node.upkeep_ns = 0;
+    m->since_ns = bench_now_ns();
+    measure_text(m, &unused, &unused);
 }
 
 static void measure_stages(struct measured *m, unsigned number)
@@ -171,13 +207,15 @@ static void measure_whole(struct measured *m)
 static void take(struct measured *m, unsigned number)
 {
     unsigned run = m->setting * BENCH_RUNS + (number - FIRST_TEXT) / ROUNDS;
-    double unused = 0;
 
     switch (act_of(number)) {
-    case ACT_START: start(m); break;
-    case ACT_WARM: measure_text(m, &unused, &unused); break;
+    case ACT_START: break;
+    case ACT_MEET: meet(m); break;
+    case ACT_BEGIN: begin_runs(m); break;
+    case ACT_WARM: warm_up(m); break;
     case ACT_TEXT:
         measure_text(m, &m->page->result[AT_CPU + run], &m->page->result[AT_WALL + run]);
+        m->page->result[AT_UPKEEP + m->setting] = 1000 * upkeep_share(m);
         break;
     case ACT_STAGES: measure_stages(m, number); break;
     case ACT_WHOLE: measure_whole(m); break;
@@ -228,6 +266,7 @@ void throughput_measure(struct throughput *ret_throughput)
         .events_per_s_wall = 1e9 / bench_percentile(&page.result[AT_WALL], BENCH_RUNS, 0.5),
         .scale_ratio = bench_percentile(ratio, BENCH_RUNS, 0.5),
         .runs_ns = page.result[AT_WHOLE],
+        .upkeep_ms = {page.result[AT_UPKEEP], page.result[AT_UPKEEP + 1]},
     };
     for (int stage = 0; stage < STAGE_COUNT; stage++)
         ret_throughput->stage_ns[stage] = page.result[AT_STAGES + stage];
