@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json_scan.h"
 
-#include <endian.h>
-#include <stdint.h>
+#include "base/word.h"
 
 struct scan {
     const unsigned char *at;
     const unsigned char *end;
 };
-
-/* ---- eight bytes at a time */
-
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-#define HIGH_BITS EACH(0x80)
-
-/* The high bit of the lowest byte that is below `bound` (at most 0x80), and perhaps of others above
- * it, which a borrow has reached. */
-static uint64_t below(uint64_t word, unsigned char bound)
-{
-    return (word - EACH(bound)) & ~word & HIGH_BITS;
-}
 
 /*
  * How many bytes from `at` on stand for themselves in a string: printable ASCII, neither quote nor
@@ -29,13 +16,11 @@ static size_t plain_bytes(const unsigned char *at, const unsigned char *end)
 {
     const unsigned char *start = at;
     for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        word = le64toh(word); /* the first byte is the lowest */
-        uint64_t other = below(word, 0x20) | below(word ^ EACH('"'), 1) |
-                         below(word ^ EACH('\\'), 1) | (word & HIGH_BITS);
+        uint64_t word = word_load(at);
+        uint64_t other = word_below(word, 0x20) | word_equal(word, '"') | word_equal(word, '\\') |
+                         word_high(word);
         if (other)
-            return (size_t)(at - start) + (unsigned)__builtin_ctzll(other) / 8;
+            return (size_t)(at - start) + word_first(other);
     }
     while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
         at++;
