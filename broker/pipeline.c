@@ -168,8 +168,9 @@ static bool belongs(const struct run *run, const struct user *user, const struct
            run->incarnation == origin->incarnation;
 }
 
-static enum verdict judge(
-    struct pipeline *pipeline, struct user *user, struct event *event, const struct origin *origin)
+/* *ret_run is the event's run when the verdict is legal. */
+static enum verdict judge(struct run **ret_run, struct pipeline *pipeline, struct user *user,
+    struct event *event, const struct origin *origin)
 {
     if (!json_scan_valid_object(event->data))
         return VERDICT_BAD_DATA;
@@ -180,6 +181,7 @@ static enum verdict judge(
             return verdict;
         run = pipeline_find(pipeline, event->run_id);
     }
+    *ret_run = run;
     if (!belongs(run, user, origin))
         return VERDICT_FOREIGN_RUN;
     return lifecycle_check(run, event);
@@ -188,10 +190,10 @@ static enum verdict judge(
 enum verdict pipeline_push(
     struct pipeline *pipeline, struct user *user, struct event *event, const struct origin *origin)
 {
-    enum verdict verdict = judge(pipeline, user, event, origin);
+    struct run *run;
+    enum verdict verdict = judge(&run, pipeline, user, event, origin);
     if (verdict == VERDICT_LEGAL) {
         event->flags &= ~(uint32_t)EVENT_FLAG_SYNTHETIC;
-        struct run *run = pipeline_find(pipeline, event->run_id);
         if (event_is_terminal(event))
             closing_close_items(pipeline, run, "cancelled"); /* what its emitter left open */
         pipeline->counters->events_accepted++;
