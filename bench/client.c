@@ -132,6 +132,8 @@ static void take_opened(struct client *client, const struct wire_opened *opened)
 
 static void take_page(struct client *client, const struct wire_page *page)
 {
+    send_message(client, &(struct wire_message){.kind = WIRE_TAKEN,
+                             .taken = {.bytes = wire_answer_cost(page->events)}});
     struct cursor *cursor = &client->cursors[page->request - 1];
 
     bench_need(page->status == WIRE_PAGE_OK && page->last > cursor->after ? 0 : -EPROTO, "a page");

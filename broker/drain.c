@@ -2,6 +2,7 @@
 #include "drain.h"
 
 #include "base/log.h"
+#include "delivery.h"
 #include "event/record.h"
 #include "failpoints/failpoint.h"
 #include "ring/directory.h"
@@ -22,8 +23,9 @@ struct ring_state {
     uint64_t drained;  /* taken in this turn, up to here */
     uint64_t released; /* given back, not yet said to be durable; 0: nothing */
     uint64_t stuck_at; /* 1 + the position of the open claim that was told of */
-    bool touched;      /* in `touched` */
-    bool unsynced;     /* in `unsynced` */
+    struct delivery *undelivered; /* NULL: nothing is, or nobody remembers */
+    bool touched;                 /* in `touched` */
+    bool unsynced;                /* in `unsynced` */
 };
 
 struct ring_list {
@@ -74,6 +76,8 @@ void drain_free(struct drain *drain)
         return;
     ring_reader_free(drain->reader);
     buffer_deinit(&drain->copy);
+    for (uint32_t ring = 0; drain->states && ring < arena_ring_count(drain->options.arena); ring++)
+        free(drain->states[ring].undelivered);
     free(drain->states);
     free(drain->news.rings);
     free(drain->touched.rings);
@@ -82,6 +86,18 @@ void drain_free(struct drain *drain)
 }
 
 /* ---- one record */
+
+static void forget_undelivered(struct ring_state *state)
+{
+    free(state->undelivered);
+    state->undelivered = NULL;
+}
+
+/* Since when nobody has watched; 0: somebody does. */
+static uint64_t unwatched_since(const struct user *user)
+{
+    return list_empty(&user->subscriptions) ? user->lonely_since_ms : 0;
+}
 
 /* A ring seen for the first time, or for the first time as this user's. */
 static bool meet_ring(struct drain *drain, const struct ring_record *record)
@@ -93,6 +109,9 @@ static bool meet_ring(struct drain *drain, const struct ring_record *record)
     int len = directory_user_id(id, drain->options.arena, record->ring);
     state->user = len < 0 ? NULL : users_get(drain->options.users, span_of(id, (size_t)len));
     state->generation = record->generation;
+    forget_undelivered(state);
+    if (state->user)
+        ring_reader_set_unwatched(drain->reader, record->ring, unwatched_since(state->user));
     struct history_position position = {.arena_id = arena_id(drain->options.arena),
         .ring = record->ring,
         .generation = record->generation};
@@ -257,6 +276,59 @@ bool drain_passed(const struct drain *drain, const struct ring_mark *mark)
            ring_reader_cursor(drain->reader, mark->ring) >= mark->position;
 }
 
+/*
+ * What was drained is kept under numbers up to the head. So it is delivered once the head is
+ * acknowledged, which it may be already: events are shown before they are kept, if so wanted.
+ * Without memory for the mark it is told when everything is.
+ */
+static void note_undelivered(struct drain *drain, uint32_t ring)
+{
+    struct ring_state *state = &drain->states[ring];
+    if (!state->user)
+        return;
+    uint64_t head = history_committed_head(state->user->stream);
+    if (state->user->acknowledged >= head) {
+        forget_undelivered(state);
+        ring_reader_set_delivered(drain->reader, ring, state->drained);
+        return;
+    }
+    if (!state->undelivered)
+        state->undelivered = calloc(1, sizeof(*state->undelivered));
+    if (state->undelivered)
+        delivery_note(state->undelivered, head, state->drained);
+}
+
+static void deliver(struct drain *drain, uint32_t ring, const struct user *user)
+{
+    struct ring_state *state = &drain->states[ring];
+    if (state->user && state->user != user)
+        return;
+    uint64_t upto = 0;
+    if (user->acknowledged >= history_committed_head(user->stream))
+        upto = ring_reader_released(drain->reader, ring);
+    else if (state->undelivered)
+        upto = delivery_take(state->undelivered, user->acknowledged);
+    if (upto)
+        ring_reader_set_delivered(drain->reader, ring, upto);
+}
+
+void drain_acknowledged(struct drain *drain, const struct user *user)
+{
+    uint32_t newest;
+    uint32_t users = arena_user_count(drain->options.arena);
+    if (directory_find(&newest, drain->options.arena, user->id, strlen(user->id)) < 0)
+        return;
+    for (uint32_t ring = newest % users; ring <= newest; ring += users)
+        deliver(drain, ring, user);
+}
+
+void drain_watch(struct drain *drain, const struct user *user)
+{
+    uint32_t ring;
+    if (directory_find(&ring, drain->options.arena, user->id, strlen(user->id)) == 0)
+        ring_reader_set_unwatched(drain->reader, ring, unwatched_since(user));
+}
+
 void drain_release(struct drain *drain)
 {
     for (size_t i = 0; i < drain->touched.count; i++) {
@@ -266,6 +338,7 @@ void drain_release(struct drain *drain)
         state->touched = false;
         state->released = state->drained;
         ring_reader_release(drain->reader, ring, state->drained);
+        note_undelivered(drain, ring);
         FAILPOINT(ring_released);
         if (!state->unsynced) {
             state->unsynced = true;

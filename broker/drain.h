@@ -44,6 +44,10 @@ bool drain_passed(const struct drain *drain, const struct ring_mark *mark);
 void drain_release(struct drain *drain);
 /* After a sync: tells writers who wait for it that all that was released is durable. */
 void drain_durable(struct drain *drain);
+/* A client of the user has acknowledged more: tells emitters what of theirs that reaches. */
+void drain_acknowledged(struct drain *drain, const struct user *user);
+/* Somebody began or ceased to watch the user. */
+void drain_watch(struct drain *drain, const struct user *user);
 /* About once a second: gives back the memory of rings outgrown, unused for idle_ms, or damaged. */
 void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms);
 /*

@@ -198,12 +198,24 @@ static void handle_cancel(
     reply_answer(port, listener, request->request, &answer);
 }
 
+static void acknowledge(struct gateway_port *port, struct user *user, uint64_t seq)
+{
+    user->acknowledged = seq;
+    drain_acknowledged(port->drain, user);
+}
+
+void gateway_port_watch(void *context, const struct user *user)
+{
+    drain_watch(context, user);
+}
+
+/* Who sees only some threads speaks for none of the others. */
 static void handle_ack(struct gateway_port *port, const struct wire_ack *message)
 {
     struct user *user = users_get(port->users, message->user);
-    if (user && span_is(message->epoch, history_epoch(user->stream)) &&
+    if (user && !message->filtered && span_is(message->epoch, history_epoch(user->stream)) &&
         message->seq <= history_shown_head(user->stream) && message->seq > user->acknowledged)
-        user->acknowledged = message->seq;
+        acknowledge(port, user, message->seq);
 }
 
 static void handle_ping(struct listener *listener, const struct wire_ping *message)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dispatch.h"
+#include "drain.h"
 #include "reads.h"
 
 #define GATEWAY_PORT_STALLED                                                                       \
@@ -12,6 +13,7 @@ struct gateway_port {
     struct users *users; /* borrowed, as all here */
     struct router *router;
     struct reads *reads;
+    struct drain *drain;
     struct dispatch *dispatch;
     struct history *history;
     struct effects *effects;
@@ -20,5 +22,7 @@ struct gateway_port {
     struct buffer scratch;
 };
 
+/* A router's on_watch; the context is the drain. */
+void gateway_port_watch(void *context, const struct user *user);
 /* The links' view of this port for a role; `port` is borrowed. */
 struct link_port gateway_port_link(struct gateway_port *port, const char *role);

@@ -32,6 +32,7 @@ struct listener *router_add_listener(struct router *router, struct link *link)
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener)
         return NULL;
+    listener->router = router;
     listener->link = link;
     list_init(&listener->reads);
     list_init(&listener->behind);
@@ -39,14 +40,23 @@ struct listener *router_add_listener(struct router *router, struct link *link)
     return listener;
 }
 
+static void tell_watch(const struct router *router, const struct user *user)
+{
+    if (router->on_watch)
+        router->on_watch(router->context, user);
+}
+
 static void subscription_free(struct subscription *subscription)
 {
     struct user *user = subscription->user;
+    const struct router *router = subscription->listener->router;
     list_remove(&subscription->user_link);
     list_remove(&subscription->behind_link);
-    if (list_empty(&user->subscriptions))
-        user->lonely_since_ms = clock_monotonic_ms();
     free(subscription);
+    if (!list_empty(&user->subscriptions))
+        return;
+    user->lonely_since_ms = clock_monotonic_ms();
+    tell_watch(router, user);
 }
 
 void router_remove_listener(struct router *router, struct listener *listener)
@@ -91,7 +101,10 @@ int router_subscribe(struct listener *listener, struct user *user, uint64_t sent
         free(subscription);
         return rc;
     }
+    bool first = list_empty(&user->subscriptions);
     list_append(&user->subscriptions, &subscription->user_link);
+    if (first)
+        tell_watch(listener->router, user);
     /* Events that got their number in this turn may not have been noted for want of listeners. */
     if (history_head(user->stream) != sent)
         fall_behind(subscription);

@@ -11,6 +11,7 @@
  * history when there is credit: a stopped gateway costs the broker a number per user, not a queue.
  */
 struct listener {
+    struct router *router;
     struct link *link;
     int64_t credit;           /* bytes; may fall below 0 by one message */
     struct map subscriptions; /* by user identifier */
@@ -36,6 +37,9 @@ struct router {
     struct list_link fresh;     /* struct user.fresh_link: users with events in this turn */
     struct list_link listeners; /* struct listener.router_link */
     struct buffer page;
+    /* NULL, or told of each user whom somebody begins or ceases to watch. */
+    void (*on_watch)(void *context, const struct user *user);
+    void *context;
 };
 
 void router_init(struct router *router, struct history *history, struct counters *counters);

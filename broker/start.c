@@ -224,6 +224,7 @@ static void make_ports(struct broker *broker)
     broker->gateways = (struct gateway_port){.users = &broker->users,
         .router = &broker->router,
         .reads = &broker->reads,
+        .drain = broker->drain,
         .dispatch = &broker->dispatch,
         .history = broker->history,
         .effects = &broker->effects,
@@ -232,6 +233,8 @@ static void make_ports(struct broker *broker)
         .dispatch = &broker->dispatch,
         .processes = broker->processes,
         .farewell = &broker->farewell};
+    broker->router.on_watch = gateway_port_watch;
+    broker->router.context = broker->drain;
     broker->ports[0] = gateway_port_link(&broker->gateways, "gateway");
     broker->ports[1] = gateway_port_link(&broker->gateways, "client");
     broker->ports[2] = worker_port_link(&broker->worker_port);

@@ -174,7 +174,8 @@ static void do_ack(struct session *session, struct protocol_request *request)
         const struct wire_message message = {.kind = WIRE_ACK,
             .ack = {.user = span_of_string(session->claims.user),
                 .epoch = span_of_string(session->epoch),
-                .seq = request->seq}};
+                .seq = request->seq,
+                .filtered = session->filter != NULL}};
         session->acked = request->seq;
         session->host->counters->acks_forwarded++;
         broker_link_send(session->host->link, &message); /* the next one says more */

@@ -50,10 +50,11 @@ export function parseCursor(text) {
 }
 
 /** The WebSocket address with cursor and filter; the token is never part of it. */
-export function connectionUrl(url, { cursor, threads = [] } = {}) {
+export function connectionUrl(url, { cursor, threads = [], snapshots = false } = {}) {
     const target = new URL(url);
     if (cursor !== undefined) target.searchParams.set('cursor', cursor);
     for (const thread of threads) target.searchParams.append('thread', thread);
+    if (snapshots) target.searchParams.set('snapshot', '1');
     return target.href;
 }
 

@@ -87,13 +87,14 @@ export class RingsideClient {
      * cursor    "<epoch>.<seq>", "start", or undefined: what `storage` has, else live from now
      * storage   keeps the cursor under the token's user (sessionStorage in a page)
      * threads   only these threads; all when empty
+     * snapshots what open runs show comes first on a live view too, not only after a gap
      * The rest have defaults: WebSocket, fetch (null: never diagnose a refused handshake), page
      * (the window whose going away flushes), env (clock, timers, random), and times in
      * milliseconds.
      */
     constructor(options) {
         const defaults = {
-            threads: [], WebSocket: globalThis.WebSocket, fetch: globalThis.fetch?.bind(globalThis),
+            threads: [], snapshots: false, WebSocket: globalThis.WebSocket, fetch: globalThis.fetch?.bind(globalThis),
             page: globalThis.document ? globalThis : null, requestTimeoutMs: 10_000,
             welcomeTimeoutMs: 10_000, ackIntervalMs: 1_000,
             backoffBaseMs: 250, backoffCapMs: 15_000,
@@ -256,7 +257,10 @@ export class RingsideClient {
             this.#link = new Link({
                 env: this.#env, WebSocket: this.#options.WebSocket,
                 url: connectionUrl(this.#options.url,
-                    { cursor: this.#chain.cursor, threads: this.#options.threads }),
+                    {
+                        cursor: this.#chain.cursor, threads: this.#options.threads,
+                        snapshots: this.#options.snapshots,
+                    }),
                 protocols: [SUBPROTOCOL, `bearer.${token}`],
                 welcomeTimeoutMs: this.#options.welcomeTimeoutMs,
                 handlers: {

@@ -289,6 +289,51 @@ export function applyOpenRuns(model, runs = []) {
     return made;
 }
 
+/** What a snapshot leaves out of a text's front may be known from before the gap. */
+function joinText(known, { text = '', missing = 0 }) {
+    if (missing === 0) return text;
+    const before = Array.from(known);
+    return before.length >= missing ? before.slice(0, missing).join('') + text : `\u2026${text}`;
+}
+
+/** What was open before the gap and is not in the snapshot has ended, nobody can say how. */
+function closeUnseen(run) {
+    for (const item of run.items) {
+        if (item.kind === 'tool' && item.status === 'running') item.status = 'unknown';
+        if (item.kind === 'interrupt' && item.status === 'open') item.status = 'unknown';
+        item.rev += 1;
+    }
+}
+
+function openTools(run, tools) {
+    for (const open of tools) {
+        const tool = toolStep(run, { ...open, data: open, timestamp: open.started_at });
+        tool.status = 'running';
+        tool.name = open.tool_name ?? tool.name;
+        tool.args = open.args ?? tool.args;
+        run.activity = 'tool';
+    }
+}
+
+function openTexts(run, texts) {
+    for (const said of texts) {
+        if (said.text === '' && !said.missing) continue;
+        const text = textStep(run, said.message_id ?? '');
+        text.text = joinText(text.text, said);
+        text.final ||= said.final === true;
+        text.truncated ||= said.truncated === true;
+    }
+}
+
+function openInterrupts(run, interrupts) {
+    for (const asked of interrupts) {
+        const item = step(run, 'interrupt', asked.interrupt_id ?? '', {
+            reason: asked.reason, payload: asked.payload, expiresAt: asked.expires_at,
+        });
+        item.status = 'open';
+    }
+}
+
 /**
  * A snapshot stands for a run's events up to its `seq`: it replaces what the gap left of them, and
  * those events change nothing when they come after it.
@@ -296,24 +341,15 @@ export function applyOpenRuns(model, runs = []) {
 export function applySnapshot(model, frame) {
     if (typeof frame.run_id !== 'string') return null;
     const known = model.runs.get(frame.run_id);
-    if (known && (known.endedAt !== null || known.lastSeq >= frame.seq)) return null;
+    if (known && (known.endedAt !== null || known.lastSeq > frame.seq)) return null;
     const run = runOf(model, frame);
     if (OPEN_STATES.has(frame.state)) run.state = frame.state;
     run.startedAt ??= frame.started_at ?? null;
-    for (const item of run.items) {
-        if (item.kind === 'tool' && item.status === 'running') item.status = 'unknown';
-        item.rev += 1;
-    }
-    for (const open of frame.tools ?? frame.open_tools ?? []) {
-        const tool = toolStep(run, { ...open, data: open, timestamp: open.started_at });
-        tool.status = 'running';
-        tool.name = open.tool_name ?? tool.name;
-        tool.args = open.args ?? tool.args;
-    }
-    const texts = Array.isArray(frame.text) ? frame.text : frame.messages
-        ?? [{ message_id: frame.message_id, text: frame.text }];
-    for (const { message_id: id = '', text } of texts)
-        if (typeof text === 'string' && text !== '') textStep(run, id).text = text;
+    if (typeof frame.status === 'string') run.status = frame.status;
+    closeUnseen(run);
+    openTexts(run, frame.texts ?? []);
+    openTools(run, frame.tools ?? []);
+    openInterrupts(run, frame.interrupts ?? []);
     run.foldedTo = run.lastSeq = frame.seq ?? run.lastSeq;
     run.rev += 1;
     return run;

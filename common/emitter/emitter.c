@@ -215,8 +215,8 @@ static int attempt_again(struct attempt *attempt, int rc)
 
 static void stream_passed(struct stream *stream, uint64_t end)
 {
-    stream->end = end;
-    stream->end_ring = stream->lease.ring;
+    stream->end = (struct ring_place){
+        .generation = stream->lease.generation, .position = end, .ring = stream->lease.ring};
     stream->used = true;
 }
 

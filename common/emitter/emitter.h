@@ -39,8 +39,7 @@ struct rs_emitter {
 struct stream {
     struct ring_lease lease;
     struct span user_id;        /* borrowed from the run */
-    uint64_t end;               /* ring position behind the last event, when there is one */
-    uint32_t end_ring;          /* the ring it is in: the lease may lead on to a larger one */
+    struct ring_place end;      /* of the last event, when there is one: the lease may be a newer */
     struct pooled_writer *held; /* kept from one call to the next, for a batch or a claim */
     unsigned holds;
     bool used;

@@ -159,21 +159,6 @@ int rs_run_start(rs_run *run)
     return run ? run_start(run, run_deadline(run)) : RS_E_INVALID;
 }
 
-int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms)
-{
-    if (!run || (unsigned)point > RS_DURABLE)
-        return RS_E_INVALID;
-    if (emitter_is_forked(run->emitter))
-        return RS_E_FORKED;
-    if (point == RS_COMMITTED || !run->stream.used)
-        return RS_OK;
-    if (run->batch)
-        ring_batch_ring(&run->stream.held->writer);
-    int rc = ring_wait_position(run->emitter->arena, run->stream.end_ring, run->stream.end,
-        point == RS_DURABLE ? RING_DURABLE : RING_SEQUENCED, timeout_ms);
-    return error_from_errno(rc);
-}
-
 /* Where and how large: what the ring will be asked for. */
 size_t run_event_size(const struct event *event)
 {

@@ -53,6 +53,8 @@ struct directory_entry {
     _Atomic uint64_t user_tag;
     _Atomic uint32_t next; /* in the chain: entry + 1 */
     _Atomic uint32_t user_id_length;
+    _Atomic uint64_t
+        unwatched_since; /* the reader's: monotonic ms; 0: somebody watches, or unknown */
     alignas(LAYOUT_LINE) _Atomic uint64_t user_id[LAYOUT_USER_ID_WORDS];
 };
 
@@ -66,6 +68,7 @@ struct ring_header {
     alignas(LAYOUT_LINE) _Atomic uint64_t consumed; /* handed over */
     _Atomic uint64_t freed;                         /* stamped FREE for the next lap */
     _Atomic uint64_t durable;                       /* synced to disk */
+    _Atomic uint64_t delivered;                     /* a client of the user has processed it */
 };
 
 /* A record: this, then the payload, then nothing up to the next unit. */

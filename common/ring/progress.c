@@ -99,32 +99,89 @@ int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
     return r < 0 ? r : progress_wait(writer->arena, space_is_there, &wait, timeout_ms);
 }
 
-struct position_wait {
-    const _Atomic uint64_t *word;
-    uint64_t position;
+struct place_wait {
+    const struct arena *arena;
+    const struct ring_place *place;
+    enum ring_position_kind kind;
 };
 
-static int position_is_reached(void *userdata)
+static const _Atomic uint64_t *position_word(
+    const struct arena *arena, uint32_t ring, enum ring_position_kind kind)
 {
-    const struct position_wait *wait = userdata;
+    const struct ring_header *header = arena_ring_header(arena, ring);
 
-    return atomic_load(wait->word) >= wait->position;
+    switch (kind) {
+    case RING_DURABLE: return &header->durable;
+    case RING_DELIVERED: return &header->delivered;
+    case RING_SEQUENCED: break;
+    }
+    return &header->consumed;
+}
+
+/* A ring is taken back only when it was drained and synced, but perhaps not delivered; and what is
+ * delivered of its next user says nothing of this one. */
+static bool place_is_gone(const struct arena *arena, const struct ring_place *place)
+{
+    const struct directory_entry *entry = arena_entry(arena, arena_entry_of(arena, place->ring));
+
+    /* Partner: the store in reclaim_finish. Looked at after the position. */
+    return entry_generation_of(atomic_load(&entry->word)) != place->generation;
+}
+
+int ring_place_reached(
+    const struct arena *arena, const struct ring_place *place, enum ring_position_kind kind)
+{
+    uint64_t position;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (place->ring >= arena->rings)
+        return -EINVAL;
+    /* Partners: reader_give_back, ring_reader_set_durable, ring_reader_set_delivered. */
+    position = atomic_load(position_word(arena, place->ring, kind));
+    if (kind == RING_DELIVERED && place_is_gone(arena, place))
+        return -ESTALE;
+    return position >= place->position;
+}
+
+static int place_is_reached(void *userdata)
+{
+    const struct place_wait *wait = userdata;
+
+    return ring_place_reached(wait->arena, wait->place, wait->kind);
+}
+
+int ring_wait_place(struct arena *arena, const struct ring_place *place,
+    enum ring_position_kind kind, int timeout_ms)
+{
+    struct place_wait wait = {arena, place, kind};
+    /* Long past, as a rule: then nobody has to be told. */
+    int r = ring_place_reached(arena, place, kind);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return progress_wait(arena, place_is_reached, &wait, timeout_ms);
 }
 
 int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
     enum ring_position_kind kind, int timeout_ms)
 {
-    struct position_wait wait = {.position = position};
-    struct ring_header *header;
+    struct ring_place place = {.ring = ring, .position = position};
 
-    if (arena->forked)
-        return -ECHILD;
-    if (ring >= arena->rings)
-        return -EINVAL;
-    header = arena_ring_header(arena, ring);
-    wait.word = kind == RING_DURABLE ? &header->durable : &header->consumed;
-    /* Long past, as a rule: then nobody has to be told. */
-    if (atomic_load(wait.word) >= position)
+    if (!arena->forked && ring < arena->rings)
+        place.generation = entry_generation_of(
+            atomic_load(&arena_entry(arena, arena_entry_of(arena, ring))->word));
+    return ring_wait_place(arena, &place, kind, timeout_ms);
+}
+
+uint64_t ring_unwatched_since(const struct arena *arena, const struct ring_lease *lease)
+{
+    struct ring_place place = {.ring = lease->ring, .generation = lease->generation};
+    uint64_t since;
+
+    if (arena->forked || lease->ring >= arena->rings)
         return 0;
-    return progress_wait(arena, position_is_reached, &wait, timeout_ms);
+    /* Partner: ring_reader_set_unwatched. */
+    since = atomic_load(&arena_entry(arena, arena_entry_of(arena, lease->ring))->unwatched_since);
+    return place_is_gone(arena, &place) ? 0 : since;
 }

@@ -15,6 +15,7 @@ struct reader_ring {
     uint64_t cursor;
     uint64_t handed; /* end of the last record handed out */
     uint64_t durable;
+    uint64_t delivered;
     uint64_t tail_seen; /* saves the writers' cache line */
     uint64_t generation;
     uint64_t base_lap;

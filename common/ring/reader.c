@@ -133,10 +133,12 @@ static const char *reader_load_positions(
     r->freed = atomic_load(&header->freed);
     r->consumed = atomic_load(&header->consumed);
     r->durable = atomic_load(&header->durable);
+    r->delivered = atomic_load(&header->delivered);
     r->tail_seen = tail_unpack(atomic_load(&header->tail)).position;
     r->cursor = r->handed = r->consumed;
     if (r->freed > r->consumed || r->consumed > r->tail_seen || r->durable > r->consumed ||
-        r->tail_seen - r->freed > class->capacity || (r->consumed >> class->shift) < r->base_lap)
+        r->delivered > r->consumed || r->tail_seen - r->freed > class->capacity ||
+        (r->consumed >> class->shift) < r->base_lap)
         return "positions out of order";
     return NULL;
 }
@@ -316,6 +318,39 @@ int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t 
         progress_notify(reader->arena);
     }
     return 0;
+}
+
+int ring_reader_set_delivered(struct ring_reader *reader, uint32_t ring, uint64_t upto)
+{
+    int r = reader_admit(reader, ring);
+    struct reader_ring *state;
+
+    if (r <= 0 || ring >= reader->arena->rings)
+        return r < 0 ? r : -EINVAL;
+    state = &reader->rings[ring];
+    if (upto > state->consumed)
+        return -EINVAL;
+    if (upto > state->delivered) {
+        state->delivered = upto;
+        /* Partner: ring_place_reached. */
+        atomic_store(&arena_ring_header(reader->arena, ring)->delivered, upto);
+        progress_notify(reader->arena);
+    }
+    return 0;
+}
+
+void ring_reader_set_unwatched(struct ring_reader *reader, uint32_t ring, uint64_t since_ms)
+{
+    if (reader_admit(reader, ring) <= 0)
+        return;
+    /* Partner: ring_unwatched_since. */
+    atomic_store(&arena_entry(reader->arena, arena_entry_of(reader->arena, ring))->unwatched_since,
+        since_ms);
+}
+
+uint64_t ring_reader_released(struct ring_reader *reader, uint32_t ring)
+{
+    return reader_admit(reader, ring) > 0 ? reader->rings[ring].consumed : 0;
 }
 
 size_t ring_reader_sweep(struct ring_reader *reader)

@@ -67,6 +67,14 @@ void ring_reader_rewind(struct ring_reader *reader, uint32_t ring);
  */
 int ring_reader_set_durable(struct ring_reader *reader, uint32_t ring, uint64_t upto);
 
+/* Publish that a client of the user has processed everything before `upto`. The same. */
+int ring_reader_set_delivered(struct ring_reader *reader, uint32_t ring, uint64_t upto);
+/* Publish since when (monotonic ms) nobody has watched the user whose ring it is; 0: somebody does.
+ */
+void ring_reader_set_unwatched(struct ring_reader *reader, uint32_t ring, uint64_t since_ms);
+/* Up to where it was released; 0 for a ring nobody has. */
+uint64_t ring_reader_released(struct ring_reader *reader, uint32_t ring);
+
 /* Where ring_reader_next will look. */
 uint64_t ring_reader_cursor(const struct ring_reader *reader, uint32_t ring);
 /*

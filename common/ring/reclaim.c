@@ -167,6 +167,8 @@ static void reclaim_refresh(struct ring_reader *reader, uint32_t ring, bool dama
     atomic_store(&header->consumed, begin);
     if (atomic_load(&header->durable) > begin)
         atomic_store(&header->durable, begin);
+    if (atomic_load(&header->delivered) > begin)
+        atomic_store(&header->delivered, begin);
     RING_STEP(ring_refreshed);
     atomic_store(&header->tail, tail_pack(begin, 0, RING_OWNER_NONE));
     reader->rings[ring] =
@@ -205,6 +207,7 @@ static bool reclaim_finish(struct ring_reader *reader, uint32_t entry)
         if (damaged || ring <= newest)
             reclaim_refresh(reader, ring, damaged);
     }
+    atomic_store(&e->unwatched_since, 0);
     RING_STEP(rings_refreshed);
     /* Partner: the CAS in directory_take. */
     atomic_store(&e->word, entry_pack(ENTRY_FREE, 0, entry_generation_of(word) + 1));

@@ -53,9 +53,17 @@ struct ring_claim {
     uint64_t end;
 };
 
+/* A record's end, for as long as its user keeps the ring. */
+struct ring_place {
+    uint64_t generation;
+    uint64_t position;
+    uint32_t ring;
+};
+
 enum ring_position_kind {
     RING_SEQUENCED, /* the reader is through with it: it survives the reader */
     RING_DURABLE,   /* the reader says it is on disk */
+    RING_DELIVERED, /* the reader says that a client has processed it */
 };
 
 /* Take a slot. -EUSERS: all taken; -ECHILD: forked. */
@@ -116,3 +124,12 @@ int ring_wait_space(struct ring_writer *writer, const struct ring_lease *lease,
  * the arena does not have, -ECHILD. Any thread. */
 int ring_wait_position(struct arena *arena, uint32_t ring, uint64_t position,
     enum ring_position_kind kind, int timeout_ms);
+/* The same for a place. -ESTALE: its ring was taken back before it was said to be delivered. */
+int ring_wait_place(struct arena *arena, const struct ring_place *place,
+    enum ring_position_kind kind, int timeout_ms);
+/* Whether it was passed: 1, 0, or an error as above. */
+int ring_place_reached(
+    const struct arena *arena, const struct ring_place *place, enum ring_position_kind kind);
+/* Since when (monotonic ms) nobody has watched the lease's user. 0: somebody does, or nobody knows.
+ */
+uint64_t ring_unwatched_since(const struct arena *arena, const struct ring_lease *lease);

@@ -188,7 +188,7 @@ test('a snapshot stands for what the gap took, and its events do not double the 
     applySnapshot(model, {
         type: 'snapshot', run_id: 'r-1', thread_id: 't-1', seq: 20, state: 'running',
         tools: [{ tool_call_id: 'c-1', tool_name: 'search', args: { q: 1 } }],
-        messages: [{ message_id: 'm', text: 'one two three ' }],
+        texts: [{ message_id: 'm', text: 'one two three ' }], interrupts: [],
     });
     const delta = (seq, text) => applyEvent(model, {
         type: 'partial_result', seq, run_id: 'r-1', message_id: 'm', data: { delta: text },
@@ -201,8 +201,37 @@ test('a snapshot stands for what the gap took, and its events do not double the 
 
 test('a snapshot older than what is known changes nothing', () => {
     const { model, run } = folded(['agent_started'], ['agent_thinking', { status: 's' }]);
-    assert.equal(applySnapshot(model, { run_id: 'r-1', seq: 1, text: 'old' }), null);
+    assert.equal(applySnapshot(model, { run_id: 'r-1', seq: 1, texts: [] }), null);
     assert.deepEqual(steps(run), ['thinking']);
+});
+
+test('a snapshot at the last event known is taken: what came before it may be gone', () => {
+    const { model, run } = folded(['agent_started'],
+        ['partial_result', { delta: 'three ' }, { message_id: 'm' }]);
+    applySnapshot(model, {
+        type: 'snapshot', run_id: 'r-1', seq: run.lastSeq, state: 'waiting', status: 'asking',
+        tools: [], texts: [{ message_id: 'm', text: 'one two three ', final: true }],
+        interrupts: [{ interrupt_id: 'i-1', reason: 'may I?', payload: { n: 1 } }],
+    });
+    assert.equal(run.state, 'waiting');
+    assert.equal(run.status, 'asking');
+    const [text, asked] = run.items.slice(-2);
+    assert.deepEqual([text.text, text.final], ['one two three ', true]);
+    assert.deepEqual([asked.reason, asked.status, asked.payload], ['may I?', 'open', { n: 1 }]);
+});
+
+test('the front that a snapshot misses comes from what was known, or is marked', () => {
+    const { model, run } = folded(['agent_started'],
+        ['partial_result', { delta: '\u{1f600}bc' }, { message_id: 'm' }]);
+    const text = () => run.items.find((item) => item.kind === 'text').text;
+    const missing = (count) => applySnapshot(model, {
+        run_id: 'r-1', seq: 20, state: 'running',
+        texts: [{ message_id: 'm', text: 'cd', missing: count }],
+    });
+    missing(2);
+    assert.equal(text(), '\u{1f600}bcd');
+    missing(9);
+    assert.equal(text(), '\u2026cd');
 });
 
 test('content is a string or parts', () => {

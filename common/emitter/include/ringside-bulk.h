@@ -20,10 +20,36 @@ enum rs_commit_point {
     RS_COMMITTED, /* in the ring: outlives this process; so is all that was emitted with RS_OK */
     RS_SEQUENCED, /* numbered by the broker and committed to its history */
     RS_DURABLE,   /* that history is synced to disk */
+    RS_DELIVERED, /* a client of the user has said that it processed it; it may not be durable yet
+                   */
 };
 
 /* Wait until all the run emitted so far came that far. timeout_ms < 0: for ever. RS_E_TIMEOUT. */
 RS_API int rs_run_flush(rs_run *run, enum rs_commit_point point, int timeout_ms);
+
+/*
+ * Where the event is that the run emitted last. Plain data, to be kept and copied; good for its
+ * emitter, from any thread. RS_E_ORDER: nothing was emitted yet.
+ */
+struct rs_position {
+    uint64_t generation;
+    uint64_t position;
+    uint32_t ring;
+};
+RS_API int rs_run_position(const rs_run *run, struct rs_position *ret_position);
+/* 1: it and all before it came that far; 0: not yet, as far as is known. RS_E_INVALID, _FORKED. */
+RS_API int rs_event_reached(
+    const rs_emitter *emitter, const struct rs_position *position, enum rs_commit_point point);
+/* Wait for it: as rs_run_flush, but not within a batch. */
+RS_API int rs_event_wait(rs_emitter *emitter, const struct rs_position *position,
+    enum rs_commit_point point, int timeout_ms);
+
+/*
+ * How long, in milliseconds, no client of the run's user has been connected; 0 while one is, and
+ * while it is not known. Clients that reconnect are away for a moment: do not act on less than
+ * some seconds.
+ */
+RS_API uint64_t rs_run_unwatched_ms(const rs_run *run);
 
 /*
  * A batch: until its end the run's events are committed one by one as ever, and the broker is woken

@@ -68,6 +68,7 @@ static void make_ports(struct fixture *f)
     f->gateways = (struct gateway_port){.users = &f->users,
         .router = &f->router,
         .reads = &f->reads,
+        .drain = f->drain,
         .dispatch = &f->dispatch,
         .history = f->history,
         .effects = &f->effects,
@@ -76,6 +77,8 @@ static void make_ports(struct fixture *f)
         .dispatch = &f->dispatch,
         .farewell = &f->farewell,
         .processes = f->processes};
+    f->router.on_watch = gateway_port_watch;
+    f->router.context = f->drain;
     f->ports[0] = gateway_port_link(&f->gateways, "gateway");
     f->ports[1] = worker_port_link(&f->worker_port);
     f->ports[2] = (struct link_port){0};

@@ -2,6 +2,7 @@
 /* Attaching, threads, processes, commit points. */
 #include "emitter-test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +188,84 @@ static void test_flush_waits_for_the_reader(void **state)
     assert_int_equal(
         ring_reader_set_durable(node->reader, ring, ring_reader_cursor(node->reader, ring)), 0);
     assert_int_equal(rs_run_flush(run, RS_DURABLE, 0), RS_OK);
+    assert_int_equal(rs_run_flush(run, RS_DELIVERED, 0), RS_E_TIMEOUT);
+    assert_int_equal(
+        ring_reader_set_delivered(node->reader, ring, ring_reader_cursor(node->reader, ring)), 0);
+    assert_int_equal(rs_run_flush(run, RS_DELIVERED, 0), RS_OK);
     assert_int_equal(rs_run_flush(run, (enum rs_commit_point)5, 0), RS_E_INVALID);
+    rs_run_free(run);
+}
+
+static void reached(const struct node *node, const struct rs_position *position, const char *points)
+{
+    for (int point = RS_COMMITTED; point <= RS_DELIVERED; point++) {
+        bool wanted = points[point] == 'x';
+        assert_int_equal(
+            rs_event_reached(node->emitter, position, (enum rs_commit_point)point), wanted);
+        assert_int_equal(rs_event_wait(node->emitter, position, (enum rs_commit_point)point, 0),
+            wanted ? RS_OK : RS_E_TIMEOUT);
+    }
+}
+
+static void test_event_tells_how_far_it_has_come(void **state)
+{
+    struct node *node = *state;
+    struct rs_position first;
+    struct rs_position second;
+    rs_run *run = run_new(node->emitter, "ann");
+    assert_int_equal(rs_run_position(run, &first), RS_E_ORDER);
+    assert_int_equal(rs_run_start(run), RS_OK);
+    assert_int_equal(rs_run_position(run, &first), RS_OK);
+    reached(node, &first, "x...");
+    node_read(node, "ann");
+    uint32_t ring = node_ring(node, "ann");
+    assert_int_equal(ring_reader_set_delivered(node->reader, ring, first.position), 0);
+    reached(node, &first, "xx.x"); /* seen before it is durable */
+    assert_int_equal(ring_reader_set_durable(node->reader, ring, first.position), 0);
+    assert_int_equal(say(run, "m-1", "more"), RS_OK);
+    assert_int_equal(rs_run_position(run, &second), RS_OK);
+    reached(node, &first, "xxxx");
+    reached(node, &second, "x...");
+    assert_int_equal(ring_reader_set_delivered(node->reader, ring, second.position), -EINVAL);
+    rs_run_free(run);
+}
+
+/* Nobody will ever say it, and what is delivered of the next life of the ring is none of this
+ * one's. */
+static void test_ring_taken_back_tells_nothing_of_what_was_delivered(void **state)
+{
+    struct node *node = *state;
+    struct rs_position position;
+    rs_run *run = run_started(node->emitter, "ann");
+    assert_int_equal(rs_run_complete(run, RS_SUCCESS, NULL, NULL), RS_OK);
+    assert_int_equal(rs_run_position(run, &position), RS_OK);
+    node_read(node, "ann");
+    for (uint64_t now = 1; now < 4; now++)
+        ring_reader_reclaim(node->reader, now * 1000000, 1);
+    rs_run *later = run_started(node->emitter, "ann");
+    node_read(node, "ann");
+    uint32_t ring = node_ring(node, "ann");
+    assert_int_equal(ring, position.ring);
+    assert_int_equal(
+        ring_reader_set_delivered(node->reader, ring, ring_reader_cursor(node->reader, ring)), 0);
+    reached(node, &position, "xx..");
+    assert_int_equal(rs_run_flush(run, RS_DELIVERED, -1), RS_E_TIMEOUT);
+    rs_run_free(run);
+    rs_run_free(later);
+}
+
+static void test_run_tells_how_long_nobody_has_watched(void **state)
+{
+    struct node *node = *state;
+    rs_run *run = run_started(node->emitter, "ann");
+    assert_int_equal(rs_run_unwatched_ms(run), 0); /* not known */
+    node_read(node, "ann");
+    uint32_t ring = node_ring(node, "ann");
+    ring_reader_set_unwatched(node->reader, ring, 1);
+    assert_true(rs_run_unwatched_ms(run) > 0);
+    ring_reader_set_unwatched(node->reader, ring, 0);
+    assert_int_equal(rs_run_unwatched_ms(run), 0);
+    assert_int_equal(rs_run_unwatched_ms(NULL), 0);
     rs_run_free(run);
 }
 
@@ -236,6 +314,9 @@ int main(void)
         NODE_TEST(test_runs_of_two_users_on_two_threads),
         NODE_TEST(test_a_forked_child_cannot_emit),
         NODE_TEST(test_flush_waits_for_the_reader),
+        NODE_TEST(test_event_tells_how_far_it_has_come),
+        NODE_TEST(test_ring_taken_back_tells_nothing_of_what_was_delivered),
+        NODE_TEST(test_run_tells_how_long_nobody_has_watched),
         NODE_TEST(test_flush_is_woken_by_the_reader),
         cmocka_unit_test(test_every_code_has_words),
     };
