@@ -15,11 +15,8 @@
 /* A bounded share; what is left over is taken up in the next turns. */
 static void trim(struct broker *broker)
 {
-    int rc = history_trim(broker->history, clock_wall_ms());
-    broker->trimming = rc > 0;
+    trimming_turn(&broker->trimming, clock_wall_ms(), broker->keeping.state != KEEPING_SERVING);
     FAILPOINT(trimmed);
-    if (rc < 0 && broker->keeping.state == KEEPING_SERVING)
-        log_warn("history", "cannot trim: %s", strerror(-rc));
 }
 
 /*
@@ -69,9 +66,9 @@ bool broker_tick(struct broker *broker)
     FAILPOINT(routed);
     reads_turn(&broker->reads);
     FAILPOINT(pages_served);
-    if (broker->trimming)
+    if (broker->trimming.more)
         trim(broker);
-    return behind || drained > 0 || broker->trimming;
+    return behind || drained > 0 || broker->trimming.more;
 }
 
 void broker_run(struct broker *broker)

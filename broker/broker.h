@@ -6,6 +6,7 @@
 #include "keeping.h"
 #include "recovery.h"
 #include "ring/spin.h"
+#include "trimming.h"
 #include "worker_port.h"
 
 /*
@@ -36,6 +37,7 @@ struct broker {
     struct farewell farewell;
     struct keeping keeping;
     struct backup backup;
+    struct trimming trimming;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[4];
@@ -51,7 +53,6 @@ struct broker {
     uint64_t rate_events; /* accepted, at the last look; per second since then below */
     uint64_t events_per_s;
     uint64_t rate_ms;
-    bool trimming; /* the last call left something over */
     bool stopping;
 };
 

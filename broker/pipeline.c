@@ -36,6 +36,18 @@ struct run *pipeline_find(const struct pipeline *pipeline, struct span run_id)
     return map_get(&pipeline->runs, run_id);
 }
 
+/* Events from the user's oldest open run on are not trimmed. */
+static void pin(const struct pipeline *pipeline, const struct user *user)
+{
+    uint64_t lowest = 0;
+    LIST_FOR_EACH(struct run, run, &user->runs, user_link)
+    {
+        if (run->first_seq && (lowest == 0 || run->first_seq < lowest))
+            lowest = run->first_seq;
+    }
+    history_pin(pipeline->history, user->stream, lowest);
+}
+
 int pipeline_adopt(struct pipeline *pipeline, struct run *run)
 {
     int rc = map_put(&pipeline->runs, span_of_string(run->id), run);
@@ -44,6 +56,8 @@ int pipeline_adopt(struct pipeline *pipeline, struct run *run)
     run->serial = ++pipeline->last_serial;
     list_append(&run->user->runs, &run->user_link);
     pipeline->runs_by_state[run->state]++;
+    if (run->first_seq)
+        pin(pipeline, run->user);
     return 0;
 }
 
@@ -69,8 +83,10 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
     pipeline_stage(pipeline, run);
     if (!run_state_final(run->state))
         return;
+    const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));
     run_free(run);
+    pin(pipeline, user);
 }
 
 void pipeline_move(struct pipeline *pipeline, struct run *run, enum run_state to)
@@ -92,8 +108,10 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
     event->run_id = span_of_string(run->id);
     event->request_id = span_of_string(run->request_id);
     event->agent = span_of_string(run->agent);
-    if (run->first_seq == 0)
+    if (run->first_seq == 0) {
         run->first_seq = event->seq;
+        pin(pipeline, user);
+    }
     buffer_clear(&pipeline->encoded);
     event_encode(&pipeline->encoded, event);
     struct span encoded = buffer_span(&pipeline->encoded);

@@ -221,6 +221,7 @@ static void make_ports(struct broker *broker)
         .gateways = &broker->gateways,
         .counters = &broker->counters,
         .live = strcmp(broker->config->history_when_full, "live") == 0};
+    broker->trimming = (struct trimming){.history = broker->history, .counters = &broker->counters};
     broker->gateways = (struct gateway_port){.users = &broker->users,
         .router = &broker->router,
         .reads = &broker->reads,

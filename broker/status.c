@@ -118,7 +118,12 @@ static void append_history(const struct broker *broker, struct buffer *out)
     json_append_member_uint(out, "bytes", usage.bytes);
     json_append_member_uint(out, "events", usage.events);
     json_append_member_uint(out, "streams", usage.streams);
+    json_append_member_uint(out, "folded", usage.folded);
     json_append_member_uint(out, "batches", usage.batches);
+    json_append_member_uint(out, "batch_bytes", usage.batch_bytes);
+    json_append_member_uint(out, "dead_bytes", usage.dead_bytes);
+    json_append_member_uint(out, "pinned_bytes", usage.pinned_bytes);
+    json_append_member_uint(out, "excess_bytes", usage.excess_bytes);
     json_append_member_uint(out, "staged_events", history_staged_events(broker->history));
     json_append_member_uint(out, "unsynced_commits",
         history_commit_count(broker->history) - history_synced_count(broker->history));

@@ -24,7 +24,11 @@ static void open_history(struct fixture *f)
     char path[PATHS_MAX];
     char reason[HISTORY_REASON_SIZE];
     assert_return_code(paths_join(path, f->directory, "history"), 0);
-    const struct history_options options = {.directory = path, .sync = HISTORY_SYNC_NEVER};
+    const struct history_options options = {.directory = path,
+        .sync = HISTORY_SYNC_NEVER,
+        .max_bytes = f->config.history_max_bytes,
+        .max_events_per_user = f->config.history_max_events_per_user,
+        .keep_records_ms = f->config.history_keep_records};
     int rc = history_open(&f->history, &options, reason);
     if (rc)
         fail_msg("history: %s: %s", strerror(-rc), reason);
