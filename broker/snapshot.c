@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/json_member.h"
+#include "base/json_scan.h"
 
 #include <stdlib.h>
 
@@ -112,17 +113,32 @@ static size_t character(struct span text, size_t at)
     return at + len < text.len ? len : text.len - at;
 }
 
+/* Characters in the first `*bytes` bytes of escaped text, which are made more when they end within
+ * one. */
+static uint64_t count_characters(struct span text, size_t *bytes)
+{
+    uint64_t count = 0;
+    size_t end = *bytes < text.len ? *bytes : text.len;
+    size_t at = 0;
+    while (at < end) {
+        size_t plain = json_plain_length(span_of(text.data + at, end - at));
+        count += plain;
+        at += plain;
+        if (at == end)
+            break;
+        at += character(text, at);
+        count++;
+    }
+    *bytes = at;
+    return count;
+}
+
 /* Takes at least `bytes` of whole characters off the front. */
 static void cut_front(struct snapshot *snapshot, struct snapshot_item *text, size_t bytes)
 {
-    struct span body = buffer_span(&text->body);
-    size_t at = 0;
-    while (at < bytes && at < body.len) {
-        at += character(body, at);
-        text->missing++;
-    }
-    buffer_consume(&text->body, at);
-    snapshot->text_bytes -= at;
+    text->missing += count_characters(buffer_span(&text->body), &bytes);
+    buffer_consume(&text->body, bytes);
+    snapshot->text_bytes -= bytes;
 }
 
 static void make_room(struct snapshot *snapshot, size_t limit)
@@ -171,8 +187,7 @@ static void append_delta(struct snapshot *snapshot, struct snapshot_item *text, 
         return;
     cut_front(snapshot, text, text->body.len);
     buffer_clear(&text->body);
-    for (size_t at = 0; at < delta.len; at += character(delta, at))
-        text->missing++;
+    text->missing += count_characters(delta, &delta.len);
 }
 
 static void fold_text(struct snapshot *snapshot, const struct event *event)

@@ -8,10 +8,7 @@ struct scan {
     const unsigned char *end;
 };
 
-/*
- * How many bytes from `at` on stand for themselves in a string: printable ASCII, neither quote nor
- * backslash. Texts are mostly that, and this is where a payload's scan takes its time.
- */
+/* Texts are mostly plain, and this is where a payload's scan takes its time. */
 static size_t plain_bytes(const unsigned char *at, const unsigned char *end)
 {
     const unsigned char *start = at;
@@ -25,6 +22,12 @@ static size_t plain_bytes(const unsigned char *at, const unsigned char *end)
     while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
         at++;
     return (size_t)(at - start);
+}
+
+size_t json_plain_length(struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.data;
+    return plain_bytes(at, at + text.len);
 }
 
 /* Bytes of the UTF-8 sequence at `at`, or 0 when it is malformed. */

@@ -18,3 +18,6 @@ bool json_scan_valid(struct span text);
 bool json_scan_valid_object(struct span text);
 /* Whether `text` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). */
 bool utf8_valid(struct span text);
+/* How many bytes at the front of `text` stand for one character each within a string of JSON:
+ * printable ASCII, neither quote nor backslash. */
+size_t json_plain_length(struct span text);
