@@ -242,5 +242,8 @@ def test_after_all_these_deaths_every_run_has_ended_once_and_all_saw_the_same(ma
     asked = [run for account in matrix.accounts.values() for run in account.runs.values()
              if run.asked]
     assert len({run.run_id for run in asked}) >= len(matrix.answered)
+    for recorder in matrix.recorders:
+        recorder.file.flush()
+    assert matrix.node.verify_records() == []
     unreached = [step.name for step in STEPS if matrix.failpoints.passed(step.name) == 0]
     assert not unreached

@@ -117,6 +117,15 @@ class Parts(Node):
     def ledgers(self):
         return sorted(self.base.glob("ledger.*"))
 
+    def verify_records(self):
+        """The project's own checker over every frame that recorders were sent; what it found."""
+        found = []
+        for record in sorted(self.base.glob("frames.*")):
+            done = self.run("verify", "--complete", str(record))
+            if done.returncode != 0:
+                found.append(f"ringside verify {record}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return found
+
     @property
     def parts(self):
         return [self.broker, *self.gateways, *self.workers, *self.emitters]

@@ -257,6 +257,9 @@ class Stress:
             noted, unasked = check_ledger(path, accounts)
             self.noted += noted
             self.unasked += unasked
+        found = self.node.verify_records()
+        if found:
+            raise Broken("\n".join(found))
 
     # ---- All of it
 
