@@ -6,6 +6,11 @@
  * of the two is seen first. Messages are drained before reports are looked at, so that a peer's
  * last words are heard before it is said to be gone; `departed` keeps a straggler of a peer already
  * reported gone from bringing it back.
+ *
+ * A report of a peer that was killed can fail to come: what it had sent last may wait within nng
+ * for a wake-up that was lost, and then nng reads no further and does not see the end. So the
+ * peer's process is watched as well (pidfd). Its death is not believed at once, since its last
+ * words may still be under way: nng has GRACE_SECONDS to report it.
  */
 #include "wire/channel.h"
 
@@ -15,6 +20,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
@@ -23,6 +30,7 @@
 #define SEND_BUFFER_MESSAGES 128
 #define RECONNECT_MIN_MS 20
 #define RECONNECT_MAX_MS 250
+#define GRACE_SECONDS 0.5
 
 struct pipe_report {
     struct list_link link; /* in channel.reports */
@@ -56,6 +64,9 @@ struct channel {
     uint32_t peer;     /* its pipe; 0: nobody */
     uint32_t departed; /* the pipe last reported gone */
     uint64_t peer_pid;
+    int peer_fd;              /* its pidfd; -1: none */
+    ev_io death;              /* of peer_fd */
+    ev_timer grace;           /* since then */
     struct list_link waiting; /* struct waiting_message.link */
     size_t waiting_bytes;
     struct buffer scratch;
@@ -90,20 +101,50 @@ static void forget_waiting(struct channel *channel)
     ev_io_stop(channel->loop, &channel->writable);
 }
 
+static void unwatch_peer(struct channel *channel)
+{
+    ev_timer_stop(channel->loop, &channel->grace);
+    if (channel->peer_fd < 0)
+        return;
+    ev_io_stop(channel->loop, &channel->death);
+    close(channel->peer_fd);
+    channel->peer_fd = -1;
+}
+
+static void watch_peer(struct channel *channel)
+{
+    if (channel->peer_pid == 0)
+        return; /* not on this machine: a report is all there is */
+    channel->peer_fd = (int)syscall(SYS_pidfd_open, (pid_t)channel->peer_pid, 0);
+    if (channel->peer_fd >= 0) {
+        ev_io_set(&channel->death, channel->peer_fd, EV_READ);
+        ev_io_start(channel->loop, &channel->death);
+    } else if (errno == ESRCH) {
+        ev_timer_again(channel->loop, &channel->grace);
+    }
+}
+
+static void forget_peer(struct channel *channel)
+{
+    unwatch_peer(channel);
+    channel->departed = channel->peer;
+    channel->peer = 0;
+    channel->peer_pid = 0;
+    forget_waiting(channel);
+}
+
 static void peer_becomes(struct channel *channel, uint32_t pipe, uint64_t pid)
 {
     if (channel->peer == pipe)
         return;
     if (channel->peer) {
-        channel->departed = channel->peer;
-        channel->peer = 0;
-        channel->peer_pid = 0;
-        forget_waiting(channel);
+        forget_peer(channel);
         channel->events->on_peer(channel->context, false);
     }
     if (pipe) {
         channel->peer = pipe;
         channel->peer_pid = pid;
+        watch_peer(channel);
         channel->events->on_peer(channel->context, true);
     }
 }
@@ -192,6 +233,27 @@ static void on_reported(struct ev_loop *loop, ev_async *watcher, int events)
         else if (report->arrived && report->pipe != channel->departed)
             peer_becomes(channel, report->pipe, report->pid);
     }
+}
+
+static void on_death(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)events;
+    struct channel *channel = watcher->data;
+    ev_io_stop(loop, watcher); /* it stays readable */
+    ev_timer_again(loop, &channel->grace);
+}
+
+static void on_grace(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct channel *channel = watcher->data;
+    ev_timer_stop(loop, watcher);
+    uint32_t dead = channel->peer;
+    on_reported(loop, &channel->reported, events);
+    if (channel->peer != dead)
+        return;
+    nng_pipe pipe = {.id = dead};
+    nng_pipe_close(pipe);
+    peer_becomes(channel, 0, 0);
 }
 
 /* ---- sending */
@@ -319,6 +381,12 @@ int channel_new(struct channel **ret_channel, struct ev_loop *loop,
     list_init(&channel->reports);
     list_init(&channel->waiting);
     pthread_mutex_init(&channel->lock, NULL);
+    channel->peer_fd = -1;
+    ev_init(&channel->death, on_death);
+    channel->death.data = channel;
+    ev_init(&channel->grace, on_grace);
+    channel->grace.repeat = GRACE_SECONDS;
+    channel->grace.data = channel;
     ev_async_init(&channel->reported, on_reported);
     channel->reported.data = channel;
     ev_async_start(loop, &channel->reported);
@@ -337,6 +405,7 @@ void channel_free(struct channel *channel)
 {
     if (!channel)
         return;
+    unwatch_peer(channel);
     forget_waiting(channel);
     ev_io_stop(channel->loop, &channel->readable);
     nng_close(channel->socket); /* no report comes behind this */
@@ -393,9 +462,6 @@ void channel_reset(struct channel *channel)
     if (!channel->peer)
         return;
     nng_pipe pipe = {.id = channel->peer};
-    channel->departed = channel->peer;
-    channel->peer = 0;
-    channel->peer_pid = 0;
-    forget_waiting(channel);
+    forget_peer(channel);
     nng_pipe_close(pipe);
 }

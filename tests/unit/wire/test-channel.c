@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_SECONDS 20.0
@@ -189,6 +192,48 @@ static void test_channel_address_in_use_is_said(void **state)
     RUN_UNTIL(server.received == 1);
 }
 
+/* Greets as the library's pair does, leaves its connection to a child, and ends. */
+static _Noreturn void die_with_an_open_connection(int keep_fd)
+{
+    static const char greeting[8] = {0, 'S', 'P', 0, 0, 0x10, 0, 0};
+    char answer[sizeof(greeting)];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strcpy(address.sun_path, url + strlen("ipc://"));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        write(fd, greeting, sizeof(greeting)) < 0 ||
+        recv(fd, answer, sizeof(answer), MSG_WAITALL) < 0)
+        _exit(1);
+    if (fork() == 0)
+        (void)!read(keep_fd, answer, 1); /* until the test is over */
+    _exit(0);
+}
+
+static void test_channel_sees_that_its_peer_is_dead_though_its_connection_is_not(void **state)
+{
+    (void)state;
+    int keep[2];
+    int status;
+    assert_int_equal(pipe(keep), 0);
+    channel_reset(client.channel);
+    RUN_UNTIL(!channel_connected(server.channel));
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(keep[1]);
+        die_with_an_open_connection(keep[0]);
+    }
+    RUN_UNTIL(channel_peer_pid(server.channel) == (uint64_t)pid);
+    RUN_UNTIL(!channel_connected(server.channel));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(keep[1]);
+    close(keep[0]);
+    assert_int_equal(channel_dial(client.channel, url), 0);
+    RUN_UNTIL(channel_connected(server.channel) && channel_connected(client.channel));
+    assert_int_equal(send_number(&client, 1, 5), 0);
+    RUN_UNTIL(server.received == 1);
+}
+
 #define CHANNEL_TEST(name) cmocka_unit_test_setup_teardown(name, open_both, close_both)
 
 int main(void)
@@ -201,6 +246,7 @@ int main(void)
         CHANNEL_TEST(test_channel_bounds_what_waits_for_a_slow_peer_and_loses_nothing),
         CHANNEL_TEST(test_channel_refuses_a_message_over_the_limit),
         CHANNEL_TEST(test_channel_address_in_use_is_said),
+        CHANNEL_TEST(test_channel_sees_that_its_peer_is_dead_though_its_connection_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
