@@ -20,57 +20,21 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *opt
         .workers = options->workers,
         .effects = options->effects,
         .counters = options->counters};
-    list_init(&dispatch->queue);
 }
 
-/* ---- the queue */
-
-void dispatch_enqueue(struct dispatch *dispatch, struct run *run)
-{
-    if (!list_empty(&run->queue_link))
-        return;
-    list_append(&dispatch->queue, &run->queue_link);
-    dispatch->queued++;
-}
-
-static void dequeue(struct dispatch *dispatch, struct run *run)
-{
-    if (list_empty(&run->queue_link))
-        return;
-    list_remove(&run->queue_link);
-    dispatch->queued--;
-}
+/* ---- placing */
 
 void dispatch_requeue(struct dispatch *dispatch, struct run *run)
 {
     run->placed = false;
+    run->taken_back = true;
     run->farewell = FAREWELL_NONE;
     pipeline_move(dispatch->pipeline, run, RUN_QUEUED);
-    struct list_link *before = dispatch->queue.next;
-    while (before != &dispatch->queue &&
-           run_compare_age(CONTAINER_OF(before, struct run, queue_link), run) < 0)
-        before = before->next;
-    list_append(before, &run->queue_link);
-    dispatch->queued++;
     dispatch->counters->runs_requeued++;
-}
-
-/* Whether another run of the thread is active, or waits and came first. */
-static bool thread_busy(const struct run *candidate)
-{
-    LIST_FOR_EACH(struct run, run, &candidate->user->runs, user_link)
-    {
-        bool before = run->state == RUN_QUEUED ? run_compare_age(run, candidate) < 0
-                                               : run->state != RUN_ACCEPTED;
-        if (before && strcmp(run->thread_id, candidate->thread_id) == 0)
-            return true;
-    }
-    return false;
 }
 
 static void assign(struct dispatch *dispatch, struct run *run, struct worker *worker)
 {
-    dequeue(dispatch, run);
     uint64_t limit = dispatch->config->broker_run_timeout;
     run->deadline_ms = limit ? clock_wall_ms() + limit : 0;
     run->placed = true;
@@ -79,7 +43,8 @@ static void assign(struct dispatch *dispatch, struct run *run, struct worker *wo
     run->incarnation = worker->incarnation;
     run->arena_id = dispatch->pipeline->arena_id;
     run->confirmed = worker->link->serial;
-    run->user->last_process = worker->process;
+    run->taken_back = false;
+    thread_note_place(run);
     pipeline_move(dispatch->pipeline, run, RUN_STARTING);
     const struct wire_message message = {.kind = WIRE_ASSIGN,
         .assign = {.run_id = span_of_string(run->id),
@@ -97,32 +62,23 @@ static void assign(struct dispatch *dispatch, struct run *run, struct worker *wo
     FAILPOINT(run_assigned);
 }
 
-static bool any_room(const struct workers *workers)
+static bool has_room(const void *context, const char *agent)
 {
-    LIST_FOR_EACH(struct worker, worker, &workers->list, workers_link)
-    {
-        if (worker_has_room(worker))
-            return true;
-    }
-    return false;
+    return workers_pick(context, span_of_string(agent), NULL) != NULL;
 }
 
+/* Nothing is looked at unless a run has become ready or a worker has got room. */
 void dispatch_place(struct dispatch *dispatch)
 {
-    if (dispatch->paused || list_empty(&dispatch->queue) || !any_room(dispatch->workers))
+    struct workers *workers = dispatch->workers;
+    struct queue *queue = &dispatch->pipeline->queue;
+    const struct queue_room room = {has_room, workers};
+    if (dispatch->paused || !(queue->changed || workers->changed))
         return;
-    LIST_FOR_EACH(struct run, run, &dispatch->queue, queue_link)
-    {
-        if (thread_busy(run))
-            continue;
-        struct worker *worker =
-            workers_pick(dispatch->workers, span_of_string(run->agent), run->user->last_process);
-        if (!worker)
-            continue;
-        assign(dispatch, run, worker);
-        if (!any_room(dispatch->workers))
-            return;
-    }
+    queue->changed = false;
+    workers->changed = false;
+    for (struct run *run; (run = queue_take_turn(queue, &room));)
+        assign(dispatch, run, workers_pick(workers, span_of_string(run->agent), run->thread));
 }
 
 void dispatch_pause(struct dispatch *dispatch, bool pause)
@@ -136,6 +92,7 @@ void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, boo
 {
     const struct wire_message message = {.kind = WIRE_DRAIN, .drain = {.drain = drain}};
     worker->drained = drain;
+    dispatch->workers->changed = true;
     effects_add(dispatch->effects, worker->link, &message);
 }
 
@@ -149,7 +106,6 @@ static struct worker *worker_of(struct dispatch *dispatch, const struct run *run
 void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reason)
 {
     if (run->state == RUN_QUEUED) {
-        dequeue(dispatch, run);
         closing_end_run(dispatch->pipeline, run, &CLOSING_CANCELLED);
         return;
     }
@@ -164,7 +120,7 @@ void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reaso
         effects_add(dispatch->effects, worker->link, &message);
 }
 
-typedef bool (*run_filter)(const struct run *run, const void *argument);
+typedef bool (*run_filter)(struct run *run, const void *argument);
 
 /* Runs end while they are acted on, so they are collected first. */
 static struct run **collect(
@@ -195,6 +151,16 @@ static bool is_unserved(const struct run *run, const struct moment *now)
            now->monotonic_ms > run->unserved_ms + limit;
 }
 
+/* A worker that is just being restarted, or has yet to find a restarted broker, costs no run. */
+static void note_unserved(struct run *run, const struct moment *now)
+{
+    bool unserved = run->state == RUN_QUEUED && run->line->agent->unserved;
+    if (!unserved)
+        run->unserved_ms = 0;
+    else if (run->unserved_ms == 0)
+        run->unserved_ms = now->monotonic_ms;
+}
+
 static bool is_timed_out(const struct run *run, const struct moment *now)
 {
     uint64_t grace = now->dispatch->config->broker_cancel_grace;
@@ -213,8 +179,10 @@ static bool is_overdue(const struct run *run, const struct moment *now)
     return run->end_by_ms && now->monotonic_ms >= run->end_by_ms;
 }
 
-static bool is_due(const struct run *run, const void *argument)
+/* Also notes for how long it is unserved. */
+static bool is_due(struct run *run, const void *argument)
 {
+    note_unserved(run, argument);
     return is_overdue(run, argument) || is_timed_out(run, argument) || is_left(run, argument) ||
            is_unserved(run, argument);
 }
@@ -240,7 +208,6 @@ static void act(struct dispatch *dispatch, struct run *run, const struct moment 
     } else if (is_overdue(run, now)) {
         end_overdue(dispatch, run, &closing);
     } else if (is_unserved(run, now)) {
-        dequeue(dispatch, run);
         closing.code = "agent_not_found";
         closing.message = "no connected worker has this agent";
         closing.retryable = true;
@@ -250,27 +217,16 @@ static void act(struct dispatch *dispatch, struct run *run, const struct moment 
     }
 }
 
-/* A worker that is just being restarted, or has yet to find a restarted broker, costs no run. */
-static void note_unserved(struct dispatch *dispatch, uint64_t monotonic_ms)
+static void note_agents(struct dispatch *dispatch)
 {
-    const char *agent = "";
-    bool served = false;
-    LIST_FOR_EACH(struct run, run, &dispatch->queue, queue_link)
-    {
-        if (strcmp(agent, run->agent) != 0)
-            served = workers_have_agent(dispatch->workers, span_of_string(run->agent));
-        agent = run->agent;
-        if (served)
-            run->unserved_ms = 0;
-        else if (run->unserved_ms == 0)
-            run->unserved_ms = monotonic_ms;
-    }
+    LIST_FOR_EACH(struct queue_agent, agent, &dispatch->pipeline->queue.agents, queue_link)
+    agent->unserved = !workers_have_agent(dispatch->workers, span_of_string(agent->name));
 }
 
 void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms)
 {
     const struct moment now = {dispatch, monotonic_ms, wall_ms};
-    note_unserved(dispatch, monotonic_ms);
+    note_agents(dispatch);
     struct buffer found = BUFFER_INIT;
     struct run **runs = collect(dispatch, &found, is_due, &now);
     for (size_t i = 0; runs && runs[i]; i++)

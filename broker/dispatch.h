@@ -12,8 +12,9 @@
  * before the reply; a run is in history as given to a process before that process hears of it. So
  * whatever dies, a request is neither lost nor started twice.
  *
- * One run a thread is active; others of that thread wait. The queue is first come, first served
- * among runs whose thread is free and whose agent some worker has room for.
+ * One run a thread is active; others of that thread wait. Whose run is next: queue.h. The bounds of
+ * the queue are kept at the door: what is over broker.max_queued or max_queued_per_user is refused
+ * and counted.
  */
 struct dispatch {
     const struct config *config; /* borrowed, as all here */
@@ -22,8 +23,6 @@ struct dispatch {
     struct workers *workers;
     struct effects *effects;
     struct counters *counters;
-    struct list_link queue; /* struct run.queue_link */
-    size_t queued;
     bool paused; /* requests are accepted and wait; not remembered over a restart */
 };
 
@@ -61,10 +60,8 @@ void dispatch_pause(struct dispatch *dispatch, bool pause);
  * With `drain` false it gets runs again. The worker remembers it, also over a broker's restart.
  */
 void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, bool drain);
-/* Puts a run that was never started back into the queue, among those of its age. */
+/* Puts a run that was never started back into the queue, before all others. */
 void dispatch_requeue(struct dispatch *dispatch, struct run *run);
-/* Puts a queued run at the end of the queue, if it is not in it. */
-void dispatch_enqueue(struct dispatch *dispatch, struct run *run);
 /* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */
 void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reason);
 /* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so. */

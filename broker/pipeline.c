@@ -17,13 +17,17 @@ void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *opt
         .counters = options->counters,
         .arena_id = options->arena_id,
         .snapshot_bytes = options->snapshot_bytes};
+    queue_init(&pipeline->queue, options->counters);
 }
 
 void pipeline_deinit(struct pipeline *pipeline)
 {
     size_t cursor = 0;
-    for (struct run *run; (run = map_next(&pipeline->runs, &cursor));)
+    for (struct run *run; (run = map_next(&pipeline->runs, &cursor));) {
+        queue_forget(&pipeline->queue, run);
         run_free(run);
+    }
+    queue_deinit(&pipeline->queue);
     map_deinit(&pipeline->runs);
     buffer_deinit(&pipeline->encoded);
     buffer_deinit(&pipeline->record);
@@ -50,9 +54,14 @@ static void pin(const struct pipeline *pipeline, const struct user *user)
 
 int pipeline_adopt(struct pipeline *pipeline, struct run *run)
 {
-    int rc = map_put(&pipeline->runs, span_of_string(run->id), run);
+    int rc = queue_adopt(&pipeline->queue, run);
     if (rc)
         return rc;
+    rc = map_put(&pipeline->runs, span_of_string(run->id), run);
+    if (rc) {
+        queue_forget(&pipeline->queue, run);
+        return rc;
+    }
     run->serial = ++pipeline->last_serial;
     list_append(&run->user->runs, &run->user_link);
     pipeline->runs_by_state[run->state]++;
@@ -81,8 +90,11 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
     if (run_started(run) || run_state_final(run->state))
         buffer_clear(&run->content);
     pipeline_stage(pipeline, run);
-    if (!run_state_final(run->state))
+    if (!run_state_final(run->state)) {
+        queue_note(&pipeline->queue, run);
         return;
+    }
+    queue_forget(&pipeline->queue, run);
     const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));
     run_free(run);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counters.h"
+#include "queue.h"
 #include "router.h"
 #include "user.h"
 
@@ -21,6 +22,7 @@ struct pipeline {
     size_t snapshot_bytes;                   /* of each open run */
     uint64_t last_serial;                    /* of a run taken over */
     struct map runs;                         /* open runs by identifier; owned */
+    struct queue queue;                      /* those of them that wait */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
     struct buffer encoded;
     struct buffer record;

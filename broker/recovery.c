@@ -97,7 +97,7 @@ static void settle_run(const struct recovery *recovery, struct run *run)
 {
     run->death_exit_code = -1;
     if (run->state == RUN_QUEUED)
-        dispatch_enqueue(recovery->dispatch, run);
+        queue_note(&recovery->pipeline->queue, run);
     else if (!run->placed || run->arena_id != recovery->pipeline->arena_id)
         farewell_say(recovery->farewell, run, FAREWELL_DIED); /* of another arena: long gone */
 }
@@ -133,6 +133,6 @@ int recovery_settle(const struct recovery *recovery)
     if (rc)
         return rc;
     farewell_turn(recovery->farewell);
-    log_info("recovery", "%zu open runs found, %zu queued", found, recovery->dispatch->queued);
+    log_info("recovery", "%zu open runs found, %zu queued", found, recovery->pipeline->queue.count);
     return 0;
 }

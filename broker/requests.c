@@ -26,6 +26,16 @@ static void succeed(struct answer *answer, struct span run_id, enum run_state st
 
 /* ---- chat.send */
 
+static const char *const busy_policies[] = {"", "enqueue", "reject", "interrupt", NULL};
+static const char *const disconnect_policies[] = {"", "continue", "cancel", NULL};
+
+static bool one_of(struct span text, const char *const *choices)
+{
+    while (*choices && !span_is(text, *choices))
+        choices++;
+    return *choices != NULL;
+}
+
 static bool request_valid(const struct wire_chat_send *request, struct answer *answer)
 {
     if (!identifier_valid(request->thread_id))
@@ -38,6 +48,10 @@ static bool request_valid(const struct wire_chat_send *request, struct answer *a
         fail(answer, "payload_too_large", "content is larger than 256 KiB", false);
     else if (!json_scan_valid(request->content))
         fail(answer, "invalid_argument", "content is not JSON", false);
+    else if (!one_of(request->on_busy, busy_policies))
+        fail(answer, "invalid_argument", "on_busy is none of enqueue, reject, interrupt", false);
+    else if (!one_of(request->on_disconnect, disconnect_policies))
+        fail(answer, "invalid_argument", "on_disconnect is none of continue, cancel", false);
     return answer->code == NULL;
 }
 
@@ -71,24 +85,17 @@ static bool answer_repeated(
     return rc != -ENOENT;
 }
 
-static bool has_room(const struct dispatch *dispatch, const struct user *user)
+static bool has_room(struct dispatch *dispatch, const struct user *user, struct answer *answer)
 {
-    uint64_t own = 0;
-    LIST_FOR_EACH(struct run, run, &user->runs, user_link)
-    own += run->state == RUN_QUEUED;
-    return dispatch->queued < dispatch->config->broker_max_queued &&
-           own < dispatch->config->broker_max_queued_per_user;
-}
-
-static struct run *open_run_of_thread(const struct user *user, struct span thread_id)
-{
-    struct run *found = NULL;
-    LIST_FOR_EACH(struct run, run, &user->runs, user_link)
-    {
-        if (span_is(thread_id, run->thread_id) && (!found || run->state != RUN_QUEUED))
-            found = run;
+    const struct config *config = dispatch->config;
+    if (user->queued >= config->broker_max_queued_per_user) {
+        dispatch->counters->queue_full_user++;
+        fail(answer, "queue_full", "too many of your requests wait already; try again later", true);
+    } else if (dispatch->pipeline->queue.count >= config->broker_max_queued) {
+        dispatch->counters->queue_full++;
+        fail(answer, "queue_full", "too many requests wait already; try again later", true);
     }
-    return found;
+    return answer->code == NULL;
 }
 
 static bool admit(struct dispatch *dispatch, const struct wire_chat_send *request,
@@ -99,11 +106,10 @@ static bool admit(struct dispatch *dispatch, const struct wire_chat_send *reques
     if (!workers_have_agent(dispatch->workers, agent) &&
         !config_find_agent(dispatch->config, agent))
         fail(answer, "agent_not_found", "no agent of this name is configured", false);
-    else if (!has_room(dispatch, user))
-        fail(answer, "queue_full", "too many requests wait already; try again later", true);
-    else if (span_is(request->on_busy, "reject") && open_run_of_thread(user, request->thread_id))
+    else if (span_is(request->on_busy, "reject") &&
+             queue_foremost(&dispatch->pipeline->queue, user, request->thread_id))
         fail(answer, "run_active", "the thread has an active run", true);
-    return answer->code == NULL;
+    return answer->code == NULL && has_room(dispatch, user, answer);
 }
 
 static struct run *make_run(
@@ -145,19 +151,30 @@ static void write_acceptance(struct dispatch *dispatch, struct run *run)
     pipeline_write(dispatch->pipeline, run, &message);
     buffer_clear(&data);
     buffer_append_char(&data, '{');
-    json_append_member_uint(&data, "position", dispatch->queued);
+    json_append_member_uint(&data, "position", run->user->queued);
     buffer_append_char(&data, '}');
     struct event queued = {.type = EVENT_RUN_QUEUED, .data = buffer_span(&data)};
     pipeline_write(dispatch->pipeline, run, &queued);
     buffer_deinit(&data);
 }
 
+/* What the new message takes the place of: of two interrupts, the second counts. */
+static void interrupt(
+    struct dispatch *dispatch, const struct wire_chat_send *request, struct user *user)
+{
+    struct queue *queue = &dispatch->pipeline->queue;
+    struct run *run = queue_foremost(queue, user, request->thread_id);
+    if (run && run->state == RUN_CANCELLING)
+        run = queue_first_waiting(queue, user, request->thread_id);
+    if (run)
+        dispatch_stop(dispatch, run, SPAN_LITERAL("interrupted by a new message"));
+}
+
 static void accept_request(struct dispatch *dispatch, const struct wire_chat_send *request,
     struct user *user, struct answer *answer)
 {
-    struct run *active = open_run_of_thread(user, request->thread_id);
-    if (active && span_is(request->on_busy, "interrupt"))
-        dispatch_stop(dispatch, active, SPAN_LITERAL("interrupted by a new message"));
+    if (span_is(request->on_busy, "interrupt"))
+        interrupt(dispatch, request, user);
     struct run *run = make_run(dispatch, request, user);
     if (!run) {
         fail(answer, "internal", "the broker is out of memory", true);
@@ -166,7 +183,6 @@ static void accept_request(struct dispatch *dispatch, const struct wire_chat_sen
     history_stage_message(
         dispatch->users->history, request->user, request->message_id, span_of_string(run->id));
     write_acceptance(dispatch, run);
-    dispatch_enqueue(dispatch, run);
     dispatch->counters->requests_accepted++;
     succeed(answer, span_of_string(run->id), run->state);
     FAILPOINT(request_accepted);
@@ -193,7 +209,7 @@ static struct run *find_target(
     struct dispatch *dispatch, const struct user *user, const struct wire_run_cancel *request)
 {
     if (request->run_id.len == 0)
-        return open_run_of_thread(user, request->thread_id);
+        return queue_foremost(&dispatch->pipeline->queue, user, request->thread_id);
     struct run *run = pipeline_find(dispatch->pipeline, request->run_id);
     return run && run->user == user ? run : NULL;
 }

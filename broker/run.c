@@ -82,7 +82,7 @@ struct run *run_new(struct user *user, struct span run_id, enum run_state state)
     grammar_init(&run->grammar);
     snapshot_init(&run->snapshot);
     list_init(&run->user_link);
-    list_init(&run->queue_link);
+    list_init(&run->thread_link);
     return run;
 }
 
@@ -93,7 +93,7 @@ void run_free(struct run *run)
     grammar_deinit(&run->grammar);
     snapshot_deinit(&run->snapshot);
     list_remove(&run->user_link);
-    list_remove(&run->queue_link);
+    list_remove(&run->thread_link);
     buffer_deinit(&run->content);
     free(run);
 }

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+struct queue_line;
+struct thread;
 struct user;
 
 enum run_state {
@@ -91,15 +93,20 @@ struct run {
     char release_code[IDENTIFIER_SIZE];
     char release_message[RELEASE_MESSAGE_SIZE];
 
-    uint64_t accepted_ms;        /* wall clock */
-    uint64_t deadline_ms;        /* wall clock; 0: none */
-    uint64_t end_by_ms;          /* monotonic; when the broker ends it itself; 0: not set */
-    uint64_t unserved_ms;        /* monotonic: since when no worker has its agent; 0: one does */
-    uint64_t first_seq;          /* its first event: where a restart reads from */
-    struct snapshot snapshot;    /* what a client would show of it, while it is open */
-    uint64_t serial;             /* grows in the order of user.runs */
-    struct list_link user_link;  /* in user.runs */
-    struct list_link queue_link; /* in dispatch.queue, while QUEUED */
+    uint64_t accepted_ms;       /* wall clock */
+    uint64_t deadline_ms;       /* wall clock; 0: none */
+    uint64_t end_by_ms;         /* monotonic; when the broker ends it itself; 0: not set */
+    uint64_t unserved_ms;       /* monotonic: since when no worker has its agent; 0: one does */
+    uint64_t first_seq;         /* its first event: where a restart reads from */
+    struct snapshot snapshot;   /* what a client would show of it, while it is open */
+    uint64_t serial;            /* grows in the order of user.runs */
+    struct list_link user_link; /* in user.runs */
+
+    struct thread *thread;        /* once it is in the table of runs; as the next two, queue.c's */
+    struct queue_line *line;      /* NULL: begun by a program of its own */
+    struct list_link thread_link; /* in thread.waiting while QUEUED, else in thread.active */
+    bool waits;                   /* it is counted as waiting */
+    bool taken_back;              /* it was given away and came back: goes before others */
 };
 
 /* NULL when memory is out. `state` is the first one. */

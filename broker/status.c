@@ -172,7 +172,7 @@ void status_append(const struct broker *broker, struct buffer *out)
     append_workers(broker, out);
     json_append_member_uint(out, "users", broker->users.map.count);
     append_runs(broker, out);
-    json_append_member_uint(out, "queued", broker->dispatch.queued);
+    json_append_member_uint(out, "queued", broker->pipeline.queue.count);
     append_rings(broker, out);
     append_history(broker, out);
     json_append_member_uint(out, "events_per_s", broker->events_per_s);

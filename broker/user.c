@@ -33,8 +33,8 @@ static struct user *user_new(struct users *users, struct span id)
     memcpy(user->id, id.data, id.len);
     user->tag = event_user_tag(id);
     user->lonely_since_ms = clock_monotonic_ms();
-    user->last_process = UINT64_MAX;
     list_init(&user->runs);
+    list_init(&user->lines);
     list_init(&user->subscriptions);
     list_init(&user->fresh_link);
     user->stream = history_stream(users->history, id);

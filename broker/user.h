@@ -19,8 +19,9 @@ struct user {
     uint64_t fresh_after;
     struct list_link fresh_link; /* in router.fresh */
 
-    uint64_t last_process; /* that ran for it: asked first for its next run */
-    uint64_t acknowledged; /* the newest number a client said it has processed */
+    struct list_link lines; /* struct queue_line.user_link */
+    size_t queued;          /* its runs that wait */
+    uint64_t acknowledged;  /* the newest number a client said it has processed */
 };
 
 struct users {

@@ -54,6 +54,7 @@ static void handle_available(
     struct worker_port *port, struct worker *worker, const struct wire_available *message)
 {
     worker->slots += message->slots;
+    port->workers->changed = true;
     if (worker->announced)
         return;
     worker->announced = true;
@@ -91,6 +92,7 @@ static void handle_released(
     struct worker_port *port, struct worker *worker, const struct wire_released *message)
 {
     worker->slots++;
+    port->workers->changed = true;
     worker->runs -= worker->runs > 0;
     struct run *run = own_run(port, worker, message->run_id);
     if (!run)
@@ -102,8 +104,10 @@ static void handle_released(
     farewell_say(port->farewell, run, handed_back ? FAREWELL_HANDED_BACK : FAREWELL_RELEASED);
 }
 
-static void handle_leaving(struct worker *worker, const struct wire_leaving *message)
+static void handle_leaving(
+    struct worker_port *port, struct worker *worker, const struct wire_leaving *message)
 {
+    port->workers->changed = true;
     worker->leaving = message->leaving != 0;
     log_info("worker_port", "%s takes %s", worker->link->name,
         worker->leaving ? "no more runs" : "runs again");
@@ -117,7 +121,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_RUNNING: handle_running(port, worker, &message->running); break;
     case WIRE_AVAILABLE: handle_available(port, worker, &message->available); break;
     case WIRE_RELEASED: handle_released(port, worker, &message->released); break;
-    case WIRE_LEAVING: handle_leaving(worker, &message->leaving); break;
+    case WIRE_LEAVING: handle_leaving(port, worker, &message->leaving); break;
     case WIRE_REPORT: link_keep_report(&worker->report, &message->report); break;
     default:
         log_warn("worker_port", "%s sent %s, which is none of a worker's messages",

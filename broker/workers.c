@@ -7,6 +7,7 @@
 
 void workers_init(struct workers *workers)
 {
+    *workers = (struct workers){.changed = true};
     list_init(&workers->list);
 }
 
@@ -61,14 +62,21 @@ bool workers_have_agent(const struct workers *workers, struct span agent)
     return false;
 }
 
-struct worker *workers_pick(struct workers *workers, struct span agent, uint64_t preferred)
+static bool had_last_run(const struct worker *worker, const struct thread *thread)
+{
+    return thread && thread->placed && worker->process == thread->process &&
+           worker->incarnation == thread->incarnation;
+}
+
+struct worker *workers_pick(
+    const struct workers *workers, struct span agent, const struct thread *thread)
 {
     struct worker *best = NULL;
     LIST_FOR_EACH(struct worker, worker, &workers->list, workers_link)
     {
         if (!worker_has_room(worker) || !worker_has_agent(worker, agent))
             continue;
-        if (worker->process == preferred)
+        if (had_last_run(worker, thread))
             return worker;
         if (!best || worker->slots > best->slots)
             best = worker;

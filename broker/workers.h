@@ -2,7 +2,7 @@
 #pragma once
 
 #include "link.h"
-#include "run.h"
+#include "threads.h"
 
 /* The workers that are connected, what they can do and how much room they have. */
 struct worker {
@@ -21,6 +21,9 @@ struct worker {
 
 struct workers {
     struct list_link list; /* struct worker.workers_link */
+    /* Some worker may have got room since dispatch last looked: set by whoever changes a worker's
+     * slots or whether it takes runs. */
+    bool changed;
 };
 
 void workers_init(struct workers *workers);
@@ -34,9 +37,10 @@ bool worker_has_agent(const struct worker *worker, struct span agent);
 /* Whether any connected worker has this agent. */
 bool workers_have_agent(const struct workers *workers, struct span agent);
 /*
- * A worker with room that has the agent: the process `preferred` if it can, else the one with the
- * most room. NULL when none can.
+ * A worker with room that has the agent: the one that had the thread's last run if it can, else
+ * the one with the most room. NULL when none can. `thread` may be NULL.
  */
-struct worker *workers_pick(struct workers *workers, struct span agent, uint64_t preferred);
+struct worker *workers_pick(
+    const struct workers *workers, struct span agent, const struct thread *thread);
 /* The worker with this process, or NULL. */
 struct worker *workers_find(struct workers *workers, uint32_t process, uint64_t incarnation);

@@ -267,8 +267,14 @@ struct worker *fixture_worker(
     assert_non_null(worker);
     worker->incarnation = AGENT_INCARNATION;
     worker->announced = true;
-    worker->slots = slots;
+    fixture_room(f, worker, slots);
     return worker;
+}
+
+void fixture_room(struct fixture *f, struct worker *worker, uint64_t slots)
+{
+    worker->slots = slots;
+    f->workers.changed = true;
 }
 
 /* ---- events */

@@ -58,6 +58,8 @@ struct run *fixture_find(struct fixture *f, const char *run_id);
 /* A worker with room, connected over a link that leads nowhere, in the arena as `process`. */
 struct worker *fixture_worker(
     struct fixture *f, uint32_t process, uint64_t slots, const char *agents);
+/* Changes how much room it has. */
+void fixture_room(struct fixture *f, struct worker *worker, uint64_t slots);
 
 /* ---- the processes of these tests */
 

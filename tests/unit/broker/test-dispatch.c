@@ -18,6 +18,12 @@ static struct answer running(struct fixture *f, const char *user, const char *me
     return answer;
 }
 
+static void end(struct fixture *f, const char *user, const char *run_id)
+{
+    assert_int_equal(push(f, user, event_of(EVENT_AGENT_COMPLETED, run_id)), VERDICT_LEGAL);
+    assert_null(fixture_find(f, run_id));
+}
+
 static void die(struct fixture *f, uint32_t process, int signal)
 {
     const struct process_death death = {
@@ -44,17 +50,73 @@ static void test_run_goes_to_the_worker_with_most_room(void **state)
     assert_int_equal(f->counters.runs_assigned, 1);
 }
 
-static void test_run_goes_where_the_users_last_one_was(void **state)
+static void test_run_goes_where_its_threads_last_one_was(void **state)
 {
     struct fixture *f = *state;
+    struct worker *other = fixture_worker(f, 3, 0, "librarian");
+    struct worker *home = fixture_worker(f, AGENT_PROCESS, 3, "librarian");
+    end(f, "ann", running(f, "ann", "m-1").run_id);
+    fixture_room(f, other, 9);
+    fixture_room(f, home, 1);
+    struct answer elsewhere = chat(f, "ann", "t-2", "m-2"); /* another thread of this user */
+    struct answer again = chat(f, "ann", "t-1", "m-3");
+    fixture_turn(f);
+    assert_int_equal(fixture_find(f, elsewhere.run_id)->process, 3);
+    assert_int_equal(fixture_find(f, again.run_id)->process, AGENT_PROCESS);
+}
+
+static void test_run_does_not_wait_for_its_threads_last_worker(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *home = fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    end(f, "ann", running(f, "ann", "m-1").run_id);
+    fixture_room(f, home, 0);
+    fixture_worker(f, 3, 1, "librarian");
+    struct answer again = chat(f, "ann", "t-1", "m-2");
+    fixture_turn(f);
+    assert_int_equal(fixture_find(f, again.run_id)->process, 3);
+}
+
+/* The process has the other one's place in the table, and nothing else of it. */
+static void test_successor_of_a_dead_worker_is_not_taken_for_it(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *home = fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    end(f, "ann", running(f, "ann", "m-1").run_id);
+    home->incarnation++;
+    fixture_room(f, home, 1);
     fixture_worker(f, 3, 2, "librarian");
-    struct worker *large = fixture_worker(f, 4, 3, "librarian");
-    chat(f, "ann", "t-1", "m-1");
+    struct answer again = chat(f, "ann", "t-1", "m-2");
     fixture_turn(f);
-    large->slots = 1;
-    struct answer second = chat(f, "ann", "t-2", "m-2");
+    assert_int_equal(fixture_find(f, again.run_id)->process, 3);
+}
+
+static void test_thread_unused_for_longest_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct worker *home = fixture_worker(f, AGENT_PROCESS, 2, "librarian");
+    f->pipeline.queue.threads.remembered = 1;
+    end(f, "ann", running(f, "ann", "m-1").run_id);
+    assert_int_equal(f->counters.threads_forgotten, 0);
+    end(f, "bob", running(f, "bob", "m-1").run_id);
+    assert_int_equal(f->counters.threads_forgotten, 1);
+    fixture_room(f, home, 2);
+    fixture_worker(f, 3, 9, "librarian");
+    struct answer forgotten = chat(f, "ann", "t-1", "m-2");
+    struct answer remembered = chat(f, "bob", "t-1", "m-2");
     fixture_turn(f);
-    assert_int_equal(fixture_find(f, second.run_id)->process, 4);
+    assert_int_equal(fixture_find(f, forgotten.run_id)->process, 3);
+    assert_int_equal(fixture_find(f, remembered.run_id)->process, AGENT_PROCESS);
+}
+
+static void test_thread_that_ran_nowhere_is_not_remembered(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 0, "librarian");
+    struct answer answer = chat(f, "ann", "t-1", "m-1");
+    assert_int_equal(f->pipeline.queue.threads.map.count, 1);
+    cancel_run(f, "ann", answer.run_id);
+    assert_int_equal(f->pipeline.queue.threads.map.count, 0);
 }
 
 static void test_worker_whose_runs_are_not_known_yet_gets_none(void **state)
@@ -66,6 +128,7 @@ static void test_worker_whose_runs_are_not_known_yet_gets_none(void **state)
     fixture_turn(f);
     assert_state(f, answer.run_id, "queued");
     worker->announced = true;
+    fixture_room(f, worker, 2);
     fixture_turn(f);
     assert_state(f, answer.run_id, "starting");
 }
@@ -79,12 +142,12 @@ static void test_queue_is_first_come_first_served(void **state)
     for (int i = 0; i < 4; i++)
         answers[i] = chat(f, users[i], "t-1", "m-1");
     for (int i = 0; i < 4; i++) {
-        worker->slots = 1;
+        fixture_room(f, worker, 1);
         fixture_turn(f);
         for (int j = 0; j < 4; j++)
             assert_state(f, answers[j].run_id, j <= i ? "starting" : "queued");
     }
-    assert_int_equal(f->dispatch.queued, 0);
+    assert_int_equal(f->pipeline.queue.count, 0);
 }
 
 static void test_run_that_cannot_be_placed_holds_nobody_else_up(void **state)
@@ -223,16 +286,16 @@ static void test_runs_taken_back_keep_their_places_before_younger_ones(void **st
         memcpy(ids[i], chat(f, "ann", name, name).run_id, IDENTIFIER_SIZE);
         fixture_turn(f);
     }
-    assert_int_equal(f->dispatch.queued, 1);
+    assert_int_equal(f->pipeline.queue.count, 1);
     workers_remove(worker);
     die(f, 3, 9);
-    const struct list_link *at = &f->dispatch.queue;
+    assert_int_equal(f->pipeline.queue.count, TAKEN_BACK + 1);
+    worker = fixture_worker(f, 4, 0, "librarian");
     for (int i = 0; i <= TAKEN_BACK; i++) {
-        at = at->next;
-        assert_string_equal(CONTAINER_OF(at, struct run, queue_link)->id, ids[i]);
+        fixture_room(f, worker, 1);
+        fixture_turn(f);
+        assert_state(f, ids[i], "starting");
     }
-    assert_ptr_equal(at->next, &f->dispatch.queue);
-    assert_int_equal(f->dispatch.queued, TAKEN_BACK + 1);
 }
 
 static void test_what_a_worker_said_of_a_run_before_it_died_is_what_counts(void **state)
@@ -246,7 +309,7 @@ static void test_what_a_worker_said_of_a_run_before_it_died_is_what_counts(void 
     farewell_say(&f->farewell, run, FAREWELL_RELEASED);
     die(f, 3, 9);
     fixture_commit(f);
-    assert_int_equal(f->dispatch.queued, 0);
+    assert_int_equal(f->pipeline.queue.count, 0);
     struct kept kept;
     keep_stream(&kept, f, "ann");
     assert_string_equal(kept_types(&kept, NULL), "chat_message run_queued error_event*");
@@ -352,7 +415,7 @@ static void test_run_whose_agent_stays_away_is_rejected(void **state)
     dispatch_overdue(&f->dispatch, START_MS + limit + 1, clock_wall_ms());
     fixture_commit(f);
     assert_string_equal(ended_state(f, answer.run_id), "rejected");
-    assert_int_equal(f->dispatch.queued, 0);
+    assert_int_equal(f->pipeline.queue.count, 0);
     struct kept kept;
     keep_stream(&kept, f, "ann");
     assert_member(&kept.events[kept.count - 1], "code", "agent_not_found");
@@ -402,7 +465,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_run_goes_to_the_worker_with_most_room),
-        CASE(test_run_goes_where_the_users_last_one_was),
+        CASE(test_run_goes_where_its_threads_last_one_was),
+        CASE(test_run_does_not_wait_for_its_threads_last_worker),
+        CASE(test_successor_of_a_dead_worker_is_not_taken_for_it),
+        CASE(test_thread_unused_for_longest_is_forgotten),
+        CASE(test_thread_that_ran_nowhere_is_not_remembered),
         CASE(test_worker_whose_runs_are_not_known_yet_gets_none),
         CASE(test_queue_is_first_come_first_served),
         CASE(test_run_that_cannot_be_placed_holds_nobody_else_up),

@@ -31,9 +31,9 @@ static void test_queued_runs_are_queued_again_in_the_order_of_their_acceptance(v
     fixture_turn(f);
     fixture_restart(f);
     fixture_recover(f);
-    assert_int_equal(f->dispatch.queued, 8);
+    assert_int_equal(f->pipeline.queue.count, 8);
     int at = 0;
-    LIST_FOR_EACH(struct run, run, &f->dispatch.queue, queue_link)
+    LIST_FOR_EACH(struct run, run, &fixture_find(f, ids[0])->thread->waiting, thread_link)
     assert_string_equal(run->id, ids[at++]);
     assert_int_equal(at, 8);
 }
@@ -156,14 +156,15 @@ static void test_run_given_to_a_process_that_never_began_it_is_queued_once(void 
     fixture_restart(f);
     fixture_recover(f);
     assert_state(f, given.run_id, "queued");
-    assert_int_equal(f->dispatch.queued, 2);
-    const struct run *first = LIST_FIRST(struct run, &f->dispatch.queue, queue_link);
+    assert_int_equal(f->pipeline.queue.count, 2);
+    const struct run *first =
+        LIST_FIRST(struct run, &fixture_find(f, given.run_id)->thread->waiting, thread_link);
     assert_string_equal(first->id, given.run_id);
     fixture_worker(f, 5, 1, "librarian");
     fixture_turn(f);
     assert_state(f, given.run_id, "starting");
     assert_state(f, waiting.run_id, "queued");
-    assert_int_equal(f->dispatch.queued, 1);
+    assert_int_equal(f->pipeline.queue.count, 1);
     child_reap(&child);
 }
 

@@ -54,7 +54,7 @@ static void test_same_message_again_is_the_same_run_in_any_state(void **state)
     struct answer again = chat(f, "ann", "t-1", "m-1");
     assert_string_equal(again.run_id, first.run_id);
     assert_string_equal(again.status, "queued");
-    worker->slots = 1;
+    fixture_room(f, worker, 1);
     fixture_turn(f);
     assert_string_equal(chat(f, "ann", "t-1", "m-1").status, "starting");
     assert_int_equal(push(f, "ann", started(first.run_id)), VERDICT_LEGAL);
@@ -207,7 +207,7 @@ static void test_interrupt_of_a_thread_that_only_waits_takes_its_place(void **st
     fixture_commit(f);
     assert_string_equal(ended_state(f, first.run_id), "cancelled");
     assert_state(f, second.run_id, "queued");
-    assert_int_equal(f->dispatch.queued, 1);
+    assert_int_equal(f->pipeline.queue.count, 1);
 }
 
 /* ---- run.cancel */
@@ -220,8 +220,8 @@ static void test_cancel_of_a_queued_run_ends_it_at_once(void **state)
     struct answer cancel = cancel_run(f, "ann", answer.run_id);
     assert_null(cancel.code);
     assert_string_equal(cancel.status, "cancelled");
-    assert_int_equal(f->dispatch.queued, 0);
-    worker->slots = 1;
+    assert_int_equal(f->pipeline.queue.count, 0);
+    fixture_room(f, worker, 1);
     fixture_turn(f);
     assert_int_equal(worker->slots, 1);
     assert_stream(f, "ann", "chat_message run_queued agent_completed*");

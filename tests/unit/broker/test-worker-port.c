@@ -80,8 +80,11 @@ static void worker_down(struct test_worker *worker)
     child_stop(&worker->child);
     fixture_turn(f);
     fixture_turn(f);
-    LIST_FOR_EACH(struct run, run, &f->dispatch.queue, queue_link)
-    dispatch_stop(&f->dispatch, run, SPAN_LITERAL("the test is over"));
+    size_t cursor = 0;
+    for (struct run *run; (run = map_next(&f->pipeline.runs, &cursor)); cursor--) {
+        assert_int_equal(run->state, RUN_QUEUED);
+        dispatch_stop(&f->dispatch, run, SPAN_LITERAL("the test is over"));
+    }
     fixture_turn(f);
     assert_int_equal(f->pipeline.runs.count, 0);
 }
