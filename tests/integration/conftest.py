@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from harness import record  # noqa: E402
 from harness.node import Node  # noqa: E402
 
 TEST_SECONDS = 300
@@ -34,6 +35,14 @@ def deadline():
     faulthandler.dump_traceback_later(2 * TEST_SECONDS, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def records():
+    """What the test's clients received must be sound, whatever the test was about."""
+    record.forget_all()
+    yield
+    record.verify_all()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -54,6 +54,7 @@ class Client:
             "?" + urllib.parse.urlencode(query) if query else "")
 
     async def connect(self):
+        self.stream.record.connection(filtered=bool(self.threads))
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         self.socket = await websockets.connect(
             self.url, subprotocols=[SUBPROTOCOL], extra_headers=headers, origin=self.origin,
@@ -101,6 +102,7 @@ class Client:
         self._changed.set()
 
     def _take(self, text):
+        self.stream.record.lines.append(text)
         frame = parse(text)
         if "type" not in frame:
             self.replies.append(frame)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one client has seen of its user's stream, and what must hold of it."""
+"""What one client has seen of its user's stream, and where it stands in it.
+
+The stream as a whole, its runs included, is checked by `ringside verify` when a test is over
+(record.py). What is checked here is what the record cannot tell, the cursor that was asked for, and
+the chain, at once, so that a test ends where it breaks.
+"""
 import json
 
-
-class Broken(AssertionError):
-    """The stream does not keep a promise of the protocol."""
+from .record import Broken, Record, verify
 
 
 def is_terminal(event):
@@ -21,6 +24,7 @@ class Stream:
         self.epoch = None
         self.position = None  # what the next event's prev must be
         self.repeats = 0
+        self.record = Record()
 
     def welcomed(self, welcome, cursor):
         """A connection begins: where, depends on the cursor it asked for."""
@@ -80,47 +84,28 @@ class Stream:
                        if event["type"] == "partial_result")
 
 
+def check_events(events, complete=True):
+    """The grammar of the runs these events are of; `complete`: each must have ended.
+
+    They are all there are of these runs, and are chained anew: others lay in between.
+    """
+    before = [0, *(event["seq"] for event in events)]
+    lines = [json.dumps(event | {"prev": prev}) for event, prev in zip(events, before)]
+    return verify(lines, *(["--complete"] if complete else []))
+
+
 def check_run(events, complete=True):
-    """The grammar of one run, from its first event on; `complete`: it must have ended."""
-    types = [event["type"] for event in events]
-    run = events[0]["run_id"] if events else "?"
-
-    def broken(what):
-        return Broken(f"run {run}: {what}: {types}")
-
-    started = ended = False
-    open_tools, used = {}, set()
-    for event in events:
-        kind = event["type"]
-        if ended:
-            raise broken(f"{kind} after the end")
-        if kind == "agent_started":
-            if started:
-                raise broken("started twice")
-            started = True
-        elif kind == "tool_executing":
-            call = event["tool_call_id"]
-            if not started or call in used:
-                raise broken(f"tool call {call} out of place")
-            used.add(call)
-            open_tools[call] = event["data"]["tool_name"]
-        elif kind == "tool_completed":
-            name = open_tools.pop(event["tool_call_id"], None)
-            if name != event["data"]["tool_name"]:
-                raise broken(f"tool_completed of {event['tool_call_id']} without a beginning")
-        elif kind in ("agent_thinking", "partial_result") and not started:
-            raise broken(f"{kind} before agent_started")
-        if is_terminal(event):
-            ended = True
-            if open_tools:
-                raise broken(f"ended with open tools {open_tools}")
-    if complete and not ended:
-        raise broken("has no end")
+    """The grammar of one run, from its first event on."""
+    if len({event["run_id"] for event in events}) != 1:
+        raise Broken(f"not the events of one run: {events}")
+    verdict = check_events(events, complete)
+    if complete and not is_terminal(events[-1]):
+        raise Broken(f"run {events[0]['run_id']}: its last event is {events[-1]['type']}")
+    return verdict
 
 
 def check_all_runs(stream, complete=True):
-    for run_id in stream.run_ids():
-        check_run(stream.of_run(run_id), complete)
+    check_events(stream.events, complete)
 
 
 def parse(text):
