@@ -20,6 +20,8 @@ struct broker_link_events {
     void (*on_kill)(void *context, struct span run_id);
     /* Take no more runs and hand back what is not begun, or take runs again. */
     void (*on_drain)(void *context, bool drain);
+    /* The same, and leave when the rest has ended; `for_good`: with EXIT_DRAINED. */
+    void (*on_leave)(void *context, bool for_good);
 };
 
 struct broker_link_options {

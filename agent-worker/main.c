@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "base/log.h"
+#include "base/ready.h"
 
 #include <unistd.h>
 
@@ -35,5 +36,5 @@ int main(int argc, char **argv)
         worker_run(&worker);
     worker_deinit(&worker);
     /* nng of this version may wait for ever when its sockets are closed: the kernel does it. */
-    _exit(rc == 0 ? 0 : 1);
+    _exit(rc ? 1 : worker.for_good ? EXIT_DRAINED : 0);
 }

@@ -137,11 +137,26 @@ static void on_drain(void *context, bool drain)
         hand_back(worker);
 }
 
+/* Runs that have begun may take their time: whoever is in a hurry sends TERM. */
+static void on_leave(void *context, bool for_good)
+{
+    struct worker *worker = context;
+    log_info("worker", "told to leave%s: %zu runs go on until they end",
+        for_good ? " for good" : "", supervisor_count(&worker->supervisor));
+    worker->state = WORKER_DRAINING;
+    worker->for_good = for_good;
+    broker_link_leaving(worker->link, true);
+    hand_back(worker);
+    if (supervisor_count(&worker->supervisor) == 0)
+        leave(worker);
+}
+
 static const struct broker_link_events link_events = {.on_ready = on_ready,
     .on_assign = on_assign,
     .on_cancel = on_cancel,
     .on_kill = on_kill,
-    .on_drain = on_drain};
+    .on_drain = on_drain,
+    .on_leave = on_leave};
 
 /* ---- attaching */
 

@@ -99,6 +99,14 @@ static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
 }
 
+void broker_leave(struct broker *broker, bool for_good)
+{
+    log_info("broker", "told to leave%s", for_good ? " for good" : "");
+    broker->for_good = for_good;
+    broker->stopping = true;
+    ev_break(broker->loop, EVBREAK_ALL);
+}
+
 static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)events;

@@ -54,6 +54,7 @@ struct broker {
     uint64_t events_per_s;
     uint64_t rate_ms;
     bool stopping;
+    bool for_good; /* told to leave and not to be started again */
 };
 
 /* All phases of the start; what fails is in the log with its reason. `config` is borrowed. */
@@ -64,5 +65,7 @@ void broker_watch(struct broker *broker);
 bool broker_tick(struct broker *broker);
 /* Serves until told to stop. */
 void broker_run(struct broker *broker);
+/* Ends broker_run after this turn, as TERM does. `for_good`: main leaves with EXIT_DRAINED. */
+void broker_leave(struct broker *broker, bool for_good);
 /* Drains the rings, syncs history, lets go of everything. Safe on a broker half started. */
 void broker_stop(struct broker *broker);

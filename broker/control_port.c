@@ -67,9 +67,11 @@ static struct wire_message answer_attach(
 
 static struct wire_message answer_query(struct control_port *port, const struct wire_query *request)
 {
+    struct control_refusal why = {"internal", "no reason was given"};
     buffer_clear(&port->body);
-    if (!port->options.answer(port->options.context, request->what, request->argument, &port->body))
-        return refusal("unknown_query", "this broker does not know the query");
+    if (!port->options.answer(
+            port->options.context, request->what, request->argument, &port->body, &why))
+        return refusal(why.code, why.message);
     return (struct wire_message){.kind = WIRE_ANSWER, .answer = {.body = buffer_span(&port->body)}};
 }
 

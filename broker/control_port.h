@@ -10,13 +10,20 @@
  */
 struct control_port;
 
+/* Why a query was not answered. Static texts. */
+struct control_refusal {
+    const char *code;
+    const char *message;
+};
+
 struct control_port_options {
     struct ev_loop *loop;
     const char *run_dir;
     const char *broker_id;
     struct links *links;
-    /* Appends the JSON that answers the query, or returns false when there is no such query. */
-    bool (*answer)(void *context, struct span what, struct span argument, struct buffer *out);
+    /* Appends the JSON that answers the query, or returns false and says why it does not. */
+    bool (*answer)(void *context, struct span what, struct span argument, struct buffer *out,
+        struct control_refusal *ret_refusal);
     void *context;
 };
 

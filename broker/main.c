@@ -53,5 +53,5 @@ int main(int argc, char **argv)
     }
     broker_stop(&broker);
     /* nng of this version may wait for ever when its sockets are closed: the kernel does it. */
-    _exit(rc == 0 ? 0 : 1);
+    _exit(rc ? 1 : broker.for_good ? EXIT_DRAINED : 0);
 }

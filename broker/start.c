@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The broker's start, phase by phase, and its end. */
-#include "broker.h"
+#include "admin.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
-#include "status.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -277,33 +275,6 @@ static int recover(struct broker *broker)
 
 /* ---- phase: ports */
 
-/* With a path: begins one. Without: how the last one stands. */
-static bool answer_backup(struct broker *broker, struct span path, struct buffer *out)
-{
-    int rc = path.len ? backup_start(&broker->backup, path) : 0;
-    if (rc) {
-        buffer_append_char(out, '{');
-        json_append_member(out, "state", SPAN_LITERAL("refused"));
-        json_append_member(
-            out, "reason", span_of_string(rc == -EBUSY ? "another one is running" : strerror(-rc)));
-        buffer_append_char(out, '}');
-    } else {
-        backup_append(&broker->backup, out);
-    }
-    return true;
-}
-
-static bool answer_query(void *context, struct span what, struct span argument, struct buffer *out)
-{
-    struct broker *broker = context;
-    if (span_is(what, "backup"))
-        return answer_backup(broker, argument, out);
-    if (!span_is(what, "status"))
-        return false;
-    status_append(broker, out);
-    return true;
-}
-
 static int start_ports(struct broker *broker)
 {
     int rc = links_new(&broker->links, &(struct links_options){.loop = broker->loop,
@@ -318,7 +289,7 @@ static int start_ports(struct broker *broker)
                                                 .run_dir = broker->run_dir,
                                                 .broker_id = broker->id,
                                                 .links = broker->links,
-                                                .answer = answer_query,
+                                                .answer = admin_answer,
                                                 .context = broker});
     if (rc)
         log_error("start", "cannot listen on %s/broker.ipc: %s", broker->run_dir, strerror(-rc));

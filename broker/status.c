@@ -173,6 +173,7 @@ void status_append(const struct broker *broker, struct buffer *out)
     json_append_member_uint(out, "users", broker->users.map.count);
     append_runs(broker, out);
     json_append_member_uint(out, "queued", broker->pipeline.queue.count);
+    json_append_member_bool(out, "paused", broker->dispatch.paused);
     append_rings(broker, out);
     append_history(broker, out);
     json_append_member_uint(out, "events_per_s", broker->events_per_s);

@@ -59,7 +59,7 @@ static int take_answer(struct buffer *out, struct span bytes)
         return -EPROTO;
     if (answer.kind == WIRE_REFUSED) {
         buffer_append_span(out, answer.refused.message);
-        return -EOPNOTSUPP;
+        return span_is(answer.refused.code, "invalid_argument") ? -EINVAL : -EOPNOTSUPP;
     }
     if (answer.kind != WIRE_ANSWER)
         return -EPROTO;

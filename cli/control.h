@@ -13,7 +13,8 @@ bool control_present(const char *run_dir);
  * CLI_REACH_SECONDS, for the answer, JSON, appended to `out`. 0, or
  *   -EHOSTUNREACH  no broker, or no answer in time
  *   -EPROTO        it answered something else
- *   -EOPNOTSUPP    it refused; `out` has why
+ *   -EINVAL        the argument makes no sense to it; `out` has why
+ *   -EOPNOTSUPP    it refused otherwise; `out` has why
  *   -ENAMETOOLONG, -ENOMEM
  */
 int control_query(struct buffer *out, const char *run_dir, const char *what, const char *argument);

@@ -298,3 +298,9 @@ void event_line_append(
         append_line(out, view, event);
     }
 }
+
+void event_gap_print(uint64_t from, uint64_t to, const char *reason)
+{
+    printf("{\"type\":\"gap\",\"from\":%llu,\"to\":%llu,\"reason\":\"%s\"}\n",
+        (unsigned long long)from, (unsigned long long)to, reason);
+}

@@ -31,3 +31,5 @@ void event_line_append(
 void event_line_end(struct buffer *out, struct event_view *view);
 /* The text part alone, without time, type and colours. */
 void event_text_append(struct buffer *out, const struct event *event);
+/* On stdout, as a line of JSON: the frame that says that events are gone. */
+void event_gap_print(uint64_t from, uint64_t to, const char *reason);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/ready.h"
 #include "config/value.h"
 
 #include <assert.h>
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #define START_SECONDS 60.0
 #define STOP_SECONDS 10.0
@@ -292,6 +294,9 @@ static void on_member_ended(void *context, struct child *child, int status)
         char reason[128];
         snprintf(reason, sizeof(reason), "%s %s before it was ready", child->name, how);
         fail(node, reason);
+    } else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DRAINED) {
+        log_warn(
+            "node", "%s was drained and stays away until the node is started anew", child->name);
     } else {
         member_start_again(member, how);
     }

@@ -12,7 +12,7 @@
  *
  *   starting  group by group; the next one begins when all of this one have said ready. A child
  *             that ends before it was ready, or is not ready in time, ends the start.
- *   running   a child that ends is started again (backoff.h).
+ *   running   a child that ends is started again (backoff.h), unless it was drained: EXIT_DRAINED.
  *   stopping  gateways, workers, broker: TERM, and KILL for what is left after its time.
  *
  * Loop thread only, on the default loop.

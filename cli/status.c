@@ -1,54 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli.h"
-#include "control.h"
-#include "table.h"
+#include "ask.h"
 
-#include "base/paths.h"
-
-#include <errno.h>
-#include <stdio.h>
-
-static enum cli_status show(struct span answer, bool json)
+static enum cli_status show_status(const struct config *config, bool json)
 {
-    if (json) {
-        printf("%.*s\n", SPAN_ARG(answer));
-        return CLI_DONE;
-    }
-    json_t *object = json_loadb(answer.data ? answer.data : "", answer.len, 0, NULL);
-    if (!json_is_object(object)) {
-        json_decref(object);
-        return cli_fail(CLI_FAILED, "status",
-            "the broker's answer is not a JSON object; is it of "
-            "another version? `ringside doctor` compares them");
-    }
-    struct buffer table = BUFFER_INIT;
-    table_append(&table, object);
-    fwrite(table.data, 1, table.len, stdout);
-    buffer_deinit(&table);
-    json_decref(object);
-    return CLI_DONE;
-}
-
-static enum cli_status ask(const struct config *config, bool json)
-{
-    char run_dir[PATHS_MAX];
-    struct buffer answer = BUFFER_INIT;
-    enum cli_status status;
-    if (paths_run_dir(run_dir, config->node_run_dir) < 0)
-        return cli_fail(CLI_USAGE, "status", "the run directory's path is too long");
-    int rc =
-        control_present(run_dir) ? control_query(&answer, run_dir, "status", "") : -EHOSTUNREACH;
-    if (rc == 0)
-        status = show(buffer_span(&answer), json);
-    else if (rc == -EHOSTUNREACH)
-        status = cli_unreachable("status", run_dir);
-    else if (rc == -EOPNOTSUPP)
-        status = cli_fail(
-            CLI_FAILED, "status", "the broker refused: %.*s", SPAN_ARG(buffer_span(&answer)));
-    else
-        status = cli_fail(CLI_FAILED, "status", "%s", strerror(-rc));
-    buffer_deinit(&answer);
-    return status;
+    struct ask ask;
+    json_t *answer;
+    enum cli_status status = ask_init(&ask, "status", config);
+    if (status == CLI_GO_ON)
+        status = ask_broker(&ask, "status", NULL, &answer);
+    return status == CLI_GO_ON ? ask_show(&ask, answer, json) : status;
 }
 
 enum cli_status verb_status(int argc, char **argv)
@@ -74,7 +34,7 @@ enum cli_status verb_status(int argc, char **argv)
     enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
     if (status != CLI_GO_ON)
         return status;
-    status = ask(&config, json != NULL);
+    status = show_status(&config, json != NULL);
     config_deinit(&config);
     return status;
 }

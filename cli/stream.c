@@ -233,6 +233,7 @@ static void on_message(void *context, const struct wire_message *message)
     case WIRE_OPENED: handle_opened(stream, &message->opened); break;
     case WIRE_PAGE: handle_page(stream, &message->page); break;
     case WIRE_EVENTS: handle_events(stream, &message->events); break;
+    case WIRE_KICK: fail(stream, "disconnected", SPAN_LITERAL("by an administrator")); break;
     case WIRE_EPOCH_CHANGED: send_open(stream, WIRE_OPEN_CURSOR); break;
     case WIRE_REPLY: handle_reply(stream, &message->reply); break;
     default: break;

@@ -59,8 +59,7 @@ static void on_gap(void *context, uint64_t from, uint64_t to, const char *reason
 {
     struct tail *tail = context;
     if (tail->view.json)
-        printf("{\"type\":\"gap\",\"from\":%llu,\"to\":%llu,\"reason\":\"%s\"}\n",
-            (unsigned long long)from, (unsigned long long)to, reason);
+        event_gap_print(from, to, reason);
 }
 
 static void on_reply(void *context, const struct wire_reply *reply)

@@ -137,6 +137,8 @@ static void on_message(void *context, const struct wire_message *message)
     case WIRE_EPOCH_CHANGED:
         link->events->on_epoch_changed(link->context, &message->epoch_changed);
         break;
+    case WIRE_KICK: link->events->on_kick(link->context, message->kick.user); break;
+    case WIRE_LEAVE: link->events->on_leave(link->context, message->leave.for_good != 0); break;
     default:
         log_warn("broker_link", "a message that is not for a gateway: %s",
             wire_kind_name(message->kind));

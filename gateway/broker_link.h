@@ -29,6 +29,9 @@ struct broker_link_events {
     void (*on_lost)(void *context);
     void (*on_events)(void *context, const struct wire_events *events);
     void (*on_epoch_changed)(void *context, const struct wire_epoch_changed *changed);
+    /* An administrator ends the user's connections; or has this gateway leave. */
+    void (*on_kick)(void *context, struct span user);
+    void (*on_leave)(void *context, bool for_good);
 };
 
 struct broker_link_options {

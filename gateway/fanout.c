@@ -112,6 +112,17 @@ void feed_lose_state(struct feed *feed)
     feed->newest = 0;
 }
 
+void fanout_kick(struct fanout *fanout, struct span user)
+{
+    struct feed *feed = map_get(&fanout->feeds, user);
+    if (!feed)
+        return;
+    log_info("fanout", "an administrator disconnects %s: %zu connections", feed->user,
+        feed->session_count);
+    LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
+    session_close(session, 4403, "disconnected by an administrator");
+}
+
 /* ---- live events */
 
 struct feed_event feed_event_of(struct feed *feed, const struct event *event)

@@ -61,6 +61,8 @@ struct frame *feed_event_frame(struct feed *feed, struct feed_event *item);
 
 void fanout_handle_events(struct fanout *fanout, const struct wire_events *events);
 void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_changed *changed);
+/* Closes the user's connections with 4403. */
+void fanout_kick(struct fanout *fanout, struct span user);
 /* The link is there again: everything is asked for anew, from where it stood. */
 void fanout_handle_ready(struct fanout *fanout);
 /* Lets go of users without sessions. */

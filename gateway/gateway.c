@@ -64,6 +64,20 @@ static void on_link_epoch_changed(void *context, const struct wire_epoch_changed
     fanout_handle_epoch_changed(&gateway->fanout, changed);
 }
 
+static void on_link_kick(void *context, struct span user)
+{
+    struct gateway *gateway = context;
+    fanout_kick(&gateway->fanout, user);
+}
+
+static void on_link_leave(void *context, bool for_good)
+{
+    struct gateway *gateway = context;
+    gateway->for_good = for_good;
+    if (!gateway->draining) /* a second time would mean: at once */
+        gateway_drain(gateway);
+}
+
 /* ---- what the sockets bring */
 
 static void on_socket_text(void *owner, struct span text)
@@ -189,6 +203,8 @@ static int make_link(struct gateway *gateway)
         .on_lost = on_link_lost,
         .on_events = on_link_events,
         .on_epoch_changed = on_link_epoch_changed,
+        .on_kick = on_link_kick,
+        .on_leave = on_link_leave,
     };
     const struct broker_link_options options = {
         .control_url = gateway->control_url, .name = gateway->name, .counters = &gateway->counters};

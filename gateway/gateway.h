@@ -25,6 +25,7 @@ struct gateway {
     bool announced;      /* "ready PORT" was written */
 
     bool draining;
+    bool for_good; /* told to leave and not to be started again */
     uint64_t drain_started_at;
     size_t drain_total; /* connections when it began */
     size_t drain_sent;  /* of those, sent away so far */

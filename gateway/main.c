@@ -2,6 +2,7 @@
 #include "gateway.h"
 
 #include "base/log.h"
+#include "base/ready.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,5 +37,5 @@ int main(int argc, char **argv)
     gateway_deinit(&gateway);
     config_deinit(&config);
     /* The messaging library's threads may hang in an orderly exit. */
-    _exit(rc ? EXIT_FAILURE : EXIT_SUCCESS);
+    _exit(rc ? EXIT_FAILURE : gateway.for_good ? EXIT_DRAINED : EXIT_SUCCESS);
 }

@@ -67,6 +67,22 @@ struct history_stream *history_stream(struct history *history, struct span user_
     return streams_get(&history->streams, user_id);
 }
 
+struct history_stream *history_find_stream(struct history *history, struct span user_id)
+{
+    return streams_find(&history->streams, user_id);
+}
+
+uint64_t history_scan_streams(struct history *history, uint64_t cursor,
+    void (*visit)(void *context, void *stream), void *context)
+{
+    return map_scan(&history->streams.by_user, cursor, visit, context);
+}
+
+struct span history_stream_user(const struct history_stream *stream)
+{
+    return stream_user(stream);
+}
+
 uint64_t history_head(const struct history_stream *stream)
 {
     return stream->head;

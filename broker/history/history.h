@@ -53,6 +53,14 @@ void history_close(struct history *history);
 /* The user's stream, made (empty, in memory) when new. NULL when memory is out or the identifier
  * is empty or above IDENTIFIER_MAX. Lives as long as the history. */
 struct history_stream *history_stream(struct history *history, struct span user_id);
+/* The user's stream, or NULL when there was never any. */
+struct history_stream *history_find_stream(struct history *history, struct span user_id);
+/* Visits a few streams, in no order; begin with 0 and go on with what it returned, until that is 0:
+ * as map_scan. */
+uint64_t history_scan_streams(struct history *history, uint64_t cursor,
+    void (*visit)(void *context, void *stream), void *context);
+/* Whose stream it is. */
+struct span history_stream_user(const struct history_stream *stream);
 /* The newest number, staged events included; 0 when there was never any. */
 uint64_t history_head(const struct history_stream *stream);
 /* The newest committed number. */

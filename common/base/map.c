@@ -98,3 +98,34 @@ void *map_next(const struct map *map, size_t *cursor)
     }
     return NULL;
 }
+
+/* ---- scanning */
+
+static uint64_t reverse_bits(uint64_t word)
+{
+    uint64_t reversed = 0;
+    for (int i = 0; i < 64; i++, word >>= 1)
+        reversed = reversed << 1 | (word & 1);
+    return reversed;
+}
+
+/*
+ * Slots are visited in the order of their number's bits read backwards. When the map doubles, slot
+ * n's entries go to n and n + cap, which follow each other in this order: so what lies before the
+ * cursor was visited in either size, and what lies behind it was not. Entries count for the slot
+ * that they hash to, wherever the probing has put them.
+ */
+uint64_t map_scan(const struct map *map, uint64_t cursor, void (*visit)(void *context, void *value),
+    void *context)
+{
+    if (map->cap == 0)
+        return 0;
+    uint64_t mask = map->cap - 1;
+    size_t home = cursor & mask;
+    for (size_t slot = home; map->entries[slot].value; slot = (slot + 1) & mask) {
+        if ((map->entries[slot].hash & mask) == home)
+            visit(context, map->entries[slot].value);
+    }
+    cursor |= ~mask;
+    return reverse_bits(reverse_bits(cursor) + 1);
+}

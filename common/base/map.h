@@ -34,3 +34,11 @@ void *map_remove(struct map *map, struct span key);
  * except by map_remove of the entry just returned followed by `--*cursor`.
  */
 void *map_next(const struct map *map, size_t *cursor);
+/*
+ * Iteration across changes, a little at a time: begin with 0, go on with what the last call
+ * returned, until it is 0. Each call visits a few entries or none. An entry that is there from the
+ * first call to the last is visited once, however often the map grows meanwhile; one that is added
+ * or removed meanwhile may or may not be. `visit` must not change the map.
+ */
+uint64_t map_scan(const struct map *map, uint64_t cursor, void (*visit)(void *context, void *value),
+    void *context);

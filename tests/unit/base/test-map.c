@@ -101,6 +101,42 @@ static void test_map_may_be_emptied_while_it_is_iterated(void **state)
     map_deinit(&map);
 }
 
+static void note_seen(void *context, void *value)
+{
+    struct entry *entry = value;
+    size_t *visited = context;
+    assert_false(entry->seen);
+    entry->seen = true;
+    ++*visited;
+}
+
+static void test_map_scan_visits_each_entry_once_while_the_map_grows_and_others_go(void **state)
+{
+    (void)state;
+    struct chance chance = chance_make();
+    for (int round = 0; round < 50; round++) {
+        struct map map = {0};
+        size_t visited = 0, added = KEYS / 4;
+        uint64_t cursor = 0;
+        name_entries();
+        for (size_t i = 0; i < added; i++)
+            assert_int_equal(map_put(&map, key_of(&entries[i]), &entries[i]), 0);
+        do {
+            cursor = map_scan(&map, cursor, note_seen, &visited);
+            if (chance_below(&chance, 4) == 0 && added < KEYS) {
+                assert_int_equal(map_put(&map, key_of(&entries[added]), &entries[added]), 0);
+                added++;
+            }
+            if (chance_below(&chance, 8) == 0) /* the odd ones may go */
+                map_remove(&map, key_of(&entries[chance_below(&chance, KEYS / 8) * 2 + 1]));
+        } while (cursor);
+        for (size_t i = 0; i < KEYS / 4; i += 2)
+            assert_true(entries[i].seen);
+        assert_true(visited >= KEYS / 8 && visited <= added);
+        map_deinit(&map);
+    }
+}
+
 static void test_map_without_entries_has_nothing(void **state)
 {
     (void)state;
@@ -109,6 +145,7 @@ static void test_map_without_entries_has_nothing(void **state)
     assert_null(map_get(&map, SPAN_LITERAL("a")));
     assert_null(map_remove(&map, SPAN_LITERAL("a")));
     assert_null(map_next(&map, &cursor));
+    assert_int_equal(map_scan(&map, 0, note_seen, NULL), 0);
     map_deinit(&map);
 }
 
@@ -118,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_map_agrees_with_a_plain_array_over_many_changes),
         cmocka_unit_test(test_map_put_replaces_the_value_and_key_of_an_entry),
         cmocka_unit_test(test_map_may_be_emptied_while_it_is_iterated),
+        cmocka_unit_test(test_map_scan_visits_each_entry_once_while_the_map_grows_and_others_go),
         cmocka_unit_test(test_map_without_entries_has_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

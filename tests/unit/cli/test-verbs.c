@@ -95,7 +95,9 @@ static void assert_usage(enum cli_status status, const char *line)
 static void test_help_teaches_every_verb(void **state)
 {
     (void)state;
-    static const char *const verbs[] = {"up", "token", "run", "tail", "status", "verify", "doctor"};
+    static const char *const verbs[] = {"up", "token", "run", "tail", "status", "runs", "run-info",
+        "users", "user", "workers", "gateways", "agents", "history", "cancel", "kick", "pause",
+        "resume", "drain", "verify", "doctor"};
     assert_int_equal(TYPE("--help"), CLI_DONE);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         assert_non_null(strstr(printed, verbs[i]));
@@ -120,7 +122,7 @@ static void test_wrong_verb_gets_the_nearest(void **state)
 {
     (void)state;
     assert_usage(TYPE("statsu"), "there is no verb \"statsu\"; did you mean \"status\"?");
-    assert_usage(TYPE("dance"), "there is no verb \"dance\"; ringside --help lists them");
+    assert_usage(TYPE("juggling"), "there is no verb \"juggling\"; ringside --help lists them");
     assert_usage(type((const char *[]){NULL}), "which verb?");
 }
 
@@ -141,6 +143,19 @@ static void test_wrong_arguments_are_usage_errors_of_one_line(void **state)
     assert_usage(TYPE("up", "--workers", "-1"), "--workers: \"-1\" is not a whole number");
     assert_usage(TYPE("up", "--workers", "257"), "--workers: \"257\" is not a whole number");
     assert_usage(TYPE("up", "--port", "65536"), "--port: \"65536\" is not a whole number");
+    assert_usage(TYPE("runs", "x"), "ringside runs: x: takes no such argument");
+    assert_usage(TYPE("runs", "--limit", "x"), "--limit: \"x\" is not a whole number");
+    assert_usage(TYPE("runs", "--user", "a b"), "ringside runs: --user: needs 1 to 127");
+    assert_usage(TYPE("users", "--state", "queued"), "--state: unknown option");
+    assert_usage(TYPE("run-info"), "ringside run-info: takes one RUN");
+    assert_usage(TYPE("user", "a", "b"), "ringside user: takes one USER");
+    assert_usage(TYPE("history"), "ringside history: takes one USER");
+    assert_usage(TYPE("history", "a", "--from", "x"), "--from: \"x\" is not a whole number");
+    assert_usage(TYPE("history", "a", "--from", "5", "--to", "4"), "--to is below --from");
+    assert_usage(TYPE("cancel"), "ringside cancel: takes one RUN");
+    assert_usage(TYPE("kick", "a b"), "ringside kick: --user: needs 1 to 127");
+    assert_usage(TYPE("pause", "x"), "ringside pause: x: takes no such argument");
+    assert_usage(TYPE("drain"), "ringside drain: takes one PART");
     assert_usage(TYPE("verify"), "ringside verify: takes one FILE, or - for standard input");
     assert_usage(TYPE("verify", "a", "b"), "ringside verify: takes one FILE");
     assert_usage(TYPE("verify", "/no/such"), "ringside verify: /no/such: No such file");
@@ -156,6 +171,14 @@ static void test_node_that_is_not_there_is_status_3(void **state)
     assert_non_null(strstr(said, "ringside status: no node answers in "));
     assert_int_equal(TYPE("run", "x"), CLI_UNREACHABLE);
     assert_int_equal(TYPE("tail"), CLI_UNREACHABLE);
+    static const char *const lists[] = {
+        "runs", "users", "workers", "gateways", "agents", "pause", "resume"};
+    static const char *const with_name[] = {
+        "run-info", "user", "history", "cancel", "kick", "drain"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        assert_int_equal(TYPE(lists[i]), CLI_UNREACHABLE);
+    for (size_t i = 0; i < sizeof(with_name) / sizeof(with_name[0]); i++)
+        assert_int_equal(TYPE(with_name[i], "x"), CLI_UNREACHABLE);
     assert_string_equal(printed, "");
 }
 
