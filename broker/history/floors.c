@@ -37,7 +37,7 @@ struct raising {
     struct buffer burials; /* struct burial */
     uint32_t sections;     /* looked at */
     bool more;
-    struct history_stream *failed;
+    struct history_stream *failed; /* whose batches could not be read */
 };
 
 static uint64_t excess(uint64_t count, uint64_t limit)
@@ -51,13 +51,17 @@ static bool is_carried(const struct history *history, const struct history_strea
     return front && index_batch(front) <= history->batches.horizon;
 }
 
-void floors_feed(struct history *history, struct history_stream *stream)
+static bool is_over(const struct history *history, const struct history_stream *stream)
 {
     uint64_t events = history->max_events_per_user;
     uint64_t bytes = history->max_bytes_per_user;
-    bool over = excess(stream->events, events) > events / 16 ||
-                excess(stream->bytes, bytes) > bytes / 16 || is_carried(history, stream);
-    if (over && stream->pin > stream->floor && list_empty(&stream->over_link))
+    return excess(stream->events, events) > events / 16 ||
+           excess(stream->bytes, bytes) > bytes / 16 || is_carried(history, stream);
+}
+
+void floors_feed(struct history *history, struct history_stream *stream)
+{
+    if (is_over(history, stream) && stream->pin > stream->floor && list_empty(&stream->over_link))
         list_append(&history->over, &stream->over_link);
 }
 
@@ -114,30 +118,38 @@ static bool to_be_cut(const struct raising *raising, const struct raise *raise,
            (carried || events_over(raising, raise) || bytes_over(raising, raise));
 }
 
-/* Event by event, until the stream is within its limits or the pin is reached. */
+/* Event by event, until the stream is within its limits or the pin is reached. The limit of bytes
+ * may yet take them all: then 1. */
 static int cut_section(struct raising *raising, struct raise *raise,
     const struct index_entry *entry, const struct batch *batch, const struct batch_section *section)
 {
     struct section_cursor cursor;
     struct section_event event;
-    uint32_t before = raise->cut_bytes;
+    struct raise cut = *raise;
     bool carried = index_batch(entry) <= raising->history->batches.horizon;
     int rc;
     section_begin(&cursor, batch, section);
     while ((rc = section_next(&cursor, &event)) == 1) {
-        if (event.last_seq < raise->floor)
+        if (event.last_seq < cut.floor)
             continue;
-        if (!to_be_cut(raising, raise, &event, carried))
+        if (!to_be_cut(raising, &cut, &event, carried))
             break;
-        raise->floor = event.last_seq + 1;
-        raise->cut_bytes += (uint32_t)event.bytes.len;
-        raise->cut_events++;
-        raise->bytes += event.bytes.len;
-        raise->events++;
+        cut.floor = event.last_seq + 1;
+        cut.cut_bytes += (uint32_t)event.bytes.len;
+        cut.cut_events++;
+        cut.bytes += event.bytes.len;
+        cut.events++;
     }
-    if (raise->cut_bytes > before)
-        bury(raising, raise, entry, raise->cut_bytes - before, false);
-    return rc == -EBADMSG ? -EIO : 0;
+    if (rc == -EBADMSG)
+        return -EIO;
+    if (rc == 0) {
+        drop_section(raising, raise, entry, section);
+        return 1;
+    }
+    if (cut.cut_bytes > raise->cut_bytes)
+        bury(raising, &cut, entry, cut.cut_bytes - raise->cut_bytes, false);
+    *raise = cut;
+    return 0;
 }
 
 /* 1 to go on with the next section, 0 when this is all, -errno. */
@@ -180,7 +192,7 @@ static int raise_stream(struct raising *raising, struct history_stream *stream)
         .cut_events = stream->cut_events,
         .pin = stream_pin(stream, raising->history->commits),
         .stays = raising->history->commits <= stream->pinned_at};
-    int rc = 1;
+    int rc = is_over(raising->history, stream);
     for (uint32_t slot = index->start; rc == 1 && slot < index->end && raise.pin > raise.floor;
          slot++) {
         if (raising->sections >= FLOORS_SECTIONS) {
@@ -206,6 +218,7 @@ static int raise_work(struct store *store, void *context)
     buffer_clear(&raising->burials);
     raising->sections = 0;
     raising->more = false;
+    raising->failed = NULL;
     LIST_FOR_EACH(struct history_stream, stream, &raising->history->over, over_link)
     {
         if (count++ >= FLOORS_STREAMS || raising->sections >= FLOORS_SECTIONS) {

@@ -24,6 +24,7 @@ struct history {
     uint64_t max_bytes_per_user;
     uint64_t keep_records_ms;
     uint64_t next_batch;
+    uint64_t last_rewriting;
     struct batches batches;
     struct list_link over;  /* struct history_stream.over_link: with something to give up */
     struct buffer wasteful; /* u64: numbers of batches to be rewritten, each once */

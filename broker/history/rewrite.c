@@ -52,6 +52,7 @@ void rewrite_reset(struct rewriting *rewriting)
     buffer_clear(&rewriting->moves);
     buffer_clear(&rewriting->results);
     buffer_clear(&rewriting->rings);
+    rewriting->serial = ++rewriting->history->last_rewriting;
     rewriting->move_count = 0;
     rewriting->copied = 0;
     rewriting->removed = 0;
@@ -146,11 +147,24 @@ static int copy_section(struct rewriting *rewriting, const struct batch *batch,
     return rc == -EBADMSG ? -EIO : rc;
 }
 
-static uint64_t floor_after(const struct rewrite_order *order, const struct history_stream *stream,
-    const struct batch_section *section)
+/* Where the stream's floor is after the orders before. */
+static uint64_t floor_before(const struct rewriting *rewriting, const struct history_stream *stream)
 {
+    return stream->planned_by == rewriting->serial ? stream->planned_floor : stream->floor;
+}
+
+static uint64_t plan_floor(const struct rewriting *rewriting, const struct rewrite_order *order,
+    struct history_stream *stream, const struct batch_section *section)
+{
+    uint64_t floor = floor_before(rewriting, stream);
+    if (section->first_seq > floor)
+        return floor; /* older ones live */
     uint64_t from = order->keep_from ? order->keep_from(order->context, stream, section) : 0;
-    return from > stream->floor ? from : stream->floor;
+    if (from > section->last_seq + 1)
+        from = section->last_seq + 1;
+    stream->planned_by = rewriting->serial;
+    stream->planned_floor = from > floor ? from : floor;
+    return stream->planned_floor;
 }
 
 static int take_section(struct rewriting *rewriting, const struct rewrite_order *order,
@@ -165,10 +179,9 @@ static int take_section(struct rewriting *rewriting, const struct rewrite_order 
     if (section.last_seq < stream->floor)
         return 0; /* dead, and not in the index */
     struct section_move move = {.stream = stream, .first_seq = section.first_seq};
-    move.floor = floor_after(order, stream, &section);
+    move.floor = plan_floor(rewriting, order, stream, &section);
     move.gone = move.floor > section.last_seq;
     if (move.gone) {
-        move.floor = section.last_seq + 1;
         move.dropped_bytes = batch_section_bytes(&section);
         move.dropped_events = section.count;
     } else {

@@ -13,8 +13,8 @@
  * A rewriting is planned and written inside a transaction of the store, and applied to memory after
  * that succeeded. One may hold several orders, for batches that do not overlap.
  *
- * What leaves a stream must be its oldest: an order that lets a number go lets all older ones of
- * this stream go, or they went before.
+ * What leaves a stream is always its oldest: of a section before which others live nothing is let
+ * go, whatever the order says.
  */
 struct rewrite_order {
     uint64_t first; /* number of the oldest batch */
@@ -29,6 +29,7 @@ struct rewrite_order {
 
 struct rewriting {
     struct history *history;
+    uint64_t serial;       /* of this plan: which of the streams' planned floors are its own */
     struct buffer moves;   /* struct section_move, of all orders */
     struct buffer results; /* struct batch_result, one an order */
     struct buffer rings;   /* struct ring_move */

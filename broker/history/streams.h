@@ -35,8 +35,10 @@ struct history_stream {
     uint64_t bytes;  /* of those */
     uint32_t cut_bytes;
     uint32_t cut_events;
-    uint32_t staged_section;    /* valid while head != committed_head */
-    uint32_t rewrite_section;   /* rewrite.c's own */
+    uint32_t staged_section; /* valid while head != committed_head */
+    uint64_t planned_floor;  /* rewrite.c's own, as the next two */
+    uint64_t planned_by;
+    uint32_t rewrite_section;
     struct list_link over_link; /* in history.over */
     uint64_t pin;               /* first number of its open runs; UINT64_MAX: none */
     uint64_t former_pin;        /* the lowest since the last commit, when that was `pinned_at` */

@@ -160,6 +160,7 @@ static int trim_store(struct history *history, uint64_t now_ms)
 struct reclaim {
     struct rewriting rewriting;
     size_t taken; /* from the queue, in bytes */
+    bool damaged; /* the batch behind those */
 };
 
 static int reclaim_work(struct store *store, void *context)
@@ -169,6 +170,7 @@ static int reclaim_work(struct store *store, void *context)
     struct rewriting *rewriting = &reclaim->rewriting;
     const struct buffer *queue = &rewriting->history->wasteful;
     rewrite_reset(rewriting);
+    reclaim->damaged = false;
     for (reclaim->taken = 0; reclaim->taken < queue->len; reclaim->taken += sizeof(uint64_t)) {
         struct rewrite_order order = {0};
         memcpy(&order.first, queue->data + reclaim->taken, sizeof(uint64_t));
@@ -180,8 +182,10 @@ static int reclaim_work(struct store *store, void *context)
         if (rewriting->copied >= TRIM_BYTES || rewrite_moves(rewriting) >= TRIM_MOVES)
             break;
         int rc = rewrite_batches(rewriting, &order);
-        if (rc)
+        if (rc) {
+            reclaim->damaged = rc == -EIO;
             return rc;
+        }
     }
     return 0;
 }
@@ -217,7 +221,7 @@ static int trim_space(struct history *history)
     if (rc == 0) {
         rewrite_apply(&reclaim.rewriting);
         leave_queue(history, reclaim.taken);
-    } else if (rc == -EIO) {
+    } else if (reclaim.damaged) {
         leave_queue(history, reclaim.taken + sizeof(uint64_t)); /* the others must not wait */
     }
     rewrite_deinit(&reclaim.rewriting);

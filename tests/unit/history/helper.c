@@ -17,6 +17,7 @@ static int commit_for_ever(struct fixture *fixture, const char *policy)
 {
     fixture->options.sync = (enum history_sync)strtoul(policy, NULL, 10);
     fixture->options.max_bytes = WORKLOAD_MAX_BYTES;
+    fixture->options.max_events_per_user = WORKLOAD_MAX_EVENTS;
     fixture_open(fixture);
     for (;;) {
         char line[32];

@@ -277,6 +277,51 @@ static void test_a_failed_trim_changes_nothing_and_succeeds_later(void **state)
     assert_range(fixture, "ann", 11, 10);
 }
 
+/* Of the first batch "ann" is trimmed, and "bob" carried over. */
+static void test_a_failed_rewriting_changes_nothing_and_succeeds_later(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.sync = HISTORY_SYNC_ALWAYS;
+    fixture->options.max_bytes = 1;
+    fixture_open(fixture);
+    stage_events(fixture, "bob", 5);
+    commit_events(fixture, "ann", 10);
+    history_pin(fixture->history, fixture_stream(fixture, "bob"), 3);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        set_fault(FAULT_ONCE, turn);
+        assert_int_equal(history_trim(fixture->history, 0), -EIO);
+        set_fault(FAULT_NONE, 0);
+        assert_range(fixture, "ann", 1, 10);
+        assert_range(fixture, "bob", 1, 5);
+    }
+    assert_return_code(history_trim(fixture->history, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_range(fixture, "ann", 11, 10);
+        assert_range(fixture, "bob", 3, 5);
+        fixture_reopen(fixture);
+    }
+}
+
+static void test_a_floor_that_could_not_be_kept_is_not_raised(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.sync = HISTORY_SYNC_ALWAYS;
+    fixture->options.max_events_per_user = 8;
+    fixture_open(fixture);
+    commit_events(fixture, "ann", 10);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        set_fault(FAULT_ONCE, turn);
+        assert_int_equal(history_trim(fixture->history, 0), -EIO);
+        set_fault(FAULT_NONE, 0);
+        assert_range(fixture, "ann", 1, 10);
+    }
+    assert_return_code(history_trim(fixture->history, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_range(fixture, "ann", 3, 10);
+        fixture_reopen(fixture);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -291,6 +336,8 @@ int main(void)
         CASE(test_an_epoch_that_was_never_written_is_begun_again),
         CASE(test_nothing_is_shown_when_that_cannot_be_noted),
         CASE(test_a_failed_trim_changes_nothing_and_succeeds_later),
+        CASE(test_a_failed_rewriting_changes_nothing_and_succeeds_later),
+        CASE(test_a_floor_that_could_not_be_kept_is_not_raised),
     };
     return cmocka_run_group_tests_name("history-faults", tests, NULL, NULL);
 }

@@ -5,9 +5,11 @@
 
 /*
  * Commits of which one number tells everything: the nth has the nth event of the user "all", some
- * of another user, position n of a ring, message "m-<n>" and the record "<n>" of an open run.
+ * of another user, position n of a ring, message "m-<n>" and the record "<n>" of an open run, which
+ * is one of "all" since its first event. The limits are for trimming to find something to do.
  */
-#define WORKLOAD_MAX_BYTES 300000
+#define WORKLOAD_MAX_BYTES 60000
+#define WORKLOAD_MAX_EVENTS 60
 
 /* Commits the next one, trims; returns its number. */
 uint64_t workload_commit(struct fixture *fixture);
