@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define LAYOUT_MAGIC UINT64_C(0x31414e4552415352) /* "RSARENA1" */
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 #define LAYOUT_RING_BYTES_MIN 16384u
 #define LAYOUT_RING_BYTES_MAX (16u << 20)
 #define LAYOUT_SPILL_BYTES_MAX (8u << 20)

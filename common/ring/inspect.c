@@ -283,7 +283,7 @@ static void inspect_holder(struct inspect_slot *slot, const struct inspect *view
     slot->life = inspect_life(view, LOCK_PROCESS + (uint32_t)index);
     /* The entry may be another process's by now: then the slot is about to be freed. */
     if ((atomic_load(&entry->incarnation) & ORIGIN_INCARNATION_MAX) ==
-        origin_incarnation((uint32_t)(holder >> 1)))
+        origin_incarnation(holder_origin(holder)))
         slot->pid = atomic_load(&entry->pid);
 }
 

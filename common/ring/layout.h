@@ -39,6 +39,7 @@ struct arena_process {
     alignas(LAYOUT_LINE) _Atomic uint32_t attached; /* 0: free. Whether it lives is the lock's */
     _Atomic int32_t pid;                            /* in its own pid namespace: for pidfd_open */
     _Atomic uint32_t incarnation;                   /* counts the processes that had this entry */
+    _Atomic uint32_t fenced; /* 1 + the incarnation that the owner gave up; 0: none yet */
 };
 
 /* One thread's word towards the reader. */

@@ -49,6 +49,7 @@ int process_next(struct process_info *ret_info, struct arena *arena, uint32_t *c
             .incarnation = process_incarnation(entry),
             .pid = atomic_load(&entry->pid),
             .live = process_is_live(arena, index),
+            .fenced = atomic_load(&entry->fenced) == process_incarnation(entry) + 1,
             .self = index == arena->process_index,
         };
         return 1;
@@ -136,6 +137,44 @@ int process_reap(struct arena *arena, uint32_t index, process_reap_fn fn, void *
     atomic_store(&entry->attached, 0);
     lock_release(arena->lock_fd, LOCK_PROCESS + index, 1);
     return 0;
+}
+
+static void process_fence_slot(struct arena *arena, uint32_t owner, uint32_t origin)
+{
+    struct arena_slot *slot = arena_slot_of(arena, owner);
+    uint64_t holder = holder_pack(origin);
+
+    /* Partners: the loads of the writer before it claims and after it has committed. */
+    atomic_compare_exchange_strong(&slot->holder, &holder, holder_fence(holder));
+}
+
+int process_fence(struct arena *arena, uint32_t index, uint32_t incarnation)
+{
+    struct arena_process *entry;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (!arena->owner)
+        return -EPERM;
+    if (index == arena->process_index)
+        return -EBUSY;
+    if (index >= arena->geometry.process_count)
+        return -ENOENT;
+    entry = arena_process_at(arena, index);
+    if (!atomic_load(&entry->attached) || process_incarnation(entry) != incarnation)
+        return -ENOENT;
+    /* Before the slots. Partner: the load in ring_writer_init, after its CAS of a slot. */
+    atomic_store(&entry->fenced, incarnation + 1);
+    for (uint32_t owner = 1; owner <= arena->geometry.slot_count; owner++)
+        process_fence_slot(arena, owner, origin_pack(incarnation, index));
+    return 0;
+}
+
+bool process_is_fenced(const struct arena *arena)
+{
+    return !arena->forked && arena->joined &&
+           atomic_load(&arena_process_at(arena, arena->process_index)->fenced) ==
+               arena->incarnation + 1;
 }
 
 int process_of_owner(const struct arena *arena, uint32_t owner)

@@ -18,7 +18,8 @@ struct process_info {
     uint32_t incarnation; /* tells apart the processes that had this entry one after the other */
     pid_t pid;
     bool live;
-    bool self; /* this very mapping's entry */
+    bool fenced; /* process_fence */
+    bool self;   /* this very mapping's entry */
 };
 
 struct process_reaped {
@@ -48,6 +49,17 @@ bool process_is_live(struct arena *arena, uint32_t index);
  * for a free entry: ask again on the next sweep). -ENOENT: the entry is free.
  */
 int process_reap(struct arena *arena, uint32_t index, process_reap_fn fn, void *userdata);
+
+/*
+ * Give a living process up. From here on its writers get -EOWNERDEAD: an emit that answers 0 was
+ * committed before this call, and lies before the ring_reader_tail() of after it. What it has
+ * claimed stays its own, and its entry taken, until the kernel says that it is dead or has let go.
+ * Lasts as long as the arena does. Owner only (-EPERM). -ENOENT: it is not there any more; -EBUSY:
+ * the caller itself.
+ */
+int process_fence(struct arena *arena, uint32_t index, uint32_t incarnation);
+/* Whether this process of the caller's was given up. Any process. */
+bool process_is_fenced(const struct arena *arena);
 
 /* The process that has this owner id now, or -ENOENT. Who wrote a record is in the record. */
 int process_of_owner(const struct arena *arena, uint32_t owner);

@@ -59,8 +59,8 @@ bool ring_reader_next_stuck(struct ring_stuck *ret_stuck, struct ring_reader *re
             continue;
         *ret_stuck = (struct ring_stuck){
             .ring = ring,
-            .process = origin_process((uint32_t)(holder >> 1)),
-            .incarnation = origin_incarnation((uint32_t)(holder >> 1)),
+            .process = origin_process(holder_origin(holder)),
+            .incarnation = origin_incarnation(holder_origin(holder)),
             .position = r->cursor,
             .for_ms = now_ms - r->stuck_since_ms,
         };

@@ -6,7 +6,7 @@
  *                                                           owner CLOSED: length is a tail_closing
  *   control = { state:3 | owner:12 | length:11 | lap:32 }   first word of every record
  *   origin  = { incarnation:20 | process:12 }               32 bits: one process of all there were
- *   holder  = { origin:32 | taken:1 }                       one word a slot: which process it is
+ *   holder  = { fenced:1 | origin:32 | taken:1 }            one word a slot: which process it is
  *
  * Owner and length live in the same word as the claim, so that space claimed by a writer that dies
  * at once can still be identified. Positions and lengths count units of RING_UNIT bytes. A position
@@ -114,8 +114,19 @@ static inline uint64_t holder_pack(uint32_t origin)
     return ((uint64_t)origin << 1) | 1;
 }
 
+/* The owner gave the process up: its writers find their word changed. */
+static inline uint64_t holder_fence(uint64_t word)
+{
+    return word | (UINT64_C(1) << 33);
+}
+
+static inline uint32_t holder_origin(uint64_t word)
+{
+    return (uint32_t)(word >> 1);
+}
+
 /* The process index of a slot's holder word, or -1 for a free slot. */
 static inline int32_t holder_process(uint64_t word)
 {
-    return word & 1 ? (int32_t)origin_process((uint32_t)(word >> 1)) : -1;
+    return word & 1 ? (int32_t)origin_process(holder_origin(word)) : -1;
 }

@@ -23,6 +23,7 @@
 #include "ring/claim.h"
 #include "ring/directory-internal.h"
 #include "ring/doorbell.h"
+#include "ring/process.h"
 #include "ring/share.h"
 #include "ring/spill.h"
 #include "ring/steps.h"
@@ -45,6 +46,16 @@ static bool writer_take_slot(struct ring_writer *writer, uint32_t owner, uint64_
     return true;
 }
 
+/* A slot taken while the process was being fenced may have been missed by that. */
+static int writer_refuse_fenced(struct ring_writer *writer)
+{
+    /* Partner: the store in process_fence, before it looks at the slots. */
+    if (!process_is_fenced(writer->arena))
+        return 0;
+    ring_writer_deinit(writer);
+    return -EOWNERDEAD;
+}
+
 int ring_writer_init(struct ring_writer *writer, struct arena *arena)
 {
     uint32_t count = arena->geometry.slot_count;
@@ -57,7 +68,7 @@ int ring_writer_init(struct ring_writer *writer, struct arena *arena)
     for (uint32_t i = 0; i < count; i++) {
         if (writer_take_slot(writer, 1 + (arena->process_index * 8 + i) % count, holder)) {
             atomic_fetch_add(&arena->writers, 1);
-            return 0;
+            return writer_refuse_fenced(writer);
         }
     }
     return -EUSERS;
@@ -383,12 +394,19 @@ static bool writer_has(const struct ring_writer *writer, const struct ring_claim
 
 int ring_commit(struct ring_writer *writer, const struct ring_claim *claim)
 {
+    int r;
+
     if (writer->arena->forked)
         return -ECHILD;
     if (!writer_has(writer, claim))
         return -EINVAL;
     RING_STEP(payload_written);
-    return writer_settle(writer, CONTROL_COMMITTED);
+    r = writer_settle(writer, CONTROL_COMMITTED);
+    /* After the commit: a record whose writer is told success lies before what the fencing owner
+     * then reads as the tail. Partner: process_fence. */
+    if (r == 0 && atomic_load(&writer->slot->holder) != writer->holder)
+        return -EOWNERDEAD;
+    return r;
 }
 
 void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim)
@@ -495,9 +513,10 @@ void ring_writer_deinit(struct ring_writer *writer)
     if (writer->claim_open)
         (void)writer_settle(writer, CONTROL_DISCARDED);
     ring_batch_end(writer);
-    /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's. */
+    /* Last, and only if it still is ours: a CAS, since a fenced writer's slot may be another's.
+     * What cannot be given back is counted on, so that the entry is left to the reaper. */
     uint64_t holder = writer->holder;
-    atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0);
-    atomic_fetch_sub(&writer->arena->writers, 1);
+    if (atomic_compare_exchange_strong(&writer->slot->holder, &holder, 0))
+        atomic_fetch_sub(&writer->arena->writers, 1);
     writer->slot = NULL;
 }
