@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/ready.h"
+#include "emitter/emitter.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,6 +22,13 @@ static void leave(struct worker *worker)
     ev_break(worker->loop, EVBREAK_ALL);
 }
 
+static void tick_in(struct worker *worker, double seconds)
+{
+    ev_timer_stop(worker->loop, &worker->tick);
+    ev_timer_set(&worker->tick, seconds, 0.);
+    ev_timer_start(worker->loop, &worker->tick);
+}
+
 /* ---- the supervisor's events */
 
 static void on_released(void *context, struct span run_id, const struct engine_refusal *refusal)
@@ -34,8 +42,10 @@ static void on_released(void *context, struct span run_id, const struct engine_r
 static void on_emitter_lost(void *context, int rc)
 {
     struct worker *worker = context;
-    if (rc == RS_E_FENCED)
-        worker->emitter_lost = true;
+    if (rc != RS_E_FENCED)
+        return;
+    worker->emitter_lost = true;
+    tick_in(worker, 0.);
 }
 
 static const struct supervisor_events supervisor_events = {
@@ -65,11 +75,20 @@ static bool arena_is_current(const struct worker *worker)
     return now.device == worker->arena.device && now.inode == worker->arena.inode;
 }
 
+/* Whether the broker knows us as somebody whose events it delivers. */
+static bool is_of_use(const struct worker *worker)
+{
+    bool linked = broker_link_ready(worker->link); /* to a broker that has looked at our arena */
+    return !worker->emitter_lost && !emitter_is_fenced(worker->emitter) &&
+           (linked || arena_is_current(worker));
+}
+
 static void on_ready(void *context)
 {
     struct worker *worker = context;
-    if (!arena_is_current(worker)) {
-        worker->emitter_lost = true; /* this broker knows another process by our index */
+    if (!arena_is_current(worker) || emitter_is_fenced(worker->emitter)) {
+        worker->emitter_lost = true; /* to this broker, our index is another or one given up */
+        tick_in(worker, 0.);
         return;
     }
     struct supervisor *supervisor = &worker->supervisor;
@@ -196,7 +215,7 @@ static int attach(struct worker *worker)
  */
 static void detach(struct worker *worker)
 {
-    log_error("worker", "the node's memory was replaced, or this process was taken for dead: "
+    log_error("worker", "the node's memory was replaced, or the broker gave this process up: "
                         "its runs are given up, attaching again");
     broker_link_free(STEAL_POINTER(worker->link));
     worker->emitter_lost = false;
@@ -236,13 +255,6 @@ static void report(struct worker *worker)
     buffer_deinit(&body);
 }
 
-static void tick_in(struct worker *worker, double seconds)
-{
-    ev_timer_stop(worker->loop, &worker->tick);
-    ev_timer_set(&worker->tick, seconds, 0.);
-    ev_timer_start(worker->loop, &worker->tick);
-}
-
 /* The runs of the old arena hold on to it: only when they are gone is there a new one. */
 static void tick_attaching(struct worker *worker)
 {
@@ -259,8 +271,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     struct worker *worker = watcher->data;
-    if (worker->state == WORKER_SERVING &&
-        (worker->emitter_lost || (!broker_link_ready(worker->link) && !arena_is_current(worker))))
+    if (worker->state == WORKER_SERVING && !is_of_use(worker))
         detach(worker);
     if (worker->state == WORKER_ATTACHING)
         tick_attaching(worker);

@@ -146,8 +146,10 @@ static void look_after(struct broker *broker, uint64_t now_ms)
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
     drain_sweep(broker->drain);
-    drain_fence(broker->drain, now_ms, broker->config->ring_stuck_after,
-        strcmp(broker->config->ring_stuck_writers, "kill") == 0);
+    const struct drain_stuck stuck = {.after_ms = broker->config->ring_stuck_after,
+        .kill = strcmp(broker->config->ring_stuck_writers, "kill") == 0,
+        .kill_fenced = strcmp(broker->config->broker_kill_fenced, "never") != 0};
+    drain_unstick(broker->drain, now_ms, &stuck);
     drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout);
     farewell_sweep(&broker->farewell);
     trim(broker);
@@ -159,8 +161,10 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct broker *broker = watcher->data;
     uint64_t now_ms = clock_monotonic_ms();
-    if (broker->keeping.state == KEEPING_SERVING)
+    if (broker->keeping.state == KEEPING_SERVING) {
         dispatch_overdue(&broker->dispatch, now_ms, clock_wall_ms());
+        leases_turn(&broker->leases, now_ms);
+    }
     look_after(broker, now_ms);
 }
 

@@ -35,6 +35,7 @@ struct broker {
     struct effects effects;
     struct dispatch dispatch;
     struct farewell farewell;
+    struct leases leases;
     struct keeping keeping;
     struct backup backup;
     struct trimming trimming;

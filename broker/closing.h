@@ -22,6 +22,12 @@ struct closing {
         .retryable = true,                                                                         \
         .tool_status = "lost",                                                                     \
         .exit_code = -1})
+#define CLOSING_WORKER_STALLED                                                                     \
+    ((struct closing){.code = "worker_stalled",                                                    \
+        .message = "the worker stopped answering",                                                 \
+        .retryable = true,                                                                         \
+        .tool_status = "lost",                                                                     \
+        .exit_code = -1})
 #define CLOSING_CANCELLED ((struct closing){.tool_status = "cancelled", .exit_code = -1})
 
 /* The first half: closes what is open and leaves the run open. */

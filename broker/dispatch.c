@@ -26,9 +26,10 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *opt
 
 void dispatch_requeue(struct dispatch *dispatch, struct run *run)
 {
-    run->placed = false;
+    pipeline_unplace(dispatch->pipeline, run);
     run->taken_back = true;
     run->farewell = FAREWELL_NONE;
+    list_remove(&run->farewell_link);
     pipeline_move(dispatch->pipeline, run, RUN_QUEUED);
     dispatch->counters->runs_requeued++;
 }
@@ -37,11 +38,8 @@ static void assign(struct dispatch *dispatch, struct run *run, struct worker *wo
 {
     uint64_t limit = dispatch->config->broker_run_timeout;
     run->deadline_ms = limit ? clock_wall_ms() + limit : 0;
-    run->placed = true;
     run->attempts++;
-    run->process = worker->process;
-    run->incarnation = worker->incarnation;
-    run->arena_id = dispatch->pipeline->arena_id;
+    pipeline_place(dispatch->pipeline, run, worker->process, worker->incarnation);
     run->confirmed = worker->link->serial;
     run->taken_back = false;
     thread_note_place(run);

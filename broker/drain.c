@@ -125,6 +125,32 @@ static void refuse(struct drain *drain, enum verdict why)
     drain->options.counters->refused[why]++;
 }
 
+static bool mark_covers(
+    const struct drain *drain, const struct ring_mark *mark, const struct ring_record *record)
+{
+    if (!mark->set)
+        return false;
+    if (record->ring !=
+        mark->ring) /* the user's earlier ones are smaller, and have lower numbers */
+        return record->ring % arena_user_count(drain->options.arena) ==
+                   mark->ring % arena_user_count(drain->options.arena) &&
+               record->ring < mark->ring;
+    return record->begin < mark->position;
+}
+
+/*
+ * Of a process that was given up, only what lay in the ring by then is taken: the marks of its runs
+ * say how far that was. Whatever comes behind was written by one that woke up again.
+ */
+static bool is_late(
+    const struct drain *drain, const struct ring_record *record, const struct event *event)
+{
+    if (!processes_fenced(drain->options.processes, record->process, record->incarnation))
+        return false;
+    const struct run *run = pipeline_find(drain->options.pipeline, event->run_id);
+    return !run || run->farewell == FAREWELL_NONE || !mark_covers(drain, &run->mark, record);
+}
+
 static void take_record(struct drain *drain, const struct ring_record *record)
 {
     struct event event;
@@ -144,6 +170,8 @@ static void take_record(struct drain *drain, const struct ring_record *record)
         refuse(drain, VERDICT_FOREIGN_USER);
     else if (event_record_decode(&event, buffer_span(&drain->copy)) < 0)
         refuse(drain, VERDICT_MALFORMED);
+    else if (is_late(drain, record, &event))
+        refuse(drain, VERDICT_FENCED);
     else
         pipeline_push(drain->options.pipeline, state->user, &event, &origin);
 }
@@ -366,33 +394,55 @@ void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms)
         log_debug("drain", "%zu rings, idle or damaged, were taken back", count);
 }
 
-static void fence(struct drain *drain, const struct ring_stuck *stuck, bool kill)
+/* From when on a claim is looked at that holds up others and is a fenced process's. */
+#define FENCED_AFTER_MS 1000
+
+/* True when this claim was not told of yet. */
+static bool tell_stuck(struct drain *drain, const struct ring_stuck *stuck)
 {
     struct ring_state *state = &drain->states[stuck->ring];
-    bool told = state->stuck_at == stuck->position + 1;
+    if (state->stuck_at == stuck->position + 1)
+        return false;
     state->stuck_at = stuck->position + 1;
-    if (!told)
-        log_warn("drain",
-            "process %u has stood within an emit for %llu ms; the user of ring %u waits for it",
-            stuck->process, (unsigned long long)stuck->for_ms, stuck->ring);
-    if (!kill)
-        return;
+    log_warn("drain",
+        "process %u has stood within an emit for %llu ms; the user of ring %u waits for it",
+        stuck->process, (unsigned long long)stuck->for_ms, stuck->ring);
+    return true;
+}
+
+static void kill_stuck(struct drain *drain, const struct ring_stuck *stuck, bool first)
+{
     int rc = processes_kill(drain->options.processes, stuck->process, stuck->incarnation);
     if (rc == 0) {
         drain->options.counters->writers_killed++;
         log_warn(
             "drain", "process %u was killed, so that ring %u goes on", stuck->process, stuck->ring);
-    } else if (!told) {
+    } else if (first) {
         log_warn("drain", "process %u cannot be killed: %s", stuck->process, strerror(-rc));
     }
 }
 
-void drain_fence(struct drain *drain, uint64_t now_ms, uint64_t after_ms, bool kill)
+static void unstick(
+    struct drain *drain, const struct ring_stuck *found, const struct drain_stuck *stuck)
 {
-    struct ring_stuck stuck;
+    bool fenced = stuck->kill_fenced &&
+                  processes_fenced(drain->options.processes, found->process, found->incarnation);
+    bool told = found->for_ms >= stuck->after_ms;
+    if (!told && !fenced)
+        return;
+    bool first = tell_stuck(drain, found);
+    if (stuck->kill || fenced)
+        kill_stuck(drain, found, first);
+}
+
+void drain_unstick(struct drain *drain, uint64_t now_ms, const struct drain_stuck *stuck)
+{
+    bool early = stuck->kill_fenced && stuck->after_ms > FENCED_AFTER_MS;
+    uint64_t after_ms = early ? FENCED_AFTER_MS : stuck->after_ms;
+    struct ring_stuck found;
     for (uint32_t cursor = 0;
-         ring_reader_next_stuck(&stuck, drain->reader, &cursor, now_ms, after_ms);)
-        fence(drain, &stuck, kill);
+         ring_reader_next_stuck(&found, drain->reader, &cursor, now_ms, after_ms);)
+        unstick(drain, &found, stuck);
 }
 
 void drain_sweep(struct drain *drain)

@@ -50,11 +50,17 @@ void drain_acknowledged(struct drain *drain, const struct user *user);
 void drain_watch(struct drain *drain, const struct user *user);
 /* About once a second: gives back the memory of rings outgrown, unused for idle_ms, or damaged. */
 void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms);
-/*
- * About once a second: tells once of each claim that a living process has left open for after_ms,
- * and with `kill` ends that process. What it claimed is taken back when the kernel says it is dead.
+
+/* What becomes of living processes that stand within an emit. */
+struct drain_stuck {
+    uint64_t after_ms; /* from when on that is told, once each */
+    bool kill;         /* and then ends the process */
+    bool kill_fenced;  /* one that was given up is ended at once */
+};
+
+/* About once a second. What the process had claimed is taken back when the kernel says it is dead.
  */
-void drain_fence(struct drain *drain, uint64_t now_ms, uint64_t after_ms, bool kill);
+void drain_unstick(struct drain *drain, uint64_t now_ms, const struct drain_stuck *stuck);
 /* Marks rings whose bell may have been lost. */
 void drain_sweep(struct drain *drain);
 void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats);

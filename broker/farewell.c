@@ -7,20 +7,32 @@
 /* A request that takes each worker down with it before it starts must not take them all. */
 #define ATTEMPTS_MAX 3
 
+void farewell_init(struct farewell *farewell, struct dispatch *dispatch,
+    struct processes *processes, struct drain *drain)
+{
+    *farewell = (struct farewell){.dispatch = dispatch, .processes = processes, .drain = drain};
+    list_init(&farewell->marked);
+}
+
 void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind why)
 {
     if (run->farewell != FAREWELL_NONE)
         return;
     run->farewell = why;
     run->mark = drain_mark(farewell->drain, run->user);
-    farewell->waiting = true;
+    list_append(&farewell->marked, &run->farewell_link);
+}
+
+static struct list_link *runs_of(struct farewell *farewell, uint32_t process)
+{
+    return &farewell->dispatch->pipeline->holders.runs[process];
 }
 
 void farewell_process_died(struct farewell *farewell, const struct process_death *death)
 {
-    size_t cursor = 0;
-    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
-        if (!run->placed || run->process != death->index || run->incarnation != death->incarnation)
+    LIST_FOR_EACH(struct run, run, runs_of(farewell, death->index), holder_link)
+    {
+        if (run->incarnation != death->incarnation)
             continue;
         run->death_signal = death->signal;
         run->death_exit_code = death->exit_code;
@@ -28,14 +40,36 @@ void farewell_process_died(struct farewell *farewell, const struct process_death
     }
 }
 
+void farewell_process_stalled(struct farewell *farewell, uint32_t process, uint64_t incarnation)
+{
+    LIST_FOR_EACH(struct run, run, runs_of(farewell, process), holder_link)
+    {
+        if (run->incarnation == incarnation)
+            farewell_say(farewell, run, FAREWELL_STALLED);
+    }
+}
+
+static void sweep_process(struct farewell *farewell, uint32_t process)
+{
+    uint64_t holder = 0;
+    bool held = processes_incarnation(farewell->processes, process, &holder) &&
+                processes_alive(farewell->processes, process, holder);
+    LIST_FOR_EACH(struct run, run, runs_of(farewell, process), holder_link)
+    {
+        if (processes_fenced(farewell->processes, process, run->incarnation)) {
+            farewell_say(farewell, run, FAREWELL_STALLED);
+        } else if (!held || run->incarnation != holder) {
+            run->death_exit_code = -1;
+            farewell_say(farewell, run, FAREWELL_DIED);
+        }
+    }
+}
+
 void farewell_sweep(struct farewell *farewell)
 {
-    size_t cursor = 0;
-    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
-        if (!run->placed || processes_alive(farewell->processes, run->process, run->incarnation))
-            continue;
-        run->death_exit_code = -1;
-        farewell_say(farewell, run, FAREWELL_DIED);
+    for (uint32_t process = 0; process < HOLDERS_MAX; process++) {
+        if (!list_empty(runs_of(farewell, process)))
+            sweep_process(farewell, process);
     }
 }
 
@@ -43,7 +77,8 @@ void farewell_sweep(struct farewell *farewell)
 
 static void close_lost(struct farewell *farewell, struct run *run)
 {
-    struct closing closing = CLOSING_WORKER_LOST;
+    struct closing closing =
+        run->farewell == FAREWELL_STALLED ? CLOSING_WORKER_STALLED : CLOSING_WORKER_LOST;
     if (run->state == RUN_CANCELLING && !run_started(run))
         closing = CLOSING_CANCELLED;
     if (run->farewell == FAREWELL_HANDED_BACK && run->state != RUN_CANCELLING)
@@ -97,23 +132,11 @@ static void deal_with(struct farewell *farewell, struct run *run)
 
 void farewell_turn(struct farewell *farewell)
 {
-    if (!farewell->waiting)
-        return;
-    farewell->waiting = false;
-    struct buffer due = BUFFER_INIT; /* runs end while they are dealt with: collected first */
-    size_t cursor = 0;
-    for (struct run *run; (run = map_next(&farewell->dispatch->pipeline->runs, &cursor));) {
-        if (run->farewell == FAREWELL_NONE)
+    LIST_FOR_EACH(struct run, run, &farewell->marked, farewell_link)
+    {
+        if (!drain_passed(farewell->drain, &run->mark))
             continue;
-        if (drain_passed(farewell->drain, &run->mark))
-            buffer_append(&due, &run, sizeof(struct run *));
-        else
-            farewell->waiting = true;
-    }
-    struct run **runs = (struct run **)(void *)due.data;
-    for (size_t i = 0; i < due.len / sizeof(struct run *); i++) {
-        deal_with(farewell, runs[i]);
+        deal_with(farewell, run); /* it is freed, or in the queue again */
         FAILPOINT(run_farewelled);
     }
-    buffer_deinit(&due);
 }

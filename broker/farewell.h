@@ -15,14 +15,19 @@ struct farewell {
     struct dispatch *dispatch; /* borrowed, as all here */
     struct processes *processes;
     struct drain *drain;
-    bool waiting; /* some run is marked */
+    struct list_link marked; /* struct run.farewell_link */
 };
 
+void farewell_init(struct farewell *farewell, struct dispatch *dispatch,
+    struct processes *processes, struct drain *drain);
 /* `why` is not FAREWELL_NONE; a run that is marked already keeps its first mark. */
 void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind why);
 /* For all runs of the process. */
 void farewell_process_died(struct farewell *farewell, const struct process_death *death);
-/* The slow safety net: runs whose process is gone without a death having been seen. */
+/* The same of one that lives and was given up just now. */
+void farewell_process_stalled(struct farewell *farewell, uint32_t process, uint64_t incarnation);
+/* The slow safety net, and after a restart: runs whose process is gone without a death having been
+ * seen, or was given up before. */
 void farewell_sweep(struct farewell *farewell);
 /* After a drain: deals with the runs whose last words are known. */
 void farewell_turn(struct farewell *farewell);

@@ -16,7 +16,9 @@ void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *opt
         .router = options->router,
         .counters = options->counters,
         .arena_id = options->arena_id,
-        .snapshot_bytes = options->snapshot_bytes};
+        .snapshot_bytes = options->snapshot_bytes,
+        .max_own_runs = options->max_own_runs};
+    holders_init(&pipeline->holders);
     queue_init(&pipeline->queue, options->counters);
 }
 
@@ -67,7 +69,26 @@ int pipeline_adopt(struct pipeline *pipeline, struct run *run)
     pipeline->runs_by_state[run->state]++;
     if (run->first_seq)
         pin(pipeline, run->user);
+    if (run->placed && run->arena_id == pipeline->arena_id)
+        holders_add(&pipeline->holders, run);
     return 0;
+}
+
+void pipeline_place(
+    struct pipeline *pipeline, struct run *run, uint32_t process, uint64_t incarnation)
+{
+    pipeline_unplace(pipeline, run);
+    run->placed = true;
+    run->process = process;
+    run->incarnation = incarnation;
+    run->arena_id = pipeline->arena_id;
+    holders_add(&pipeline->holders, run);
+}
+
+void pipeline_unplace(struct pipeline *pipeline, struct run *run)
+{
+    holders_remove(&pipeline->holders, run);
+    run->placed = false;
 }
 
 void pipeline_stage(struct pipeline *pipeline, struct run *run)
@@ -97,6 +118,7 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
     queue_forget(&pipeline->queue, run);
     const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));
+    holders_remove(&pipeline->holders, run);
     run_free(run);
     pin(pipeline, user);
 }
@@ -174,6 +196,9 @@ static enum verdict begin_run(struct pipeline *pipeline, struct user *user,
         return VERDICT_UNKNOWN_RUN;
     if (event->thread_id.len == 0 || event->agent.len == 0)
         return VERDICT_NO_IDENTITY;
+    if (pipeline->max_own_runs && origin->process < HOLDERS_MAX &&
+        pipeline->holders.own[origin->process] >= pipeline->max_own_runs)
+        return VERDICT_TOO_MANY_RUNS;
     struct run *run = run_new(user, event->run_id, RUN_STARTING);
     if (!run)
         return VERDICT_NO_MEMORY;
@@ -181,11 +206,9 @@ static enum verdict begin_run(struct pipeline *pipeline, struct user *user,
     run_set_text(run->request_id, event->request_id);
     run_set_text(run->agent, event->agent);
     run->accepted_ms = clock_wall_ms();
-    run->placed = true;
-    run->process = origin->process;
-    run->incarnation = origin->incarnation;
-    run->arena_id = pipeline->arena_id;
+    pipeline_place(pipeline, run, origin->process, origin->incarnation);
     if (pipeline_adopt(pipeline, run) < 0) {
+        holders_remove(&pipeline->holders, run);
         run_free(run);
         return VERDICT_NO_MEMORY;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "counters.h"
+#include "holders.h"
 #include "queue.h"
 #include "router.h"
 #include "user.h"
@@ -19,8 +20,10 @@ struct pipeline {
     struct router *router;
     struct counters *counters;
     uint64_t arena_id;
-    size_t snapshot_bytes;                   /* of each open run */
-    uint64_t last_serial;                    /* of a run taken over */
+    size_t snapshot_bytes; /* of each open run */
+    uint64_t last_serial;  /* of a run taken over */
+    uint64_t max_own_runs; /* that one process may have begun of itself; 0: no limit */
+    struct holders holders;
     struct map runs;                         /* open runs by identifier; owned */
     struct queue queue;                      /* those of them that wait */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
@@ -40,6 +43,7 @@ struct pipeline_options {
     struct counters *counters;
     uint64_t arena_id;
     size_t snapshot_bytes;
+    uint64_t max_own_runs;
 };
 
 void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *options);
@@ -50,6 +54,10 @@ void pipeline_deinit(struct pipeline *pipeline);
 struct run *pipeline_find(const struct pipeline *pipeline, struct span run_id);
 /* Takes over a new run: counted, found by identifier, staged at its next change. -ENOMEM. */
 int pipeline_adopt(struct pipeline *pipeline, struct run *run);
+/* The run is this process's now, and is so in history with its next change; or nobody's. */
+void pipeline_place(
+    struct pipeline *pipeline, struct run *run, uint32_t process, uint64_t incarnation);
+void pipeline_unplace(struct pipeline *pipeline, struct run *run);
 /* Moves a run's state outside of an event, and stages its record. Final states end the run: it is
  * freed, and must not be used any more. */
 void pipeline_move(struct pipeline *pipeline, struct run *run, enum run_state to);

@@ -18,7 +18,9 @@ struct watched {
     pid_t pid;
     uint32_t index;
     uint64_t incarnation; /* 0: nobody */
+    uint64_t fenced;      /* 1 + the incarnation that was given up last; 0: none was */
     bool seen;            /* in this look at the table */
+    bool due;             /* dead, or not to be told from the dead yet: look in the next turn */
 };
 
 struct processes {
@@ -27,16 +29,31 @@ struct processes {
     const struct processes_events *events;
     void *context;
     uint32_t count;
-    bool death_seen;
+    bool death_seen; /* some entry is due */
+    bool any_fenced;
     struct watched table[]; /* by index in the arena's table */
 };
+
+static void look_again(struct watched *watched)
+{
+    watched->due = true;
+    watched->processes->death_seen = true;
+}
 
 static void on_death(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)events;
     struct watched *watched = watcher->data;
     ev_io_stop(loop, watcher); /* it stays readable; the turn takes it from here */
-    watched->processes->death_seen = true;
+    look_again(watched);
+}
+
+static void table_init(struct processes *processes, uint32_t index)
+{
+    uint32_t fenced = process_fenced(processes->arena, index);
+    processes->table[index] =
+        (struct watched){.processes = processes, .index = index, .pidfd = -1, .fenced = fenced};
+    processes->any_fenced |= fenced != 0;
 }
 
 int processes_new(struct processes **ret_processes, struct ev_loop *loop, struct arena *arena,
@@ -53,7 +70,7 @@ int processes_new(struct processes **ret_processes, struct ev_loop *loop, struct
     processes->context = context;
     processes->count = count;
     for (uint32_t i = 0; i < count; i++)
-        processes->table[i] = (struct watched){.processes = processes, .index = i, .pidfd = -1};
+        table_init(processes, i);
     *ret_processes = processes;
     return 0;
 }
@@ -83,14 +100,14 @@ static void watch(struct watched *watched, const struct process_info *info)
     watched->incarnation = info->incarnation;
     watched->pidfd = (int)syscall(SYS_pidfd_open, info->pid, 0);
     if (watched->pidfd < 0) {
-        watched->processes->death_seen = true; /* dead already, or not ours to watch: look again */
+        look_again(watched); /* dead already, or not ours to watch */
         return;
     }
     /* The pid may have been another's before the pidfd was open; the lock tells. */
     if (!process_is_live(watched->processes->arena, info->index)) {
         close(watched->pidfd);
         watched->pidfd = -1;
-        watched->processes->death_seen = true;
+        look_again(watched);
         return;
     }
     ev_io_init(&watched->readable, on_death, watched->pidfd, EV_READ);
@@ -130,15 +147,11 @@ static void look_at(struct processes *processes, const struct process_info *info
     if (rc == 0)
         bury(processes, info->index, info->incarnation);
     else
-        processes->death_seen = true; /* somebody else just looks at its lock: the next turn */
+        look_again(watched); /* somebody else just looks at its lock */
 }
 
-void processes_turn(struct processes *processes, bool force)
+static void look_at_all(struct processes *processes)
 {
-    bool news = process_take_news(processes->arena);
-    if (!news && !force && !processes->death_seen)
-        return;
-    processes->death_seen = false;
     for (uint32_t i = 0; i < processes->count; i++)
         processes->table[i].seen = false;
     struct process_info info;
@@ -150,6 +163,34 @@ void processes_turn(struct processes *processes, bool force)
         if (!processes->table[i].seen && processes->table[i].incarnation != 0)
             bury(processes, i, processes->table[i].incarnation);
     }
+}
+
+/* A death must not wait for a look at everybody else's lock. */
+static void look_at_due(struct processes *processes)
+{
+    for (uint32_t i = 0; i < processes->count; i++) {
+        struct watched *watched = &processes->table[i];
+        if (!watched->due)
+            continue;
+        watched->due = false;
+        struct process_info info;
+        uint32_t cursor = i;
+        if (process_next(&info, processes->arena, &cursor) == 1 && info.index == i)
+            look_at(processes, &info);
+        else if (watched->incarnation != 0)
+            bury(processes, i, watched->incarnation);
+    }
+}
+
+void processes_turn(struct processes *processes, bool force)
+{
+    bool news = process_take_news(processes->arena);
+    bool due = processes->death_seen;
+    processes->death_seen = false;
+    if (due)
+        look_at_due(processes);
+    if (news || force)
+        look_at_all(processes);
 }
 
 /* It may have attached and written since the last look at the table. */
@@ -178,13 +219,29 @@ bool processes_alive(struct processes *processes, uint32_t index, uint64_t incar
         return false;
     bool alive = process_is_live(processes->arena, index);
     if (!alive)
-        processes->death_seen = true; /* what it held is taken back in the next turn */
+        look_again(&processes->table[index]); /* what it held is taken back in the next turn */
     return alive;
 }
 
 bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid)
 {
     return index < processes->count && (uint64_t)processes->table[index].pid == pid;
+}
+
+int processes_fence(struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    int rc = process_fence(processes->arena, index, (uint32_t)incarnation);
+    if (rc)
+        return rc;
+    processes->table[index].fenced = incarnation + 1;
+    processes->any_fenced = true;
+    return 0;
+}
+
+bool processes_fenced(const struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    return processes->any_fenced && index < processes->count &&
+           processes->table[index].fenced == incarnation + 1;
 }
 
 int processes_kill(struct processes *processes, uint32_t index, uint64_t incarnation)

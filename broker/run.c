@@ -83,6 +83,8 @@ struct run *run_new(struct user *user, struct span run_id, enum run_state state)
     snapshot_init(&run->snapshot);
     list_init(&run->user_link);
     list_init(&run->thread_link);
+    list_init(&run->holder_link);
+    list_init(&run->farewell_link);
     return run;
 }
 
@@ -94,6 +96,8 @@ void run_free(struct run *run)
     snapshot_deinit(&run->snapshot);
     list_remove(&run->user_link);
     list_remove(&run->thread_link);
+    list_remove(&run->holder_link);
+    list_remove(&run->farewell_link);
     buffer_deinit(&run->content);
     free(run);
 }

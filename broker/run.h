@@ -45,6 +45,7 @@ enum farewell_kind {
     FAREWELL_RELEASED,    /* the worker says that the agent is gone */
     FAREWELL_MISSING,     /* the worker does not know it */
     FAREWELL_HANDED_BACK, /* the worker has not begun it and is leaving */
+    FAREWELL_STALLED,     /* the process lives, but was given up */
 };
 
 /* A place in a ring, or none when `set` is false. */
@@ -93,14 +94,16 @@ struct run {
     char release_code[IDENTIFIER_SIZE];
     char release_message[RELEASE_MESSAGE_SIZE];
 
-    uint64_t accepted_ms;       /* wall clock */
-    uint64_t deadline_ms;       /* wall clock; 0: none */
-    uint64_t end_by_ms;         /* monotonic; when the broker ends it itself; 0: not set */
-    uint64_t unserved_ms;       /* monotonic: since when no worker has its agent; 0: one does */
-    uint64_t first_seq;         /* its first event: where a restart reads from */
-    struct snapshot snapshot;   /* what a client would show of it, while it is open */
-    uint64_t serial;            /* grows in the order of user.runs */
-    struct list_link user_link; /* in user.runs */
+    uint64_t accepted_ms;           /* wall clock */
+    uint64_t deadline_ms;           /* wall clock; 0: none */
+    uint64_t end_by_ms;             /* monotonic; when the broker ends it itself; 0: not set */
+    uint64_t unserved_ms;           /* monotonic: since when no worker has its agent; 0: one does */
+    uint64_t first_seq;             /* its first event: where a restart reads from */
+    struct snapshot snapshot;       /* what a client would show of it, while it is open */
+    uint64_t serial;                /* grows in the order of user.runs */
+    struct list_link user_link;     /* in user.runs */
+    struct list_link holder_link;   /* in holders.runs, while placed in the arena in use */
+    struct list_link farewell_link; /* in farewell.marked, while let go of */
 
     struct thread *thread;        /* once it is in the table of runs; as the next two, queue.c's */
     struct queue_line *line;      /* NULL: begun by a program of its own */

@@ -188,7 +188,8 @@ static int start_intake(struct broker *broker)
                                          .router = &broker->router,
                                          .counters = &broker->counters,
                                          .arena_id = arena_id(broker->arena),
-                                         .snapshot_bytes = broker->config->broker_snapshot_bytes});
+                                         .snapshot_bytes = broker->config->broker_snapshot_bytes,
+                                         .max_own_runs = broker->config->broker_max_own_runs});
     int rc =
         processes_new(&broker->processes, broker->loop, broker->arena, &process_events, broker);
     if (rc)
@@ -202,6 +203,17 @@ static int start_intake(struct broker *broker)
                                          .max_staged = broker->config->history_max_staged});
 }
 
+static void make_leases(struct broker *broker)
+{
+    broker->leases = (struct leases){.farewell = &broker->farewell,
+        .processes = broker->processes,
+        .workers = &broker->workers,
+        .holders = &broker->pipeline.holders,
+        .counters = &broker->counters,
+        .lease_ms = broker->config->broker_worker_lease,
+        .kill = strcmp(broker->config->broker_kill_fenced, "always") == 0};
+}
+
 static void make_ports(struct broker *broker)
 {
     workers_init(&broker->workers);
@@ -211,8 +223,8 @@ static void make_ports(struct broker *broker)
                                          .workers = &broker->workers,
                                          .effects = &broker->effects,
                                          .counters = &broker->counters});
-    broker->farewell = (struct farewell){
-        .dispatch = &broker->dispatch, .processes = broker->processes, .drain = broker->drain};
+    farewell_init(&broker->farewell, &broker->dispatch, broker->processes, broker->drain);
+    make_leases(broker);
     broker->keeping = (struct keeping){.history = broker->history,
         .drain = broker->drain,
         .effects = &broker->effects,
@@ -231,7 +243,8 @@ static void make_ports(struct broker *broker)
     broker->worker_port = (struct worker_port){.workers = &broker->workers,
         .dispatch = &broker->dispatch,
         .processes = broker->processes,
-        .farewell = &broker->farewell};
+        .farewell = &broker->farewell,
+        .leases = &broker->leases};
     broker->router.on_watch = gateway_port_watch;
     broker->router.context = broker->drain;
     broker->ports[0] = gateway_port_link(&broker->gateways, "gateway");

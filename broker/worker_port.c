@@ -15,6 +15,9 @@ static int on_ready(
         !processes_incarnation(port->processes, (uint32_t)hello->process, &incarnation) ||
         !processes_has_pid(port->processes, (uint32_t)hello->process, hello->pid))
         return -ESRCH; /* it is not attached to this broker's arena */
+    /* It finds out by itself: the fence is in the memory it is attached to. */
+    if (processes_fenced(port->processes, (uint32_t)hello->process, incarnation))
+        return -EOWNERDEAD;
     /* A link that is gone without our knowledge yet must not be given runs. */
     struct worker *former = workers_find(port->workers, (uint32_t)hello->process, incarnation);
     if (former)
@@ -23,6 +26,7 @@ static int on_ready(
     if (!worker)
         return -ENOMEM;
     worker->incarnation = incarnation;
+    leases_heard(port->leases, worker->process, incarnation);
     *ret_peer = worker;
     return 0;
 }
@@ -117,6 +121,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
 {
     struct worker_port *port = context;
     struct worker *worker = peer;
+    leases_heard(port->leases, worker->process, worker->incarnation);
     switch (message->kind) {
     case WIRE_RUNNING: handle_running(port, worker, &message->running); break;
     case WIRE_AVAILABLE: handle_available(port, worker, &message->available); break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "farewell.h"
+#include "lease.h"
 
 /* Where workers are connected. */
 struct worker_port {
@@ -9,6 +9,7 @@ struct worker_port {
     struct dispatch *dispatch;
     struct processes *processes;
     struct farewell *farewell;
+    struct leases *leases;
 };
 
 /* The links' view of this port; `port` is borrowed. */

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "event/record.h"
 #include "orphan.h"
+#include "ring/process.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -118,6 +119,11 @@ void emitter_ref(struct rs_emitter *emitter)
 bool emitter_is_forked(const struct rs_emitter *emitter)
 {
     return arena_is_forked(emitter->arena);
+}
+
+bool emitter_is_fenced(const struct rs_emitter *emitter)
+{
+    return process_is_fenced(emitter->arena);
 }
 
 uint32_t rs_emitter_process_index(const rs_emitter *emitter)

@@ -49,6 +49,8 @@ void emitter_ref(struct rs_emitter *emitter);
 /* Takes NULL. Leaves the node with the last reference. */
 void emitter_unref(struct rs_emitter *emitter);
 bool emitter_is_forked(const struct rs_emitter *emitter);
+/* What was emitted through it since reached nobody: the broker has given this process up. */
+bool emitter_is_fenced(const struct rs_emitter *emitter);
 
 /* When a call that emits gives up, in clock_monotonic_ms. */
 uint64_t emitter_deadline(const struct rs_emitter *emitter);

@@ -170,6 +170,13 @@ int process_fence(struct arena *arena, uint32_t index, uint32_t incarnation)
     return 0;
 }
 
+uint32_t process_fenced(const struct arena *arena, uint32_t index)
+{
+    if (arena->forked || index >= arena->geometry.process_count)
+        return 0;
+    return atomic_load(&arena_process_at(arena, index)->fenced);
+}
+
 bool process_is_fenced(const struct arena *arena)
 {
     return !arena->forked && arena->joined &&

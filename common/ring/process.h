@@ -58,6 +58,8 @@ int process_reap(struct arena *arena, uint32_t index, process_reap_fn fn, void *
  * the caller itself.
  */
 int process_fence(struct arena *arena, uint32_t index, uint32_t incarnation);
+/* 1 + the incarnation that was given up last at this index; 0: none. */
+uint32_t process_fenced(const struct arena *arena, uint32_t index);
 /* Whether this process of the caller's was given up. Any process. */
 bool process_is_fenced(const struct arena *arena);
 

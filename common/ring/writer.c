@@ -392,6 +392,11 @@ static bool writer_has(const struct ring_writer *writer, const struct ring_claim
            claim->begin == writer->place.begin;
 }
 
+static bool writer_is_fenced(const struct ring_writer *writer)
+{
+    return atomic_load(&writer->slot->holder) != writer->holder;
+}
+
 int ring_commit(struct ring_writer *writer, const struct ring_claim *claim)
 {
     int r;
@@ -401,12 +406,15 @@ int ring_commit(struct ring_writer *writer, const struct ring_claim *claim)
     if (!writer_has(writer, claim))
         return -EINVAL;
     RING_STEP(payload_written);
-    r = writer_settle(writer, CONTROL_COMMITTED);
-    /* After the commit: a record whose writer is told success lies before what the fencing owner
-     * then reads as the tail. Partner: process_fence. */
-    if (r == 0 && atomic_load(&writer->slot->holder) != writer->holder)
+    /* Partner of both looks: process_fence. Before, so that one who wakes up publishes nothing.
+     * After, so that a record whose writer is told success lies before what the owner then reads as
+     * the tail; fenced just between the two, it is delivered and called no success. */
+    if (writer_is_fenced(writer)) {
+        (void)writer_settle(writer, CONTROL_DISCARDED);
         return -EOWNERDEAD;
-    return r;
+    }
+    r = writer_settle(writer, CONTROL_COMMITTED);
+    return r == 0 && writer_is_fenced(writer) ? -EOWNERDEAD : r;
 }
 
 void ring_abandon(struct ring_writer *writer, const struct ring_claim *claim)

@@ -55,7 +55,8 @@ static void make_intake(struct fixture *f)
                                     .router = &f->router,
                                     .counters = &f->counters,
                                     .arena_id = arena_id(f->arena),
-                                    .snapshot_bytes = f->config.broker_snapshot_bytes});
+                                    .snapshot_bytes = f->config.broker_snapshot_bytes,
+                                    .max_own_runs = f->config.broker_max_own_runs});
     assert_return_code(processes_new(&f->processes, f->loop, f->arena, &process_events, f), 0);
     assert_return_code(drain_new(&f->drain, &(struct drain_options){.arena = f->arena,
                                                 .processes = f->processes,
@@ -80,6 +81,7 @@ static void make_ports(struct fixture *f)
     f->worker_port = (struct worker_port){.workers = &f->workers,
         .dispatch = &f->dispatch,
         .farewell = &f->farewell,
+        .leases = &f->leases,
         .processes = f->processes};
     f->router.on_watch = gateway_port_watch;
     f->router.context = f->drain;
@@ -98,8 +100,13 @@ static void make_dispatch(struct fixture *f)
                                     .workers = &f->workers,
                                     .effects = &f->effects,
                                     .counters = &f->counters});
-    f->farewell =
-        (struct farewell){.dispatch = &f->dispatch, .processes = f->processes, .drain = f->drain};
+    farewell_init(&f->farewell, &f->dispatch, f->processes, f->drain);
+    f->leases = (struct leases){.farewell = &f->farewell,
+        .processes = f->processes,
+        .workers = &f->workers,
+        .holders = &f->pipeline.holders,
+        .counters = &f->counters,
+        .lease_ms = f->config.broker_worker_lease};
 }
 
 static void open_all(struct fixture *f)
@@ -164,6 +171,8 @@ static int up(void **state, uint32_t ring_bytes)
         .broker_cancel_grace = 10000,
         .broker_run_timeout = 60000,
         .broker_placement_timeout = 30000,
+        .broker_worker_lease = 10000,
+        .broker_max_own_runs = 1000,
         .history_max_staged = 64u << 20,
         .broker_snapshot_bytes = 65536,
         .broker_default_agent = default_agent};

@@ -34,6 +34,7 @@ struct fixture {
     struct effects effects;
     struct dispatch dispatch;
     struct farewell farewell;
+    struct leases leases;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[3];

@@ -109,18 +109,23 @@ void child_start(struct child *ret_child, struct fixture *f)
     learn_incarnation(ret_child, f);
 }
 
-static void give_order(struct child *child, const struct order *order)
+static int ask(struct child *child, const struct order *order)
 {
+    int rc = -1;
     assert_int_equal(write(child->orders, order, sizeof(*order)), sizeof(*order));
     if (order->kind == ORDER_LEAVE)
-        return;
-    int rc = -1;
+        return 0;
     assert_int_equal(read(child->answers, &rc, sizeof(rc)), sizeof(rc));
+    return rc;
+}
+
+static void give_order(struct child *child, const struct order *order)
+{
+    int rc = ask(child, order);
     assert_return_code(rc, -rc);
 }
 
-static void give_event(
-    struct child *child, enum order_kind kind, const char *user, const struct event *event)
+static struct order event_order(enum order_kind kind, const char *user, const struct event *event)
 {
     struct event_record record;
     struct order order = {.kind = kind};
@@ -132,17 +137,25 @@ static void give_event(
         order.len += record.parts[i].iov_len;
     }
     memcpy(order.user, user, strlen(user));
-    give_order(child, &order);
+    return order;
+}
+
+int child_try(struct child *child, const char *user, struct event event)
+{
+    const struct order order = event_order(ORDER_EMIT, user, &event);
+    return ask(child, &order);
 }
 
 void child_emit(struct child *child, const char *user, struct event event)
 {
-    give_event(child, ORDER_EMIT, user, &event);
+    const struct order order = event_order(ORDER_EMIT, user, &event);
+    give_order(child, &order);
 }
 
 void child_claim(struct child *child, const char *user, struct event event)
 {
-    give_event(child, ORDER_CLAIM, user, &event);
+    const struct order order = event_order(ORDER_CLAIM, user, &event);
+    give_order(child, &order);
 }
 
 void child_commit(struct child *child)

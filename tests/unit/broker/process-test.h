@@ -20,6 +20,8 @@ struct child {
 void child_start(struct child *ret_child, struct fixture *f);
 /* Emits into the user's ring, as the emitter library does. */
 void child_emit(struct child *child, const char *user, struct event event);
+/* The same, with what the ring said. */
+int child_try(struct child *child, const char *user, struct event event);
 /* The same, but claims the room only: nothing behind it can be read until child_commit. */
 void child_claim(struct child *child, const char *user, struct event event);
 void child_commit(struct child *child);

@@ -113,6 +113,12 @@ static void wait_for_death(struct node *node)
     assert_true(node->death.incarnation != 0);
 }
 
+static void unstick(struct node *node, uint64_t now_ms, bool kill)
+{
+    const struct drain_stuck stuck = {.after_ms = AFTER, .kill = kill};
+    drain_unstick(node->drain, now_ms, &stuck);
+}
+
 static void test_stopped_writer_is_killed_when_told_so(void **state)
 {
     struct node *node = *state;
@@ -121,12 +127,12 @@ static void test_stopped_writer_is_killed_when_told_so(void **state)
 
     processes_turn(node->processes, true);
     drain_sweep(node->drain); /* meets the ring */
-    drain_fence(node->drain, 1, AFTER, true);
-    drain_fence(node->drain, 1 + AFTER - 1, AFTER, true);
-    drain_fence(node->drain, 1 + AFTER, AFTER, false);
+    unstick(node, 1, true);
+    unstick(node, 1 + AFTER - 1, true);
+    unstick(node, 1 + AFTER, false);
     assert_int_equal(node->counters.writers_killed, 0); /* not yet, and not unless told so */
     assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-    drain_fence(node->drain, 1 + AFTER, AFTER, true);
+    unstick(node, 1 + AFTER, true);
     assert_int_equal(node->counters.writers_killed, 1);
     wait_for_death(node);
     /* Who asks how it died may have taken the zombie away. */
@@ -134,8 +140,8 @@ static void test_stopped_writer_is_killed_when_told_so(void **state)
     drain_everything(node->drain); /* nothing but what was discarded */
     drain_stats(node->drain, &stats);
     assert_int_equal(stats.discarded, 1);
-    drain_fence(node->drain, 100000, AFTER, true);
-    drain_fence(node->drain, 200000, AFTER, true);
+    unstick(node, 100000, true);
+    unstick(node, 200000, true);
     assert_int_equal(node->counters.writers_killed, 1);
 }
 
@@ -156,11 +162,38 @@ static void test_nobody_else_is_killed(void **state)
     processes_turn(node->processes, true);
 }
 
+/* What waits for its claim is released long before that of a writer nobody has given up. */
+static void test_fenced_writer_is_killed_when_somebody_waits_for_its_claim(void **state)
+{
+    struct node *node = *state;
+    const struct drain_stuck never = {.after_ms = 60000, .kill = true};
+    const struct drain_stuck blocking = {.after_ms = 60000, .kill_fenced = true};
+    uint64_t incarnation;
+    pid_t pid = start_stopped(node);
+
+    processes_turn(node->processes, true);
+    drain_sweep(node->drain);
+    assert_true(processes_incarnation(node->processes, 1, &incarnation));
+    drain_unstick(node->drain, 1, &blocking);
+    drain_unstick(node->drain, 2000, &blocking);
+    assert_int_equal(node->counters.writers_killed, 0); /* nobody has given it up */
+    assert_int_equal(processes_fence(node->processes, 1, incarnation), 0);
+    drain_unstick(node->drain, 2000, &never);
+    assert_int_equal(node->counters.writers_killed, 0);
+    drain_unstick(node->drain, 2000, &blocking);
+    assert_int_equal(node->counters.writers_killed, 1);
+    wait_for_death(node);
+    assert_int_equal(node->death.signal, SIGKILL);
+    assert_true(waitpid(pid, NULL, 0) == pid || errno == ECHILD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_stopped_writer_is_killed_when_told_so, node_up, node_down),
+        cmocka_unit_test_setup_teardown(
+            test_fenced_writer_is_killed_when_somebody_waits_for_its_claim, node_up, node_down),
         cmocka_unit_test_setup_teardown(test_nobody_else_is_killed, node_up, node_down),
     };
 

@@ -381,6 +381,37 @@ static void test_worker_that_is_not_the_process_it_says_is_turned_away(void **st
     child_stop(&child);
 }
 
+static void pass_half_seconds(struct fixture *f, int count)
+{
+    static uint64_t now = 1;
+    for (int i = 0; i < count; i++)
+        leases_turn(&f->leases, now += 500);
+}
+
+static void test_silent_worker_loses_its_link_and_gets_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    struct peer again;
+    uint64_t fenced = f->counters.workers_fenced;
+    worker_up(&worker, f, 1);
+    pass_half_seconds(f, 15);
+    say_available(&worker, 1); /* any message will do */
+    pass_half_seconds(f, 15);
+    assert_int_equal(f->counters.workers_fenced, fenced);
+    pass_half_seconds(f, 10);
+    assert_int_equal(f->counters.workers_fenced, fenced + 1);
+    peer_expect_dropped(&worker.peer);
+    assert_true(list_empty(&f->workers.list));
+    peer_dial(&again, f,
+        &(struct peer_options){.role = "worker",
+            .pid = worker.child.pid,
+            .process = worker.child.index,
+            .agents = "librarian"});
+    peer_expect_dropped(&again);
+    child_stop(&worker.child);
+}
+
 static void test_run_goes_on_while_its_workers_link_is_made_anew(void **state)
 {
     struct fixture *f = *state;
@@ -474,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_run_that_is_over_is_killed_when_a_worker_says_it_has_it),
         cmocka_unit_test(test_worker_that_is_not_in_the_arena_is_turned_away),
         cmocka_unit_test(test_worker_that_is_not_the_process_it_says_is_turned_away),
+        cmocka_unit_test(test_silent_worker_loses_its_link_and_gets_no_other),
         cmocka_unit_test(test_run_goes_on_while_its_workers_link_is_made_anew),
         cmocka_unit_test(test_run_whose_assignment_was_lost_with_a_link_is_given_again),
         cmocka_unit_test(test_run_that_began_and_that_its_worker_does_not_know_any_more_is_closed),
