@@ -27,9 +27,10 @@ static void tell_excess(struct trimming *trimming)
 void trimming_turn(struct trimming *trimming, uint64_t wall_ms, bool quiet)
 {
     int rc = history_trim(trimming->history, wall_ms);
-    trimming->more = rc > 0;
-    if (rc < 0 && !quiet)
-        log_warn("history", "cannot trim: %s", strerror(-rc));
     if (rc >= 0)
         tell_excess(trimming);
+    int merged = rc < 0 ? 0 : history_merge(trimming->history);
+    trimming->more = rc > 0 || merged > 0;
+    if ((rc < 0 || merged < 0) && !quiet)
+        log_warn("history", "cannot trim or merge: %s", strerror(rc < 0 ? -rc : -merged));
 }

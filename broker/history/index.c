@@ -27,7 +27,7 @@ int index_reserve(struct index *index)
     }
     if (index->cap > UINT32_MAX / 4)
         return -ENOMEM;
-    uint32_t cap = index->cap < 4 ? index->cap + 1 : index->cap + index->cap / 2;
+    uint32_t cap = index->cap < 4 ? index->cap + 1 : index->cap * 2;
     struct index_entry *entries = realloc(index->entries, cap * sizeof(*entries));
     if (!entries)
         return -ENOMEM;

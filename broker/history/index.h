@@ -45,6 +45,12 @@ static inline bool index_empty(const struct index *index)
     return index->start == index->end;
 }
 
+static inline void index_prefetch_end(const struct index *index)
+{
+    if (index->entries)
+        __builtin_prefetch(index->entries + index->end, 1);
+}
+
 void index_deinit(struct index *index);
 /* Makes sure that the next `index_push` needs no memory. 0 or -ENOMEM. */
 int index_reserve(struct index *index);

@@ -44,12 +44,9 @@ static int load_floor(struct history_stream *stream, const struct batch_section 
                : 0;
 }
 
-static int load_section(struct history *history, const struct batch_section *section,
+static int load_section(struct history_stream *stream, const struct batch_section *section,
     uint64_t place, struct retained_batch *retained)
 {
-    struct history_stream *stream = streams_get(&history->streams, section->user_id);
-    if (!stream)
-        return section->user_id.len > IDENTIFIER_MAX ? -EUCLEAN : -ENOMEM;
     bool oldest = index_empty(&stream->index);
     if (oldest && section->last_seq < stream->floor) {
         retained->dead += section->size;
@@ -102,21 +99,80 @@ static int settle_streams(struct history *history)
     return 0;
 }
 
+/*
+ * Sections are many, and each touches memory that is nowhere near: the map, the stream, the end of
+ * its index. So they are looked up a block at a time, each step for all of the block, and memory
+ * that the next step needs is on its way meanwhile.
+ */
+#define BLOCK 64
+
+struct block {
+    struct batch_section sections[BLOCK];
+    uint64_t hashes[BLOCK];
+    struct history_stream *streams[BLOCK];
+    uint32_t count;
+};
+
+static int take_block(
+    struct history *history, struct block *block, const struct batch *batch, uint32_t first)
+{
+    uint32_t left = batch->sections - first;
+    block->count = left < BLOCK ? left : BLOCK;
+    for (uint32_t i = 0; i < block->count; i++) {
+        if (batch_section_at(&block->sections[i], batch, first + i))
+            return -EUCLEAN;
+        block->hashes[i] = map_hash(block->sections[i].user_id);
+        map_prefetch(&history->streams.by_user, block->hashes[i]);
+    }
+    for (uint32_t i = 0; i < block->count; i++) {
+        block->streams[i] = map_peek(&history->streams.by_user, block->hashes[i]);
+        if (block->streams[i])
+            streams_prefetch(block->streams[i]);
+    }
+    return 0;
+}
+
+static int find_streams(struct history *history, struct block *block)
+{
+    for (uint32_t i = 0; i < block->count; i++) {
+        struct span user_id = block->sections[i].user_id;
+        struct history_stream **stream = &block->streams[i];
+        if (!*stream || !span_equal(stream_user(*stream), user_id))
+            *stream = streams_get(&history->streams, user_id);
+        if (!*stream)
+            return user_id.len > IDENTIFIER_MAX ? -EUCLEAN : -ENOMEM;
+        index_prefetch_end(&(*stream)->index);
+    }
+    return 0;
+}
+
+static int load_sections(
+    struct history *history, const struct batch *batch, struct retained_batch *retained)
+{
+    struct block block;
+    for (uint32_t first = 0; first < batch->sections; first += block.count) {
+        int rc = take_block(history, &block, batch, first);
+        if (rc == 0)
+            rc = find_streams(history, &block);
+        for (uint32_t i = 0; rc == 0 && i < block.count; i++)
+            rc = load_section(block.streams[i], &block.sections[i],
+                index_place(batch->number, first + i), retained);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
 static int load_contents(
     struct history *history, const struct batch *batch, struct retained_batch *retained)
 {
-    for (uint32_t i = 0; i < batch->sections; i++) {
-        struct batch_section section;
-        int rc = batch_section_at(&section, batch, i);
-        if (rc == 0)
-            rc = load_section(history, &section, index_place(batch->number, i), retained);
-        if (rc)
-            return rc == -EBADMSG ? -EUCLEAN : rc;
-    }
+    int rc = load_sections(history, batch, retained);
+    if (rc)
+        return rc;
     for (uint32_t i = 0; i < batch->positions; i++) {
         struct history_position position;
         batch_position_at(&position, batch, i);
-        int rc = positions_replay(&history->positions, &position, batch->number);
+        rc = positions_replay(&history->positions, &position, batch->number);
         if (rc)
             return rc;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "history/batches.h"
+#include "history/merge.h"
 #include "history/positions.h"
 #include "history/records.h"
 #include "history/staging.h"
@@ -26,7 +27,8 @@ struct history {
     uint64_t next_batch;
     uint64_t last_rewriting;
     struct batches batches;
-    struct list_link over;  /* struct history_stream.over_link: with something to give up */
+    struct list_link over; /* struct history_stream.over_link: with something to give up */
+    struct merging merging;
     struct buffer wasteful; /* u64: numbers of batches to be rewritten, each once */
     uint64_t events;        /* retained */
     uint64_t numbers;       /* of those: more than events when some are folded */

@@ -21,3 +21,6 @@ void history_pin(struct history *history, struct history_stream *stream, uint64_
  * as their batch is within the store's limits.
  */
 int history_trim(struct history *history, uint64_t now_ms);
+/* Makes one larger batch of small adjacent ones, when there are enough. 1 when it did, 0, -errno.
+ */
+int history_merge(struct history *history);

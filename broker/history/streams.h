@@ -97,3 +97,9 @@ static inline uint64_t stream_pin(const struct history_stream *stream, uint64_t 
     bool held = commits <= stream->pinned_at && stream->former_pin < stream->pin;
     return held ? stream->former_pin : stream->pin;
 }
+
+static inline void streams_prefetch(const struct history_stream *stream)
+{
+    for (size_t at = 0; at < sizeof(*stream) + 16; at += 64)
+        __builtin_prefetch((const char *)stream + at, 1);
+}

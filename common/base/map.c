@@ -33,6 +33,27 @@ void *map_get(const struct map *map, struct span key)
     return map->entries[map_slot(map, key, XXH3_64bits(key.data, key.len))].value;
 }
 
+uint64_t map_hash(struct span key)
+{
+    return XXH3_64bits(key.data, key.len);
+}
+
+void map_prefetch(const struct map *map, uint64_t hash)
+{
+    if (map->cap)
+        __builtin_prefetch(&map->entries[hash & (map->cap - 1)]);
+}
+
+void *map_peek(const struct map *map, uint64_t hash)
+{
+    if (map->count == 0)
+        return NULL;
+    size_t slot = hash & (map->cap - 1);
+    while (map->entries[slot].value && map->entries[slot].hash != hash)
+        slot = (slot + 1) & (map->cap - 1);
+    return map->entries[slot].value;
+}
+
 static int map_grow(struct map *map)
 {
     struct map wider = {.cap = map->cap ? map->cap * 2 : 16, .count = map->count};

@@ -25,6 +25,14 @@ struct map {
 void map_deinit(struct map *map);
 /* The value, or NULL. */
 void *map_get(const struct map *map, struct span key);
+/*
+ * For looking many up at once, so that one need not wait for memory that another could fetch
+ * meanwhile: first the hashes, then what has them, then map_get for those that are not it.
+ * `map_peek` returns the value that most likely has the key of this hash, or NULL.
+ */
+uint64_t map_hash(struct span key);
+void map_prefetch(const struct map *map, uint64_t hash);
+void *map_peek(const struct map *map, uint64_t hash);
 /* Adds or replaces. `value` must not be NULL. -ENOMEM, and nothing changed, when memory is out. */
 int map_put(struct map *map, struct span key, void *value);
 /* Removes and returns the value, or NULL. */

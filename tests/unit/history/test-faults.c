@@ -196,6 +196,30 @@ static void test_opening_fails_and_succeeds_later_whatever_call_fails(void **sta
     assert_in_range(turn, 4, 99);
 }
 
+static void test_a_failed_merge_changes_nothing_and_succeeds_after_the_next_opening(void **state)
+{
+    struct fixture *fixture = *state;
+    struct history_usage usage;
+    fixture->options.sync = HISTORY_SYNC_ALWAYS;
+    fixture->options.max_bytes = 300000;
+    fixture_open(fixture);
+    for (int i = 0; i < 20; i++)
+        commit_events(fixture, "ann", 20);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        set_fault(FAULT_ONCE, turn);
+        assert_int_equal(history_merge(fixture->history), -EIO);
+        set_fault(FAULT_NONE, 0);
+        history_usage(fixture->history, &usage);
+        assert_int_equal(usage.batches, 20);
+        assert_range(fixture, "ann", 1, 400);
+        fixture_reopen(fixture);
+    }
+    assert_int_equal(history_merge(fixture->history), 1);
+    assert_range(fixture, "ann", 1, 400);
+    fixture_reopen(fixture);
+    assert_range(fixture, "ann", 1, 400);
+}
+
 static void make_full_and_lost(struct fixture *fixture, char ret_epoch[HISTORY_EPOCH_SIZE])
 {
     char path[PATHS_MAX];
@@ -335,6 +359,7 @@ int main(void)
         CASE(test_a_new_epoch_that_finds_no_room_goes_with_the_first_commit),
         CASE(test_an_epoch_that_was_never_written_is_begun_again),
         CASE(test_nothing_is_shown_when_that_cannot_be_noted),
+        CASE(test_a_failed_merge_changes_nothing_and_succeeds_after_the_next_opening),
         CASE(test_a_failed_trim_changes_nothing_and_succeeds_later),
         CASE(test_a_failed_rewriting_changes_nothing_and_succeeds_later),
         CASE(test_a_floor_that_could_not_be_kept_is_not_raised),

@@ -134,6 +134,7 @@ static void work(struct fixture *fixture, struct chance *chance)
         stage_events(fixture, user, 1 + (unsigned)chance_below(chance, 100));
         commit_events(fixture, "ann", 10);
         assert_return_code(history_trim(fixture->history, clock_wall_ms()), 0);
+        assert_return_code(history_merge(fixture->history), 0);
     }
 }
 

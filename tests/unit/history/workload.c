@@ -41,6 +41,7 @@ uint64_t workload_commit(struct fixture *fixture)
     commit_events(fixture, "all", 1);
     history_pin(fixture->history, fixture_stream(fixture, "all"), 1);
     assert_return_code(history_trim(fixture->history, clock_wall_ms()), 0);
+    assert_return_code(history_merge(fixture->history), 0);
     return n;
 }
 
