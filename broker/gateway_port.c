@@ -29,12 +29,25 @@ static struct view view_reset(const struct history_stream *stream)
     return view;
 }
 
-/* The client was shown numbers that are lost here. They must not be shown again for others. */
+/*
+ * The client was shown numbers that are lost here. They must not be shown again for others, so the
+ * numbering is renewed, which costs a sync. Numbers are lost between two lives of a broker only:
+ * in one life a cursor ahead of a stream can be right once, and is then of another epoch. So each
+ * user can cause this once a life, whatever cursors it makes up.
+ */
+static void renew_epoch(struct gateway_port *port, struct user *user)
+{
+    if (user->renewed || history_renew_epoch(port->history, user->stream) != 0)
+        return;
+    log_warn("gateway_port", "a cursor of %s is ahead of its stream: new epoch", user->id);
+    user->renewed = true;
+    port->counters->epochs_renewed++;
+    router_announce_epoch(user);
+}
+
 static struct view view_ahead(struct gateway_port *port, struct user *user, uint64_t after)
 {
-    log_warn("gateway_port", "a cursor of %s is ahead of its stream: new epoch", user->id);
-    if (history_renew_epoch(port->history, user->stream) == 0)
-        router_announce_epoch(user);
+    renew_epoch(port, user);
     struct view view = view_reset(user->stream);
     view.gap_from = history_shown_head(user->stream) + 1;
     view.gap_to = after;

@@ -12,6 +12,8 @@
 /* Pages served to one listener in one turn, so that replays leave the turn short. */
 #define PAGES_PER_FLUSH 8
 #define PAGE_BYTES (64u << 10)
+/* What a user's buffer keeps from one turn to the next; more is given back after a burst. */
+#define FRESH_KEPT (16u << 10)
 
 void router_init(struct router *router, struct history *history, struct counters *counters)
 {
@@ -148,9 +150,14 @@ static void send_events(
     FAILPOINT(events_routed);
 }
 
+static bool has_room(const struct listener *listener)
+{
+    return listener->credit > 0 && channel_queued(listener->link->channel) < ROUTER_QUEUE_MAX;
+}
+
 static bool in_step(const struct subscription *subscription)
 {
-    return list_empty(&subscription->behind_link) && subscription->listener->credit > 0 &&
+    return list_empty(&subscription->behind_link) &&
            subscription->sent == subscription->user->fresh_after &&
            subscription->user->fresh.len <= WIRE_PAGE_MAX;
 }
@@ -161,11 +168,17 @@ static void flush_user(struct router *router, struct user *user)
     bool whole = buffer_error(&user->fresh) == 0;
     LIST_FOR_EACH(struct subscription, each, &user->subscriptions, user_link)
     {
-        if (whole && in_step(each))
+        bool next = whole && in_step(each);
+        if (next && has_room(each->listener)) {
             send_events(router, each, buffer_span(&user->fresh), head);
-        else if (each->sent != head)
+            continue;
+        }
+        router->counters->subscriptions_behind += next;
+        if (each->sent != head)
             fall_behind(each);
     }
+    if (user->fresh.cap > FRESH_KEPT)
+        buffer_deinit(&user->fresh);
     buffer_clear(&user->fresh);
     list_remove(&user->fresh_link);
 }
@@ -198,7 +211,7 @@ static bool catch_up(struct router *router, struct subscription *subscription)
 /* Round robin: a subscription that is not through goes to the end of the line. */
 static bool serve_behind(struct router *router, struct listener *listener)
 {
-    for (int page = 0; page < PAGES_PER_FLUSH && listener->credit > 0; page++) {
+    for (int page = 0; page < PAGES_PER_FLUSH && has_room(listener); page++) {
         struct subscription *first =
             LIST_FIRST(struct subscription, &listener->behind, behind_link);
         if (!first)
@@ -207,7 +220,7 @@ static bool serve_behind(struct router *router, struct listener *listener)
         if (catch_up(router, first))
             fall_behind(first);
     }
-    return !list_empty(&listener->behind) && listener->credit > 0;
+    return !list_empty(&listener->behind) && has_room(listener);
 }
 
 bool router_flush(struct router *router)

@@ -7,9 +7,13 @@
 /*
  * Who gets which events. A listener (a gateway) subscribes to users; each subscription knows how
  * far it was sent. What this turn brought goes out straight from memory to subscriptions that are
- * in step; one that is not, or whose listener has no credit left, is *behind*, and is served from
- * history when there is credit: a stopped gateway costs the broker a number per user, not a queue.
+ * in step; one that is not, or whose listener has no room left, is *behind*, and is served from
+ * history when there is room: a stopped gateway costs the broker a number per user, not a queue.
+ * Room is credit, which the gateway gives back for what it has dealt with, and no more than
+ * ROUTER_QUEUE_MAX bytes that its socket has not taken, whatever it has granted.
  */
+#define ROUTER_QUEUE_MAX (8u << 20)
+
 struct listener {
     struct router *router;
     struct link *link;

@@ -21,6 +21,7 @@ struct user {
 
     struct list_link lines; /* struct queue_line.user_link */
     size_t queued;          /* its runs that wait */
+    bool renewed;           /* its stream was numbered anew in this life of the broker */
     uint64_t acknowledged;  /* the newest number a client said it has processed */
 };
 

@@ -136,6 +136,62 @@ void peer_expect_nothing(struct peer *peer)
     assert_int_equal(reply.reply.request, request);
 }
 
+bool peer_next_is(const struct peer *peer, enum wire_kind kind)
+{
+    struct wire_message message;
+    size_t len;
+    memcpy(&len, peer->inbox.data, sizeof(len));
+    return wire_decode(&message, span_of(peer->inbox.data + sizeof(len), len)) == 0 &&
+           message.kind == kind;
+}
+
+struct awaited_reply {
+    const struct peer *peer;
+    uint64_t request;
+};
+
+/* Where in the inbox the reply is; its end when it is not there. */
+static size_t find_reply(const struct awaited_reply *awaited)
+{
+    const struct buffer *inbox = &awaited->peer->inbox;
+    size_t at = 0;
+    for (size_t len; at < inbox->len; at += sizeof(len) + len) {
+        struct wire_message message;
+        memcpy(&len, inbox->data + at, sizeof(len));
+        assert_int_equal(wire_decode(&message, span_of(inbox->data + at + sizeof(len), len)), 0);
+        if (message.kind == WIRE_REPLY && message.reply.request == awaited->request)
+            break;
+    }
+    return at;
+}
+
+static bool is_replied(const void *context)
+{
+    const struct awaited_reply *awaited = context;
+    return find_reply(awaited) < awaited->peer->inbox.len;
+}
+
+static void take_out(struct buffer *inbox, size_t at)
+{
+    size_t len;
+    memcpy(&len, inbox->data + at, sizeof(len));
+    len += sizeof(len);
+    memmove(inbox->data + at, inbox->data + at + len, inbox->len - at - len);
+    inbox->len -= len;
+}
+
+/* Twice: what the first time round was put in line has been served the second time. */
+void peer_settle(struct peer *peer)
+{
+    for (int round = 0; round < 2; round++) {
+        const struct awaited_reply awaited = {peer, 1000000 + ++peer->requests};
+        peer_send(
+            peer, &(struct wire_message){.kind = WIRE_PING, .ping = {.request = awaited.request}});
+        peer_wait(peer, is_replied, &awaited, "the way there and back");
+        take_out(&peer->inbox, find_reply(&awaited));
+    }
+}
+
 /* ---- coming and going */
 
 struct link *peer_link(const struct peer *peer)

@@ -44,6 +44,10 @@ void peer_send(struct peer *peer, const struct wire_message *message);
 struct wire_message peer_expect(struct peer *peer, enum wire_kind kind);
 /* Goes round through the broker once: all sent before has been acted on, and nothing came back. */
 void peer_expect_nothing(struct peer *peer);
+/* The same, and what comes back for it stays to be looked at. */
+void peer_settle(struct peer *peer);
+/* Whether the next message to be looked at is of this kind. */
+bool peer_next_is(const struct peer *peer, enum wire_kind kind);
 /* Runs the loop until the condition holds; `what` is for people. */
 void peer_wait(
     struct peer *peer, bool (*holds)(const void *context), const void *context, const char *what);

@@ -124,6 +124,33 @@ static void test_cursor_ahead_of_what_is_kept_makes_a_new_numbering(void **state
     peer_leave(&peer);
 }
 
+/* Each renewal costs a sync. In one life of a broker a cursor can be right to ask for it once. */
+static void test_made_up_cursors_renew_a_numbering_once_a_life(void **state)
+{
+    struct fixture *f = *state;
+    struct peer peer;
+    char epoch[HISTORY_EPOCH_SIZE];
+    peer_connect_gateway(&peer, f);
+    fill(f, "maker", "r-maker", 2);
+    uint64_t renewed = f->counters.epochs_renewed;
+    struct wire_opened opened = open_at(&peer, "maker", epoch_of(f, "maker"), 1000);
+    assert_int_equal(opened.resume, WIRE_RESUME_RESET);
+    assert_int_equal(f->counters.epochs_renewed, renewed + 1);
+    strcpy(epoch, epoch_of(f, "maker"));
+    const struct wire_message close_it = {
+        .kind = WIRE_CLOSE, .close = {.user = SPAN_LITERAL("maker")}};
+    for (uint64_t after = 4; after < 50; after++) {
+        opened = open_at(&peer, "maker", epoch, after);
+        assert_int_equal(opened.resume, WIRE_RESUME_RESET); /* never silence */
+        assert_int_equal(opened.gap_from, 4);
+        assert_int_equal(opened.gap_to, after);
+        peer_send(&peer, &close_it);
+    }
+    assert_string_equal(epoch, epoch_of(f, "maker"));
+    assert_int_equal(f->counters.epochs_renewed, renewed + 1);
+    peer_leave(&peer);
+}
+
 static void test_request_for_nobody_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -299,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_cursor_is_taken_up_where_it_stands),
         cmocka_unit_test(test_cursor_of_another_numbering_begins_again),
         cmocka_unit_test(test_cursor_ahead_of_what_is_kept_makes_a_new_numbering),
+        cmocka_unit_test(test_made_up_cursors_renew_a_numbering_once_a_life),
         cmocka_unit_test(test_request_for_nobody_is_refused),
         cmocka_unit_test(test_message_that_is_not_a_gateways_is_passed_over),
         cmocka_unit_test(test_pages_bring_every_event_once_whatever_their_size),

@@ -106,8 +106,13 @@ static void test_credit_is_used_up_and_may_be_overdrawn_by_one_message(void **st
     push(f, "used", started("r-used"));
     fixture_turn(f);
     assert_int_equal(peer_expect_events(&gateway, "used", 0), 1);
-    emit(f, "used", "r-used", 4);
+    uint64_t behind = f->counters.subscriptions_behind;
+    emit(f, "used", "r-used", 2);
     fixture_turn(f);
+    assert_int_equal(f->counters.subscriptions_behind, behind + 1);
+    emit(f, "used", "r-used", 2);
+    fixture_turn(f);
+    assert_int_equal(f->counters.subscriptions_behind, behind + 1); /* it is behind already */
     peer_expect_nothing(&gateway);
     struct listener *listener = peer_link(&gateway)->peer;
     assert_true(listener->credit < 0);
@@ -117,6 +122,31 @@ static void test_credit_is_used_up_and_may_be_overdrawn_by_one_message(void **st
     peer_credit(&gateway, PLENTY);
     fixture_turn(f);
     assert_int_equal(peer_expect_events(&gateway, "used", 1), 5);
+    peer_leave(&gateway);
+}
+
+/* Whatever it has granted: what its socket does not take is bounded, and the rest stays in history.
+ */
+static void test_listener_that_reads_nothing_costs_a_bounded_queue(void **state)
+{
+    struct fixture *f = *state;
+    struct peer gateway;
+    peer_connect_gateway(&gateway, f);
+    peer_open(&gateway, "deaf");
+    peer_credit(&gateway, 1u << 30);
+    push(f, "deaf", started("r-deaf"));
+    fixture_turn(f);
+    assert_int_equal(peer_expect_events(&gateway, "deaf", 0), 1);
+    const struct link *link = peer_link(&gateway);
+    uint64_t head = 1;
+    for (int turn = 0; turn < 350; turn++) {
+        emit_large(f, "deaf", "r-deaf", 1, 60000); /* and the loop, with the peer in it, rests */
+        head++;
+        fixture_turn(f);
+        assert_in_range(channel_queued(link->channel), 0, ROUTER_QUEUE_MAX + WIRE_PAGE_MAX);
+    }
+    assert_true(channel_queued(link->channel) >= ROUTER_QUEUE_MAX);
+    peer_expect_events_to(&gateway, "deaf", 1, head);
     peer_leave(&gateway);
 }
 
@@ -285,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_events_go_to_those_who_opened_their_user_and_no_other),
         cmocka_unit_test(test_nothing_is_sent_without_credit_and_all_of_it_with),
         cmocka_unit_test(test_credit_is_used_up_and_may_be_overdrawn_by_one_message),
+        cmocka_unit_test(test_listener_that_reads_nothing_costs_a_bounded_queue),
         cmocka_unit_test(test_credit_cannot_be_run_up_without_bound),
         cmocka_unit_test(test_subscriber_behind_catches_up_page_by_page_in_several_turns),
         cmocka_unit_test(test_more_than_a_message_can_carry_comes_from_history),
