@@ -13,7 +13,7 @@
  *
  * A page has READS_PAGE_MAX bytes at most, whatever was asked for, unless its one event has more.
  */
-#define READS_WINDOW (128u << 10)
+#define READS_WINDOW (256u << 10)
 #define READS_PAGE_MAX (64u << 10)
 /* A session has one question under way; a listener with more waiting ones than this is no gateway:
  * it is refused further ones. */

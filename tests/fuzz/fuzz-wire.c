@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages between processes. */
+/* Messages between processes, and the runs of a snapshot. */
 #include "fuzz.h"
 
 #include "wire/message.h"
+#include "wire/snapshot.h"
+
+static void walk_runs(struct span runs)
+{
+    struct wire_snapshot_run run;
+    for (size_t at = 0; wire_snapshot_next(&run, runs, &at) == 1;)
+        FUZZ_CHECK(at <= runs.len && run.body.len >= 2 && run.body.data[0] == '{');
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wire_message message;
     struct wire_message again;
+    walk_runs(span_of(data, size));
     if (wire_decode(&message, span_of(data, size)) < 0)
         return 0;
     struct buffer out = BUFFER_INIT;

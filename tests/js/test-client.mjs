@@ -14,7 +14,14 @@ test('the handshake carries token, cursor and filter, and no token in the addres
     assert.deepEqual(socket.protocols, ['ringside.v1', `bearer.${token}`]);
     assert.equal(socket.cursor, '7.10');
     assert.deepEqual(socket.query.getAll('thread'), ['a', 'b&c']);
+    assert.equal(socket.query.get('snapshot'), null);
     assert.ok(!socket.url.includes(token));
+});
+
+test('a client may ask for what open runs show', async () => {
+    const { connect } = harness({ snapshots: true });
+    const socket = await connect();
+    assert.equal(socket.query.get('snapshot'), '1');
 });
 
 test('a fresh client goes connecting, replaying, live', async () => {

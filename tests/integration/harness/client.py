@@ -28,13 +28,14 @@ class Client:
     """One connection. With the `stream` of an earlier one it goes on where that one stopped."""
 
     def __init__(self, node, user="alice", *, cursor=None, threads=(), token=None, stream=None,
-                 origin=None, max_size=None):
+                 origin=None, max_size=None, snapshots=False):
         self.node = node
         self.user = user
         self.token = token if token is not None else node.token(user)
         self.stream = stream or Stream()
         self.cursor = cursor if cursor or not stream or stream.epoch is None else stream.cursor
         self.threads = threads
+        self.snapshots = snapshots
         self.origin = origin
         self.max_size = max_size
         self.welcome = None
@@ -50,6 +51,7 @@ class Client:
     def url(self):
         query = [("cursor", self.cursor)] if self.cursor else []
         query += [("thread", thread) for thread in self.threads]
+        query += [("snapshot", "1")] if self.snapshots else []
         return f"ws://{self.node.address}/v1/ws" + (
             "?" + urllib.parse.urlencode(query) if query else "")
 

@@ -62,6 +62,14 @@ static void test_handshake_reads_the_threads_to_show(void **state)
     assert_string_equal(handshake.filter.threads[1], "t:2");
 }
 
+static void test_handshake_reads_whether_open_runs_are_to_be_shown(void **state)
+{
+    (void)state;
+    assert_false(parse("").snapshots);
+    assert_true(parse("thread=t&snapshot=1").snapshots);
+    assert_false(parse("snapshot=0").snapshots);
+}
+
 static void test_handshake_refuses_bad_queries(void **state)
 {
     (void)state;
@@ -69,7 +77,7 @@ static void test_handshake_refuses_bad_queries(void **state)
         "cursor=e.1x", "cursor=e.+1", "cursor=e.99999999999999999999",
         "cursor=e.9223372036854775808", "cursor=a%20b.1", "cursor=START",
         "cursor=start&cursor=start", "cursor=e.1&cursor=e.2", "thread=", "thread=a%20b",
-        "thread=a+b", "thread=%", "cursor=%zz"};
+        "thread=a+b", "thread=%", "cursor=%zz", "snapshot=yes", "snapshot="};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         const struct http_request request = proper(bad[i]);
         assert_int_equal(refused(&request), 400);
@@ -182,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handshake_reads_where_to_begin),
         cmocka_unit_test(test_handshake_reads_the_threads_to_show),
+        cmocka_unit_test(test_handshake_reads_whether_open_runs_are_to_be_shown),
         cmocka_unit_test(test_handshake_refuses_bad_queries),
         cmocka_unit_test(test_handshake_refuses_what_is_no_upgrade),
         cmocka_unit_test(test_handshake_wants_the_subprotocol_among_those_offered),
