@@ -101,6 +101,17 @@ void pipeline_stage(struct pipeline *pipeline, struct run *run)
         log_error("pipeline", "run %s cannot be staged: %s", run->id, strerror(-rc));
 }
 
+/* A message that is sent again is known for as long after its run's end as the run itself. */
+static void keep_message(struct pipeline *pipeline, const struct run *run)
+{
+    int rc = !run->message_id[0]
+                 ? 0
+                 : history_stage_message(pipeline->history, span_of_string(run->user->id),
+                       span_of_string(run->message_id), span_of_string(run->id));
+    if (rc)
+        log_error("pipeline", "run %s: its message cannot be staged: %s", run->id, strerror(-rc));
+}
+
 /* After the run's state changed from `before`: counts, keeps, and lets go of an ended run. */
 static void settle(struct pipeline *pipeline, struct run *run, enum run_state before)
 {
@@ -115,6 +126,7 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
         queue_note(&pipeline->queue, run);
         return;
     }
+    keep_message(pipeline, run);
     queue_forget(&pipeline->queue, run);
     const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));

@@ -44,6 +44,8 @@ static bool request_valid(const struct wire_chat_send *request, struct answer *a
         fail(answer, "invalid_argument", "message_id is not an identifier", false);
     else if (request->agent.len && !identifier_valid(request->agent))
         fail(answer, "invalid_argument", "agent is not an identifier", false);
+    else if (request->retry_of.len && !identifier_valid(request->retry_of))
+        fail(answer, "invalid_argument", "retry_of is not an identifier", false);
     else if (request->content.len > WIRE_CONTENT_MAX)
         fail(answer, "payload_too_large", "content is larger than 256 KiB", false);
     else if (!json_scan_valid(request->content))
@@ -85,6 +87,30 @@ static bool answer_repeated(
     return rc != -ENOENT;
 }
 
+/* A retry names a run of the same thread that has ended. */
+static bool retry_allowed(struct dispatch *dispatch, const struct wire_chat_send *request,
+    const struct user *user, struct answer *answer)
+{
+    struct buffer record = BUFFER_INIT;
+    struct span user_id;
+    struct span thread_id;
+    enum run_state state;
+    int rc = history_find_run(dispatch->users->history, request->retry_of, &record);
+    if (!rc && run_peek(buffer_span(&record), &user_id, &state) == 0 &&
+        run_peek_thread(buffer_span(&record), &thread_id) == 0 && span_is(user_id, user->id)) {
+        if (!span_equal(thread_id, request->thread_id))
+            fail(answer, "invalid_argument", "retry_of names a run of another thread", false);
+        else if (pipeline_find(dispatch->pipeline, request->retry_of))
+            fail(answer, "run_active", "the run to retry has not ended", true);
+    } else if (!rc || rc == -ENOENT) {
+        fail(answer, "run_not_found", "retry_of names no run that is known", false);
+    } else {
+        fail(answer, "internal", "history cannot be read", true);
+    }
+    buffer_deinit(&record);
+    return answer->code == NULL;
+}
+
 static bool has_room(struct dispatch *dispatch, const struct user *user, struct answer *answer)
 {
     const struct config *config = dispatch->config;
@@ -109,6 +135,8 @@ static bool admit(struct dispatch *dispatch, const struct wire_chat_send *reques
     else if (span_is(request->on_busy, "reject") &&
              queue_foremost(&dispatch->pipeline->queue, user, request->thread_id))
         fail(answer, "run_active", "the thread has an active run", true);
+    if (!answer->code && request->retry_of.len)
+        retry_allowed(dispatch, request, user, answer);
     return answer->code == NULL && has_room(dispatch, user, answer);
 }
 
@@ -126,6 +154,7 @@ static struct run *make_run(
     run_set_text(run->agent, request->agent.len
                                  ? request->agent
                                  : span_of_string(dispatch->config->broker_default_agent));
+    run_set_text(run->retry_of, request->retry_of);
     run->dispatched = true;
     run->cancel_on_disconnect = span_is(request->on_disconnect, "cancel");
     run->accepted_ms = clock_wall_ms();
@@ -152,6 +181,8 @@ static void write_acceptance(struct dispatch *dispatch, struct run *run)
     buffer_clear(&data);
     buffer_append_char(&data, '{');
     json_append_member_uint(&data, "position", run->user->queued);
+    if (run->retry_of[0])
+        json_append_member(&data, "retry_of", span_of_string(run->retry_of));
     buffer_append_char(&data, '}');
     struct event queued = {.type = EVENT_RUN_QUEUED, .data = buffer_span(&data)};
     pipeline_write(dispatch->pipeline, run, &queued);

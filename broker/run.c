@@ -121,8 +121,8 @@ struct open_item *run_find_open(const struct run *run, enum grammar_set set, str
 /* ---- the record: a flat array, version first */
 
 enum {
-    RECORD_VERSION = 1,
-    RECORD_FIELDS = 20,
+    RECORD_VERSION = 2,
+    RECORD_FIELDS = 21,
 };
 
 void run_encode(struct buffer *out, const struct run *run)
@@ -148,6 +148,7 @@ void run_encode(struct buffer *out, const struct run *run)
     pack_uint(out, run->deadline_ms);
     pack_uint(out, run->first_seq);
     pack_uint(out, run->end_by_ms != 0);
+    pack_str(out, span_of_string(run->retry_of));
 }
 
 static bool read_head(struct pack_reader *reader, struct span *user_id, enum run_state *state)
@@ -168,6 +169,18 @@ int run_peek(struct span record, struct span *ret_user_id, enum run_state *ret_s
 {
     struct pack_reader reader = pack_reader_of(record);
     return read_head(&reader, ret_user_id, ret_state) ? 0 : -EBADMSG;
+}
+
+int run_peek_thread(struct span record, struct span *ret_thread_id)
+{
+    struct pack_reader reader = pack_reader_of(record);
+    struct span user_id;
+    struct span thread_id;
+    enum run_state state;
+    if (!read_head(&reader, &user_id, &state) || !pack_read_str(&reader, &thread_id))
+        return -EBADMSG;
+    *ret_thread_id = thread_id;
+    return 0;
 }
 
 static bool read_text(struct pack_reader *reader, char field[IDENTIFIER_SIZE])
@@ -202,7 +215,8 @@ static bool read_body(struct pack_reader *reader, struct run *run)
         !pack_read_uint(reader, &process) || process > UINT32_MAX ||
         !pack_read_uint(reader, &run->incarnation) || !pack_read_uint(reader, &run->arena_id) ||
         !pack_read_uint(reader, &run->accepted_ms) || !pack_read_uint(reader, &run->deadline_ms) ||
-        !pack_read_uint(reader, &run->first_seq) || !read_flag(reader, &ending))
+        !pack_read_uint(reader, &run->first_seq) || !read_flag(reader, &ending) ||
+        !read_text(reader, run->retry_of))
         return false;
     run->grammar.state = started ? GRAMMAR_RUNNING : GRAMMAR_NEW;
     run->process = (uint32_t)process;

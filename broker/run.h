@@ -72,8 +72,9 @@ struct run {
     char request_id[IDENTIFIER_SIZE]; /* may be empty, as those below */
     char message_id[IDENTIFIER_SIZE];
     char agent[IDENTIFIER_SIZE];
-    struct user *user;     /* borrowed: lives as long as the broker */
-    struct buffer content; /* JSON; until the run is started */
+    char retry_of[IDENTIFIER_SIZE]; /* the ended run of the thread that this one tries again */
+    struct user *user;              /* borrowed: lives as long as the broker */
+    struct buffer content;          /* JSON; until the run is started */
 
     enum run_state state;
     struct grammar grammar; /* what is open */
@@ -144,5 +145,7 @@ static inline bool run_started(const struct run *run)
 void run_encode(struct buffer *out, const struct run *run);
 /* The user and the state a record names, without making a run of it. -EBADMSG. */
 int run_peek(struct span record, struct span *ret_user_id, enum run_state *ret_state);
+/* The thread a record names. -EBADMSG. */
+int run_peek_thread(struct span record, struct span *ret_thread_id);
 /* Makes the run again. `user` is the one the record names. -EBADMSG, -ENOMEM. */
 int run_decode(struct run **ret_run, struct user *user, struct span run_id, struct span record);

@@ -26,6 +26,7 @@ struct request {
     const char *user;
     const char *thread;
     const char *agent;
+    const char *retry_of;
     struct buffer content; /* JSON */
     char message[IDENTIFIER_MADE_SIZE];
 };
@@ -65,7 +66,8 @@ static void send_request(struct run *run)
             .thread_id = span_of_string(run->request.thread),
             .message_id = span_of_string(run->request.message),
             .content = buffer_span(&run->request.content),
-            .agent = span_of_string(run->request.agent)}};
+            .agent = span_of_string(run->request.agent),
+            .retry_of = span_of_string(run->request.retry_of)}};
     int rc = stream_send(run->stream, &message);
     if (rc < 0 && rc != -ENOTCONN) /* without a link it is sent when there is one */
         leave(run, cli_fail(CLI_FAILED, "run", "the request cannot be sent: %s", strerror(-rc)));
@@ -257,6 +259,7 @@ struct run_flags {
     const char *user;
     const char *thread;
     const char *agent;
+    const char *retry_of;
     const char *json;
 };
 
@@ -269,11 +272,13 @@ static enum cli_status run_as_asked(
         .view = event_view_of(stdout, flags->json != NULL),
         .request = {.user = flags->user,
             .thread = flags->thread ? flags->thread : thread,
-            .agent = flags->agent ? flags->agent : ""}};
+            .agent = flags->agent ? flags->agent : "",
+            .retry_of = flags->retry_of ? flags->retry_of : ""}};
     identifier_make(run.request.message, "m-");
     if (!cli_identifier("run", "user", flags->user) ||
         !cli_identifier("run", "thread", run.request.thread) ||
-        (flags->agent && !cli_identifier("run", "agent", flags->agent)))
+        (flags->agent && !cli_identifier("run", "agent", flags->agent)) ||
+        (flags->retry_of && !cli_identifier("run", "retry-of", flags->retry_of)))
         return CLI_USAGE;
     if (paths_run_dir(run_dir, config->node_run_dir) < 0)
         return cli_fail(CLI_USAGE, "run", "the run directory's path is too long");
@@ -294,6 +299,7 @@ enum cli_status verb_run(int argc, char **argv)
             &flags.user},
         {"thread", "ID", "in which conversation; default a new one", &flags.thread},
         {"agent", "NAME", "who answers; default broker.default_agent", &flags.agent},
+        {"retry-of", "RUN", "the ended run of this thread that is tried again", &flags.retry_of},
         {"json", NULL, "JSON lines: the frames of the client protocol", &flags.json},
         {NULL, NULL, NULL, NULL},
     };

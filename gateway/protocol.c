@@ -166,6 +166,7 @@ static bool decode_chat_send(
     return read_identifier(&request->thread_id, params, "thread_id", error) &&
            read_identifier(&request->message_id, params, "message_id", error) &&
            read_optional_identifier(&request->agent, params, "agent", error) &&
+           read_optional_identifier(&request->retry_of, params, "retry_of", error) &&
            read_choice(&request->on_busy, params, "on_busy", "enqueue|reject|interrupt", error) &&
            read_choice(
                &request->on_disconnect, params, "on_disconnect", "continue|cancel", error) &&

@@ -57,6 +57,7 @@ struct protocol_request {
     struct span agent;
     struct span on_busy;
     struct span on_disconnect;
+    struct span retry_of;
     struct span reason;
     struct span token;
     uint64_t seq;

@@ -148,7 +148,8 @@ static void do_chat_send(struct session *session, struct protocol_request *reque
             .content = buffer_span(&request->content),
             .agent = request->agent,
             .on_busy = request->on_busy,
-            .on_disconnect = request->on_disconnect}};
+            .on_disconnect = request->on_disconnect,
+            .retry_of = request->retry_of}};
     forward(session, request, &message);
 }
 

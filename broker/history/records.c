@@ -327,6 +327,19 @@ static int drop_row(struct store *store, enum store_table table, struct span key
     return rc == -ENOENT ? 0 : rc;
 }
 
+/* A message stays as long as its run is open; the run's end lists it anew. */
+static int drop_message(struct store *store, struct span key, uint64_t batch)
+{
+    struct span row;
+    struct span run;
+    int rc = store_get(store, STORE_MESSAGES, key, &row);
+    if (rc || row.len <= ROW_HEADER_SIZE || get_u64(row.data) != batch)
+        return rc == -ENOENT ? 0 : rc;
+    rc = store_get(store, STORE_OPEN_RUNS,
+        span_of(row.data + ROW_HEADER_SIZE, row.len - ROW_HEADER_SIZE), &run);
+    return rc == -ENOENT ? store_delete(store, STORE_MESSAGES, key) : rc;
+}
+
 int records_drop_oldest_page(struct store *store)
 {
     struct ledger_page page;
@@ -342,8 +355,9 @@ int records_drop_oldest_page(struct store *store)
         size_t len = at + 2 <= list.len ? (unsigned char)list.data[at + 1] : SIZE_MAX / 2;
         if (len == 0 || len > list.len - at - 2)
             return -EUCLEAN;
-        enum store_table table = list.data[at] == 'r' ? STORE_CLOSED_RUNS : STORE_MESSAGES;
-        rc = drop_row(store, table, span_of(list.data + at + 2, len), page.batch);
+        struct span key = span_of(list.data + at + 2, len);
+        rc = list.data[at] == 'r' ? drop_row(store, STORE_CLOSED_RUNS, key, page.batch)
+                                  : drop_message(store, key, page.batch);
         at += 2 + len;
     }
     return rc ? rc : store_delete(store, STORE_LEDGER, store_number_key(&page.batch));

@@ -105,6 +105,7 @@ function runQueued(run, { data, timestamp }) {
     if (run.startedAt !== null) return;
     run.state = 'queued';
     run.position = data.position ?? null;
+    if (data.retry_of) run.retryOf = data.retry_of;
     step(run, 'mark', 'queued', { at: timestamp }).position = run.position;
 }
 

@@ -459,6 +459,64 @@ static void test_run_that_ends_with_its_client_is_stopped_after_a_while_alone(vo
     assert_state(f, stays.run_id, "starting");
 }
 
+static struct answer ask_with_the_client(struct fixture *f, const char *thread)
+{
+    return chat_as(f, &(struct wire_chat_send){.user = SPAN_LITERAL("ann"),
+                          .thread_id = span_of_string(thread),
+                          .message_id = span_of_string(thread),
+                          .on_disconnect = SPAN_LITERAL("cancel"),
+                          .content = SPAN_LITERAL("1")});
+}
+
+static void test_waiting_run_that_ends_with_its_client_ends_at_once(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer answer = ask_with_the_client(f, "t-1");
+    uint64_t alone = fixture_user(f, "ann")->lonely_since_ms;
+    dispatch_overdue(&f->dispatch, alone + 6000, clock_wall_ms());
+    fixture_commit(f);
+    assert_string_equal(ended_state(f, answer.run_id), "cancelled");
+    assert_int_equal(f->pipeline.queue.count, 0);
+}
+
+static void test_client_that_comes_back_within_the_grace_keeps_its_runs(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer answer = ask_with_the_client(f, "t-1");
+    fixture_turn(f);
+    struct link link = {.links = f->links, .state = LINK_READY, .serial = 2000};
+    struct user *user = fixture_user(f, "ann");
+    struct listener *listener = router_add_listener(&f->router, &link);
+    uint64_t alone = user->lonely_since_ms;
+    assert_int_equal(router_subscribe(listener, user, history_committed_head(user->stream)), 0);
+    dispatch_overdue(&f->dispatch, alone + 60000, clock_wall_ms());
+    assert_state(f, answer.run_id, "starting");
+    router_remove_listener(&f->router, listener); /* and leaves for good */
+    uint64_t left = user->lonely_since_ms;
+    dispatch_overdue(&f->dispatch, left + 4000, clock_wall_ms());
+    assert_state(f, answer.run_id, "starting");
+    dispatch_overdue(&f->dispatch, left + 6000, clock_wall_ms());
+    assert_state(f, answer.run_id, "cancelling");
+}
+
+static void test_run_that_ends_with_its_client_does_so_after_a_restart_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer answer = ask_with_the_client(f, "t-1");
+    fixture_commit(f);
+    fixture_restart(f);
+    fixture_recover(f);
+    uint64_t alone = fixture_user(f, "ann")->lonely_since_ms;
+    dispatch_overdue(&f->dispatch, alone + 4000, clock_wall_ms());
+    assert_state(f, answer.run_id, "queued"); /* its client has the time to come back */
+    dispatch_overdue(&f->dispatch, alone + 6000, clock_wall_ms());
+    fixture_commit(f);
+    assert_string_equal(ended_state(f, answer.run_id), "cancelled");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_up, fixture_down)
 
 int main(void)
@@ -489,6 +547,9 @@ int main(void)
         CASE(test_run_whose_agent_stays_away_is_rejected),
         CASE(test_run_that_waited_long_is_not_rejected_the_moment_its_worker_is_away),
         CASE(test_run_that_ends_with_its_client_is_stopped_after_a_while_alone),
+        CASE(test_waiting_run_that_ends_with_its_client_ends_at_once),
+        CASE(test_client_that_comes_back_within_the_grace_keeps_its_runs),
+        CASE(test_run_that_ends_with_its_client_does_so_after_a_restart_too),
     };
     return cmocka_run_group_tests_name("broker-dispatch", tests, NULL, NULL);
 }

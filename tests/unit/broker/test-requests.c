@@ -2,6 +2,8 @@
 /* What clients ask for, and what they are answered. */
 #include "broker-test.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 static struct answer chat_with(
@@ -90,8 +92,8 @@ static void test_malformed_requests_are_refused_and_leave_nothing(void **state)
         .thread_id = SPAN_LITERAL("t-1"),
         .message_id = SPAN_LITERAL("m-1"),
         .content = SPAN_LITERAL("\"hello\"")};
-    struct wire_chat_send bad[7];
-    for (size_t i = 0; i < 7; i++)
+    struct wire_chat_send bad[10];
+    for (size_t i = 0; i < 10; i++)
         bad[i] = good;
     bad[0].user = SPAN_EMPTY;
     bad[1].thread_id = SPAN_LITERAL("a b");
@@ -100,11 +102,14 @@ static void test_malformed_requests_are_refused_and_leave_nothing(void **state)
     bad[4].content = SPAN_EMPTY;
     bad[5].content = SPAN_LITERAL("hello");
     bad[6].content = span_of(large, sizeof(large));
-    for (size_t i = 0; i < 7; i++) {
+    bad[7].retry_of = SPAN_LITERAL("a b");
+    bad[8].on_busy = SPAN_LITERAL("panic");
+    bad[9].on_disconnect = SPAN_LITERAL("explode");
+    for (size_t i = 0; i < 10; i++) {
         struct answer answer = chat_as(f, &bad[i]);
         assert_refused(&answer, i == 6 ? "payload_too_large" : "invalid_argument", false);
     }
-    assert_int_equal(f->counters.requests_refused, 7);
+    assert_int_equal(f->counters.requests_refused, 10);
     assert_int_equal(f->pipeline.runs.count, 0);
     fixture_commit(f);
     assert_stream(f, "ann", "");
@@ -139,10 +144,131 @@ static void test_full_queue_refuses_one_user_and_then_all(void **state)
     assert_null(chat(f, "ann", "t-2", "m-2").code);
     struct answer answer = chat(f, "ann", "t-3", "m-3");
     assert_refused(&answer, "queue_full", true);
+    assert_int_equal(f->counters.queue_full_user, 1);
     assert_null(chat(f, "bob", "t-1", "m-1").code);
     answer = chat(f, "cid", "t-1", "m-1");
     assert_refused(&answer, "queue_full", true);
+    assert_int_equal(f->counters.queue_full, 1);
+    assert_int_equal(f->counters.queue_full_user, 1);
     assert_null(chat(f, "ann", "t-1", "m-1").code); /* again: it has its place */
+}
+
+/* ---- the same message again, whatever happened meanwhile */
+
+static void test_same_message_again_after_a_restart_is_the_same_run(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer queued = chat(f, "ann", "t-1", "m-1");
+    struct answer cancelled = chat(f, "ann", "t-2", "m-2");
+    cancel_run(f, "ann", cancelled.run_id);
+    fixture_turn(f);
+    fixture_restart(f);
+    fixture_recover(f);
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer again = chat(f, "ann", "t-1", "m-1");
+    assert_string_equal(again.run_id, queued.run_id);
+    assert_string_equal(again.status, "queued");
+    again = chat(f, "ann", "t-2", "m-2");
+    assert_string_equal(again.run_id, cancelled.run_id);
+    assert_string_equal(again.status, "cancelled");
+    assert_int_equal(f->counters.requests_accepted, 0);
+}
+
+/* What was never committed was never promised: the client repeats it and it is new. */
+static void test_same_message_after_a_restart_that_lost_it_is_a_new_run(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, 3, 0, "librarian");
+    struct answer lost = chat(f, "ann", "t-1", "m-1");
+    fixture_restart(f);
+    fixture_recover(f);
+    fixture_worker(f, 3, 0, "librarian");
+    struct answer again = chat(f, "ann", "t-1", "m-1");
+    assert_null(again.code);
+    assert_string_not_equal(again.run_id, lost.run_id);
+}
+
+#define WEEKS_MS (60ull * 24 * 3600 * 1000)
+
+static void trim_all(struct fixture *f)
+{
+    int rc;
+    do {
+        rc = history_trim(f->history, clock_wall_ms() + WEEKS_MS);
+    } while (rc > 0);
+    assert_int_equal(rc, 0);
+}
+
+static void test_same_message_is_known_as_long_as_its_run_is_open_and_a_while_after(void **state)
+{
+    struct fixture *f = *state;
+    f->config.history_max_age = 1000;
+    fixture_restart(f);
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer first = chat(f, "ann", "t-1", "m-1");
+    fixture_turn(f);
+    assert_int_equal(push(f, "ann", started(first.run_id)), VERDICT_LEGAL);
+    fixture_commit(f);
+    trim_all(f);
+    assert_string_equal(chat(f, "ann", "t-1", "m-1").run_id, first.run_id);
+    assert_int_equal(push(f, "ann", event_of(EVENT_AGENT_COMPLETED, first.run_id)), VERDICT_LEGAL);
+    fixture_commit(f);
+    assert_string_equal(chat(f, "ann", "t-1", "m-1").status, "completed");
+    trim_all(f); /* all that was known of it is too old now */
+    assert_string_not_equal(chat(f, "ann", "t-1", "m-1").run_id, first.run_id);
+}
+
+/* ---- a retry */
+
+static struct answer retry(
+    struct fixture *f, const char *user, const char *thread, const char *message, const char *of)
+{
+    return chat_as(f, &(struct wire_chat_send){.user = span_of_string(user),
+                          .thread_id = span_of_string(thread),
+                          .message_id = span_of_string(message),
+                          .content = SPAN_LITERAL("\"hello\""),
+                          .retry_of = span_of_string(of)});
+}
+
+static void test_retry_is_a_new_run_that_says_what_it_tries_again(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer first = chat(f, "ann", "t-1", "m-1");
+    cancel_run(f, "ann", first.run_id);
+    fixture_commit(f);
+    struct answer second = retry(f, "ann", "t-1", "m-2", first.run_id);
+    assert_null(second.code);
+    assert_string_not_equal(second.run_id, first.run_id);
+    fixture_commit(f);
+    struct kept kept;
+    keep_stream(&kept, f, "ann");
+    assert_member(&kept.events[1], "retry_of", NULL);
+    assert_member(&kept.events[kept.count - 1], "retry_of", first.run_id);
+    kept_free(&kept);
+    fixture_restart(f);
+    fixture_recover(f);
+    assert_string_equal(fixture_find(f, second.run_id)->retry_of, first.run_id);
+}
+
+static void test_retry_of_what_has_not_ended_or_is_not_ones_own_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer open = chat(f, "ann", "t-1", "m-1");
+    struct answer bobs = chat(f, "bob", "t-1", "m-1");
+    cancel_run(f, "bob", bobs.run_id);
+    struct answer answer = retry(f, "ann", "t-1", "m-2", open.run_id);
+    assert_refused(&answer, "run_active", true);
+    answer = retry(f, "ann", "t-1", "m-2", bobs.run_id);
+    assert_refused(&answer, "run_not_found", false);
+    answer = retry(f, "ann", "t-1", "m-2", "r-never");
+    assert_refused(&answer, "run_not_found", false);
+    cancel_run(f, "ann", open.run_id);
+    answer = retry(f, "ann", "t-2", "m-2", open.run_id);
+    assert_refused(&answer, "invalid_argument", false);
+    assert_int_equal(f->pipeline.runs.count, 0);
 }
 
 /* ---- a busy thread */
@@ -208,6 +334,80 @@ static void test_interrupt_of_a_thread_that_only_waits_takes_its_place(void **st
     assert_string_equal(ended_state(f, first.run_id), "cancelled");
     assert_state(f, second.run_id, "queued");
     assert_int_equal(f->pipeline.queue.count, 1);
+}
+
+static void test_second_interrupt_takes_the_place_of_the_first(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 4, "librarian");
+    struct answer running = chat_with(f, "m-1", "", "");
+    fixture_turn(f);
+    push(f, "ann", started(running.run_id));
+    struct answer first = chat_with(f, "m-2", "interrupt", "");
+    struct answer second = chat_with(f, "m-3", "interrupt", "");
+    fixture_turn(f);
+    assert_state(f, running.run_id, "cancelling");
+    assert_string_equal(ended_state(f, first.run_id), "cancelled");
+    assert_state(f, second.run_id, "queued");
+}
+
+static void test_interrupt_before_the_agent_has_begun_stops_it_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 4, "librarian");
+    struct answer first = chat_with(f, "m-1", "", "");
+    fixture_turn(f);
+    assert_state(f, first.run_id, "starting");
+    struct answer second = chat_with(f, "m-2", "interrupt", "");
+    fixture_turn(f);
+    assert_state(f, first.run_id, "cancelling");
+    assert_state(f, second.run_id, "queued");
+    /* Its agent_started was under way: the run says that it began, and ends as cancelled. */
+    assert_int_equal(push(f, "ann", started(first.run_id)), VERDICT_LEGAL);
+    struct event end = event_of(EVENT_AGENT_COMPLETED, first.run_id);
+    end.flags = EVENT_FLAG_OUTCOME_CANCELLED;
+    assert_int_equal(push(f, "ann", end), VERDICT_LEGAL);
+    fixture_turn(f);
+    assert_state(f, second.run_id, "starting");
+}
+
+/* The run ended in the same turn, before the request was looked at. */
+static void test_interrupt_of_a_run_that_has_just_ended_interrupts_nothing(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 4, "librarian");
+    struct answer first = chat_with(f, "m-1", "", "");
+    fixture_turn(f);
+    push(f, "ann", started(first.run_id));
+    push(f, "ann", event_of(EVENT_AGENT_COMPLETED, first.run_id));
+    struct answer second = chat_with(f, "m-2", "interrupt", "");
+    fixture_turn(f);
+    assert_string_equal(ended_state(f, first.run_id), "completed");
+    assert_state(f, second.run_id, "starting");
+}
+
+static void test_interrupt_that_is_refused_interrupts_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->config.broker_max_queued_per_user = 1;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer first = chat_with(f, "m-1", "", "");
+    fixture_turn(f);
+    assert_null(chat(f, "ann", "t-2", "m-2").code);
+    struct answer answer = chat_with(f, "m-3", "interrupt", "");
+    assert_refused(&answer, "queue_full", true);
+    assert_state(f, first.run_id, "starting");
+}
+
+static void test_reject_looks_at_its_own_thread_only_and_at_runs_that_wait(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 0, "librarian");
+    struct answer first = chat_with(f, "m-1", "", "");
+    struct answer answer = chat_with(f, "m-2", "reject", "");
+    assert_refused(&answer, "run_active", true);
+    cancel_run(f, "ann", first.run_id);
+    assert_null(chat_with(f, "m-2", "reject", "").code);
 }
 
 /* ---- run.cancel */
@@ -284,6 +484,20 @@ static void test_cancel_of_what_is_not_there_or_not_ones_own_finds_nothing(void 
     assert_refused(&cancel, "run_not_found", false);
 }
 
+static void test_second_cancel_of_a_thread_leaves_those_that_wait_alone(void **state)
+{
+    struct fixture *f = *state;
+    fixture_worker(f, AGENT_PROCESS, 1, "librarian");
+    struct answer first = chat(f, "ann", "t-1", "m-1");
+    struct answer second = chat(f, "ann", "t-1", "m-2");
+    fixture_turn(f);
+    cancel_thread(f, "ann", "t-1");
+    struct answer cancel = cancel_thread(f, "ann", "t-1");
+    assert_string_equal(cancel.run_id, first.run_id);
+    assert_string_equal(cancel.status, "cancelling");
+    assert_state(f, second.run_id, "queued");
+}
+
 static void test_cancel_of_a_thread_stops_its_active_run_before_those_that_wait(void **state)
 {
     struct fixture *f = *state;
@@ -310,15 +524,26 @@ int main(void)
         CASE(test_agent_that_nobody_has_is_refused),
         CASE(test_agent_that_is_configured_is_waited_for),
         CASE(test_full_queue_refuses_one_user_and_then_all),
+        CASE(test_same_message_again_after_a_restart_is_the_same_run),
+        CASE(test_same_message_after_a_restart_that_lost_it_is_a_new_run),
+        CASE(test_same_message_is_known_as_long_as_its_run_is_open_and_a_while_after),
+        CASE(test_retry_is_a_new_run_that_says_what_it_tries_again),
+        CASE(test_retry_of_what_has_not_ended_or_is_not_ones_own_is_refused),
         CASE(test_busy_thread_queues_by_default),
         CASE(test_busy_thread_can_refuse),
         CASE(test_busy_thread_can_be_interrupted),
         CASE(test_interrupt_of_a_thread_that_only_waits_takes_its_place),
+        CASE(test_second_interrupt_takes_the_place_of_the_first),
+        CASE(test_interrupt_before_the_agent_has_begun_stops_it_too),
+        CASE(test_interrupt_of_a_run_that_has_just_ended_interrupts_nothing),
+        CASE(test_interrupt_that_is_refused_interrupts_nothing),
+        CASE(test_reject_looks_at_its_own_thread_only_and_at_runs_that_wait),
         CASE(test_cancel_of_a_queued_run_ends_it_at_once),
         CASE(test_cancel_of_a_running_run_asks_its_agent),
         CASE(test_cancel_of_an_ended_run_says_how_it_ended),
         CASE(test_cancel_of_what_is_not_there_or_not_ones_own_finds_nothing),
         CASE(test_cancel_of_a_thread_stops_its_active_run_before_those_that_wait),
+        CASE(test_second_cancel_of_a_thread_leaves_those_that_wait_alone),
     };
     return cmocka_run_group_tests_name("broker-requests", tests, NULL, NULL);
 }

@@ -126,6 +126,7 @@ static struct run *full_run(struct user *user)
     run->deadline_ms = 1795000009999;
     run->first_seq = 42;
     run->end_by_ms = 77;
+    run_set_text(run->retry_of, SPAN_LITERAL("r-0"));
     return run;
 }
 
@@ -150,6 +151,7 @@ static void assert_same_run(const struct run *a, const struct run *b)
     assert_int_equal(a->deadline_ms, b->deadline_ms);
     assert_int_equal(a->first_seq, b->first_seq);
     assert_int_equal(a->end_by_ms != 0, b->end_by_ms != 0);
+    assert_string_equal(a->retry_of, b->retry_of);
 }
 
 static void assert_survives_its_record(struct run *run)
@@ -163,6 +165,8 @@ static void assert_survives_its_record(struct run *run)
     assert_int_equal(run_peek(buffer_span(&record), &user_id, &state), 0);
     assert_true(span_is(user_id, run->user->id));
     assert_int_equal(state, run->state);
+    assert_int_equal(run_peek_thread(buffer_span(&record), &user_id), 0);
+    assert_true(span_is(user_id, run->thread_id));
     assert_int_equal(
         run_decode(&copy, run->user, span_of_string(run->id), buffer_span(&record)), 0);
     assert_same_run(run, copy);
@@ -189,6 +193,7 @@ static void try_record(struct user *user, struct span record)
     struct run *run = NULL;
     int peeked = run_peek(record, &user_id, &state);
     int rc = run_decode(&run, user, SPAN_LITERAL("r-1"), record);
+    (void)run_peek_thread(record, &user_id);
     assert_true(peeked == 0 ? state < RUN_STATE_COUNT : peeked == -EBADMSG);
     assert_true(rc == 0 || rc == -EBADMSG);
     assert_true(peeked == 0 || rc != 0);

@@ -21,7 +21,7 @@ static void test_protocol_reads_a_chat_send_whole(void **state)
             SPAN_LITERAL(
                 "{\"id\":\"c-7\"," CHAT ",\"content\":\"a \\\"b\\\" \\u0000\","
                 "\"agent\":\"echo\",\"on_busy\":\"interrupt\",\"on_disconnect\":\"cancel\","
-                "\"later\":1}}")),
+                "\"retry_of\":\"r-1\",\"later\":1}}")),
         PROTOCOL_DECODED);
     assert_int_equal(request.method, METHOD_CHAT_SEND);
     assert_true(span_is(buffer_span(&request.id), "\"c-7\""));
@@ -31,6 +31,7 @@ static void test_protocol_reads_a_chat_send_whole(void **state)
     assert_true(span_is(request.agent, "echo"));
     assert_true(span_is(request.on_busy, "interrupt"));
     assert_true(span_is(request.on_disconnect, "cancel"));
+    assert_true(span_is(request.retry_of, "r-1"));
     protocol_request_deinit(&request);
 }
 
@@ -119,6 +120,8 @@ static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
             "invalid_argument", "on_busy"},
         {"{\"id\":1," CHAT ",\"content\":\"x\",\"on_disconnect\":true}}", "invalid_argument",
             "on_disconnect"},
+        {"{\"id\":1," CHAT ",\"content\":\"x\",\"retry_of\":\"a b\"}}", "invalid_argument",
+            "retry_of"},
         {"{\"id\":1,\"method\":\"run.cancel\"}", "invalid_argument", "run_id"},
         {"{\"id\":1,\"method\":\"run.cancel\",\"params\":{\"run_id\":\"r\",\"reason\":1}}",
             "invalid_argument", "reason"},
