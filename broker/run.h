@@ -131,7 +131,6 @@ void run_set_text(char field[IDENTIFIER_SIZE], struct span text);
 
 /* Below, at or above 0 as `a` was accepted before, with or after `b`. */
 int run_compare_age(const struct run *a, const struct run *b);
-
 /* NULL when none of this set is open under this identifier. */
 struct open_item *run_find_open(const struct run *run, enum grammar_set set, struct span id);
 
