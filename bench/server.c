@@ -44,10 +44,11 @@ static void find_program(char ret_path[PATH_MAX])
 
 void server_start(struct server *ret_server, const struct server_flags *flags)
 {
-    static char ready[] = "RINGSIDE_READY_FD=3", level[] = "RINGSIDE_NODE_LOG_LEVEL=error";
+    static char ready[] = "RINGSIDE_READY_FD=3", level[] = "RINGSIDE_NODE_LOG_LEVEL=error",
+                metrics[] = "RINGSIDE_BROKER_METRICS_HOST=off"; /* whatever else runs here */
     char path[PATH_MAX];
     char *argv[SERVER_FLAGS + 2] = {path};
-    char *environment[] = {ready, level, NULL};
+    char *environment[] = {ready, level, metrics, NULL};
     int ends[2];
 
     find_program(path);

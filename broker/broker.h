@@ -4,6 +4,7 @@
 #include "backup.h"
 #include "control_port.h"
 #include "keeping.h"
+#include "metrics_port.h"
 #include "recovery.h"
 #include "ring/spin.h"
 #include "trimming.h"
@@ -44,6 +45,7 @@ struct broker {
     struct link_port ports[4];
     struct links *links;
     struct control_port *control;
+    struct metrics_port *metrics; /* NULL: off */
 
     struct ring_spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */

@@ -5,6 +5,7 @@
 #include "base/ready.h"
 #include "offline.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 static const char *const sections[] = {"node", "ring", "history", "broker", NULL};
@@ -28,6 +29,15 @@ static const struct config_program program = {
     .flags = flags,
 };
 
+/* "ready", or "ready PORT" when metrics are served there. */
+static void announce(const struct broker *broker)
+{
+    char line[32] = "ready";
+    if (broker->metrics)
+        snprintf(line, sizeof(line), "ready %u", metrics_port_number(broker->metrics));
+    ready_announce(line);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -48,7 +58,7 @@ int main(int argc, char **argv)
     int rc = broker_start(&broker, &config);
     if (rc == 0) {
         log_info("broker", "ready");
-        ready_announce("ready");
+        announce(&broker);
         broker_run(&broker);
     }
     broker_stop(&broker);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
+#include "metrics.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -309,6 +310,43 @@ static int start_ports(struct broker *broker)
     return rc;
 }
 
+static void append_metrics(const void *context, struct buffer *out)
+{
+    metrics_append(context, out);
+}
+
+static const char *unready(const void *context)
+{
+    const struct broker *broker = context;
+    if (broker->stopping)
+        return "leaving\n";
+    return broker->keeping.state == KEEPING_SERVING ? NULL : "history cannot be written\n";
+}
+
+/* Last, since it shows what all the others are. */
+static int start_metrics(struct broker *broker)
+{
+    const struct config *config = broker->config;
+    if (strcmp(config->broker_metrics_host, "off") == 0)
+        return 0;
+    const struct metrics_port_options options = {.loop = broker->loop,
+        .host = config->broker_metrics_host,
+        .port = (unsigned)config->broker_metrics_port,
+        .append = append_metrics,
+        .unready = unready,
+        .context = broker};
+    int rc = metrics_port_new(&broker->metrics, &options);
+    if (rc)
+        log_error("start",
+            "cannot serve metrics on %s port %u: %s; set broker.metrics_port to another one, or 0 "
+            "for any that is free, or broker.metrics_host to an address of this machine or to off",
+            options.host, options.port, rc == -EINVAL ? "that is no address" : strerror(-rc));
+    else
+        log_info(
+            "start", "metrics on %s port %u", options.host, metrics_port_number(broker->metrics));
+    return rc;
+}
+
 int broker_start(struct broker *broker, const struct config *config)
 {
     *broker = (struct broker){.config = config, .lock_fd = -1};
@@ -336,6 +374,8 @@ int broker_start(struct broker *broker, const struct config *config)
     }
     if (!rc)
         rc = start_ports(broker);
+    if (!rc)
+        rc = start_metrics(broker);
     FAILPOINT(start_listening);
     if (!rc)
         broker_watch(broker);
@@ -359,6 +399,7 @@ void broker_stop(struct broker *broker)
             drain_release(broker->drain);
         FAILPOINT(stop_released);
     }
+    metrics_port_free(broker->metrics);
     drain_free(broker->drain);
     processes_free(broker->processes);
     if (broker->history)

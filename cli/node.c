@@ -56,6 +56,7 @@ struct node {
     ev_timer deadline; /* of the group */
     unsigned port;     /* what gateways are told to listen on; 0: not known yet */
     char port_text[8];
+    unsigned metrics_port; /* what the broker serves its metrics on; 0: it does not */
     unsigned member_count;
     struct member members[];
 };
@@ -190,16 +191,24 @@ static void begin_group(struct node *node, int group)
     }
 }
 
-/* "ready 8080": what the gateway listens on. */
-static void learn_port(struct node *node, struct span line)
+/* "ready 8080": what the program listens on; 0 when it does not say. */
+static unsigned port_of(struct span line)
 {
     char text[64];
     uint64_t port;
     snprintf(text, sizeof(text), "%.*s", SPAN_ARG(line));
-    if (node->port || strncmp(text, "ready ", 6) != 0 || config_parse_number(text + 6, &port) < 0 ||
-        port == 0 || port > 65535)
+    if (strncmp(text, "ready ", 6) != 0 || config_parse_number(text + 6, &port) < 0 || port > 65535)
+        return 0;
+    return (unsigned)port;
+}
+
+static void learn_port(struct node *node, enum program_index program, struct span line)
+{
+    if (program == PROGRAM_BROKER)
+        node->metrics_port = port_of(line);
+    if (program != PROGRAM_GATEWAY || node->port)
         return;
-    node->port = (unsigned)port;
+    node->port = port_of(line);
     snprintf(node->port_text, sizeof(node->port_text), "%u", node->port);
 }
 
@@ -208,8 +217,7 @@ static void on_member_ready(void *context, struct child *child, struct span line
     struct member *member = context;
     struct node *node = member->node;
     const struct group *group = &node->groups[node->group];
-    if (member->program == PROGRAM_GATEWAY)
-        learn_port(node, line);
+    learn_port(node, member->program, line);
     if (node->state == NODE_RUNNING)
         log_info("node", "%s is ready again (pid %d, %llu ms)", child->name, (int)child->pid,
             (unsigned long long)(clock_monotonic_ms() - member->started_ms));
@@ -351,6 +359,11 @@ int node_new(struct node **ret_node, struct ev_loop *loop, const struct node_pla
     *ret_node = node;
     begin_group(node, PROGRAM_BROKER);
     return 0;
+}
+
+unsigned node_metrics_port(const struct node *node)
+{
+    return node->metrics_port;
 }
 
 void node_free(struct node *node)

@@ -40,6 +40,8 @@ struct node_events {
 /* Starts at once. -ENOMEM. */
 int node_new(struct node **ret_node, struct ev_loop *loop, const struct node_plan *plan,
     const struct node_events *events, void *context);
+/* What its broker serves metrics on; 0: nowhere. */
+unsigned node_metrics_port(const struct node *node);
 /* All its processes must have ended. */
 void node_free(struct node *node);
 /* Begins to stop; when it is stopping already, kills what is left. */

@@ -135,8 +135,12 @@ static void on_phase(void *context, const char *group, unsigned count, uint64_t 
 static void on_running(void *context, unsigned port)
 {
     struct up *up = context;
+    unsigned metrics = node_metrics_port(up->node);
     if (port)
         print_address(up, port);
+    if (metrics)
+        printf("The broker's metrics: http://%s:%u/metrics\n", up->config.broker_metrics_host,
+            metrics);
     printf("The node is up. Ctrl-C stops it%s.\n", port ? "; `ringside status` shows it" : "");
     fflush(stdout);
 }

@@ -26,6 +26,7 @@ PROGRAMS = {
     "ringside-worker": BUILD / "agent-worker/ringside-worker",
 }
 CONFIG = ROOT / "tests/agents/ringside.yaml"
+METRICS = re.compile(r"metrics on ([0-9.]+) port ([0-9]+)")
 ADDRESS = re.compile(r"https?://([0-9.]+:[0-9]+)")
 REPORTS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion .* failed")
 
@@ -94,6 +95,7 @@ class Node:
             "RINGSIDE_RUN_DIR": str(self.run_dir),
             "RINGSIDE_DATA_DIR": str(self.data_dir),
             "RINGSIDE_NODE_NAME": self.name,
+            "RINGSIDE_BROKER_METRICS_PORT": "0",
             "ASAN_OPTIONS": "abort_on_error=0",
             "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         } | self.extra
@@ -219,6 +221,11 @@ class Node:
             return error.code, error.read().decode(), error.headers
         except OSError as error:
             return 0, str(error), {}
+
+    def metrics_address(self):
+        """(host, port) of the broker's own HTTP; a broker that is started again has another one."""
+        found = [match for line in self.stderr.lines if (match := METRICS.search(line))]
+        return found[-1].group(1), int(found[-1].group(2))
 
     def secret(self):
         return tokens.read_secret(self.data_dir / "token.key")
