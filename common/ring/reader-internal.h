@@ -9,28 +9,29 @@
 #include "ring/reader.h"
 #include "ring/word.h"
 
+/* What each record needs comes first, what a look once a second needs last. */
 struct reader_ring {
-    uint64_t freed;
-    uint64_t consumed;
     uint64_t cursor;
+    uint64_t freed;
     uint64_t handed; /* end of the last record handed out */
+    uint64_t consumed;
+    uint64_t tail_seen; /* saves the writers' cache line */
+    uint64_t base_lap;
+    const char *damage;
+    bool open;     /* everything here is loaded */
+    bool finished; /* closed, and handed out to its end: nothing comes any more */
+    bool spilled;  /* a record handed out and not released has its payload in the spill area */
+    bool punched;  /* finished, and its memory given back */
+    bool unlinked; /* of an entry's first ring: the entry is out of its chain */
+    uint64_t generation;
+    uint64_t user_tag;
     uint64_t durable;
     uint64_t delivered;
-    uint64_t tail_seen; /* saves the writers' cache line */
-    uint64_t generation;
-    uint64_t base_lap;
-    uint64_t user_tag;
     uint64_t idle_tail; /* the tail's word when reclaim last looked, and since when it is that */
     uint64_t idle_since_ms;
     uint64_t stuck_at; /* cursor at a claim in flight, and since when the owner has had it there */
     uint64_t stuck_since_ms;
     uint32_t stuck_owner; /* 0: none */
-    const char *damage;
-    bool spilled;  /* a record handed out and not released has its payload in the spill area */
-    bool open;     /* everything above is loaded */
-    bool finished; /* closed, and handed out to its end: nothing comes any more */
-    bool punched;  /* finished, and its memory given back */
-    bool unlinked; /* of an entry's first ring: the entry is out of its chain */
 };
 
 struct ring_reader {

@@ -353,21 +353,28 @@ uint64_t ring_reader_released(struct ring_reader *reader, uint32_t ring)
     return reader_admit(reader, ring) > 0 ? reader->rings[ring].consumed : 0;
 }
 
+/* A user's rings are visited together, as far as it has them: a visit costs cache lines, and there
+ * may be a hundred thousand users. */
 size_t ring_reader_sweep(struct ring_reader *reader)
 {
     struct arena *arena = reader->arena;
+    uint32_t users = arena->geometry.user_count;
     size_t count = 0;
 
-    for (uint32_t ring = 0; ring < arena->rings; ring++) {
-        uint64_t tail;
+    for (uint32_t entry = 0; entry < users; entry++) {
+        for (uint32_t ring = entry; ring < arena->rings; ring += users) {
+            uint64_t tail;
 
-        if (reader_admit(reader, ring) <= 0)
-            continue;
-        tail = atomic_load(&arena_ring_header(arena, ring)->tail);
-        if (tail_unpack(tail).position == reader->rings[ring].cursor)
-            continue;
-        doorbell_mark(arena, ring);
-        count++;
+            if (reader_admit(reader, ring) <= 0)
+                break;
+            tail = atomic_load(&arena_ring_header(arena, ring)->tail);
+            if (tail_unpack(tail).position != reader->rings[ring].cursor) {
+                doorbell_mark(arena, ring);
+                count++;
+            }
+            if (!tail_is_closed(tail, CLOSED_GROWN))
+                break;
+        }
     }
     return count;
 }

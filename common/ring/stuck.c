@@ -8,11 +8,10 @@
 #include "ring/word.h"
 
 /* The owner of the claim in flight at the cursor, or 0. */
-static uint32_t stuck_owner(struct ring_reader *reader, uint32_t ring)
+static uint32_t stuck_owner(struct ring_reader *reader, uint32_t ring, struct tail tail)
 {
     const struct arena *arena = reader->arena;
     const struct reader_ring *r = &reader->rings[ring];
-    struct tail tail = tail_unpack(atomic_load(&arena_ring_header(arena, ring)->tail));
     struct control control;
 
     if (tail.position == r->cursor || r->cursor - r->freed >= arena_capacity(arena, ring))
@@ -26,45 +25,67 @@ static uint32_t stuck_owner(struct ring_reader *reader, uint32_t ring)
                                                                                      : 0;
 }
 
-/* Whether the same claim has been there for after_ms. */
+/* Whether the same claim has been there for after_ms. The cursor is never again where it was. */
 static bool stuck_for(struct reader_ring *r, uint32_t owner, uint64_t now_ms, uint64_t after_ms)
 {
-    if (owner == 0 || r->stuck_owner != owner || r->stuck_at != r->cursor) {
+    if (r->stuck_owner != owner || r->stuck_at != r->cursor) {
         r->stuck_owner = owner;
         r->stuck_at = r->cursor;
         r->stuck_since_ms = now_ms;
     }
-    return owner != 0 && now_ms - r->stuck_since_ms >= after_ms;
+    return now_ms - r->stuck_since_ms >= after_ms;
+}
+
+/* The places of a user come one behind the other; what it has not grown into is passed over. */
+static uint32_t stuck_ring(const struct arena *arena, uint32_t place)
+{
+    return place / arena->geometry.class_count +
+           place % arena->geometry.class_count * arena->geometry.user_count;
+}
+
+static uint32_t stuck_next_user(const struct arena *arena, uint32_t place)
+{
+    return (place / arena->geometry.class_count + 1) * arena->geometry.class_count;
+}
+
+/* Whether the claim in flight at *cursor, if there is one, has been for long; moves *cursor on. */
+static bool stuck_visit(struct ring_stuck *ret_stuck, struct ring_reader *reader, uint32_t *cursor,
+    uint64_t now_ms, uint64_t after_ms)
+{
+    const struct arena *arena = reader->arena;
+    uint32_t ring = stuck_ring(arena, *cursor), owner;
+    struct reader_ring *r = &reader->rings[ring];
+    uint64_t tail, holder;
+
+    if (!r->open || r->damage) {
+        *cursor = stuck_next_user(arena, *cursor);
+        return false;
+    }
+    tail = atomic_load(&arena_ring_header(arena, ring)->tail);
+    *cursor = tail_is_closed(tail, CLOSED_GROWN) ? *cursor + 1 : stuck_next_user(arena, *cursor);
+    if (r->finished)
+        return false;
+    owner = stuck_owner(reader, ring, tail_unpack(tail));
+    if (!arena_has_owner(arena, owner) || !stuck_for(r, owner, now_ms, after_ms))
+        return false;
+    holder = atomic_load(&arena_slot_of(arena, owner)->holder);
+    if (holder == 0)
+        return false;
+    *ret_stuck = (struct ring_stuck){
+        .ring = ring,
+        .process = origin_process(holder_origin(holder)),
+        .incarnation = origin_incarnation(holder_origin(holder)),
+        .position = r->cursor,
+        .for_ms = now_ms - r->stuck_since_ms,
+    };
+    return true;
 }
 
 bool ring_reader_next_stuck(struct ring_stuck *ret_stuck, struct ring_reader *reader,
     uint32_t *cursor, uint64_t now_ms, uint64_t after_ms)
 {
-    const struct arena *arena = reader->arena;
-
-    while (!arena->forked && *cursor < arena->rings) {
-        uint32_t ring = (*cursor)++, owner;
-        struct reader_ring *r = &reader->rings[ring];
-        uint64_t holder;
-
-        if (!r->open || r->damage || r->finished)
-            continue;
-        owner = stuck_owner(reader, ring);
-        if (!arena_has_owner(arena, owner))
-            owner = 0;
-        if (!stuck_for(r, owner, now_ms, after_ms))
-            continue;
-        holder = atomic_load(&arena_slot_of(arena, owner)->holder);
-        if (holder == 0)
-            continue;
-        *ret_stuck = (struct ring_stuck){
-            .ring = ring,
-            .process = origin_process(holder_origin(holder)),
-            .incarnation = origin_incarnation(holder_origin(holder)),
-            .position = r->cursor,
-            .for_ms = now_ms - r->stuck_since_ms,
-        };
-        return true;
-    }
+    while (!reader->arena->forked && *cursor < reader->arena->rings)
+        if (stuck_visit(ret_stuck, reader, cursor, now_ms, after_ms))
+            return true;
     return false;
 }
