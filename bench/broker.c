@@ -6,11 +6,13 @@
  */
 #include <stdio.h>
 
+#include "lookback.h"
 #include "throughput.h"
 
 struct figures {
     struct bench_floor floor;
     struct throughput throughput;
+    struct lookback lookback;
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
@@ -41,6 +43,16 @@ static void print_stages(const struct throughput *t)
     }
 }
 
+static void print_lookback(const struct lookback *l)
+{
+    bench_print_row("the last 100 events of a user, p50", l->p50_us, "us", "");
+    bench_print_row("… p99", l->p99_us, "us", "< 1000");
+    bench_print_row("… p50 of the read alone", l->busy_p50_us, "us", "");
+    bench_print_row("… p99 of the read alone", l->busy_p99_us, "us", "");
+    bench_print_row("… events appended meanwhile", l->appended_s / 1e3, "k/s", "50");
+    bench_print_row("… longest sync", l->sync_ms, "ms", "");
+}
+
 static void print_table(const struct figures *f)
 {
     const struct throughput *t = &f->throughput;
@@ -58,13 +70,15 @@ static void print_table(const struct figures *f)
     bench_print_row("timers, 1,000 known users", t->upkeep_ms[0], "ms/s", "");
     bench_print_row("timers, 100,000 known users", t->upkeep_ms[1], "ms/s", "");
     bench_print_row("cost with 100,000 known users / with 1,000", t->scale_ratio, "x", "<= 1.1");
+    print_lookback(&f->lookback);
 }
 
 static void print_json(const struct figures *f)
 {
     printf("{\"pipeline_events_per_s\":%.0f,\"pipeline_events_per_s_wall\":%.0f,"
-           "\"users_scale_ratio\":%.3f}\n",
-        f->throughput.events_per_s, f->throughput.events_per_s_wall, f->throughput.scale_ratio);
+           "\"users_scale_ratio\":%.3f,\"history_read_p99_us\":%.1f}\n",
+        f->throughput.events_per_s, f->throughput.events_per_s_wall, f->throughput.scale_ratio,
+        f->lookback.p99_us);
 }
 
 int main(int argc, char **argv)
@@ -77,6 +91,7 @@ int main(int argc, char **argv)
 
     bench_floor(&figures.floor);
     throughput_measure(&figures.throughput);
+    lookback_measure(&figures.lookback);
     if (json)
         print_json(&figures);
     else

@@ -65,23 +65,29 @@ static void fill_rounds(struct filling *f)
     bench_need(history_commit(f->history), "history_commit");
 }
 
-void fill_history(const struct fill *fill)
+void fill_event(struct event *ret_event)
 {
     static const char data[] =
         "{\"delta\":\"a reader may be killed at any instruction, and goes \"}";
     _Static_assert(sizeof data - 1 == FILL_DATA_BYTES, "the text is as long as it says");
+
+    *ret_event = (struct event){.type = EVENT_PARTIAL_RESULT,
+        .timestamp = 1795000000000,
+        .thread_id = SPAN_LITERAL("t-01234567890123456789"),
+        .run_id = SPAN_LITERAL("r-01234567890123456789"),
+        .agent = SPAN_LITERAL("librarian"),
+        .message_id = SPAN_LITERAL("m-01234567890123456789"),
+        .data = span_of(data, FILL_DATA_BYTES)};
+}
+
+void fill_history(const struct fill *fill)
+{
     char reason[HISTORY_REASON_SIZE];
     const struct history_options options = {
         .directory = fill->directory, .sync = HISTORY_SYNC_NEVER, .map_bytes = UINT64_C(16) << 30};
-    struct filling f = {.fill = fill,
-        .event = {.type = EVENT_PARTIAL_RESULT,
-            .timestamp = 1795000000000,
-            .thread_id = SPAN_LITERAL("t-01234567890123456789"),
-            .run_id = SPAN_LITERAL("r-01234567890123456789"),
-            .agent = SPAN_LITERAL("librarian"),
-            .message_id = SPAN_LITERAL("m-01234567890123456789"),
-            .data = span_of(data, FILL_DATA_BYTES)}};
+    struct filling f = {.fill = fill};
 
+    fill_event(&f.event);
     bench_need(history_open(&f.history, &options, reason), "history_open");
     open_streams(&f);
     fill_rounds(&f);

@@ -2,8 +2,7 @@
 /* A history as it is after a while: filled through its own interface, and closed. */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include "event/event.h"
 
 #define FILL_BURST 4          /* events of a user in a batch, one behind the other */
 #define FILL_BATCH_USERS 128u /* users in a batch */
@@ -18,3 +17,5 @@ struct fill {
 /* Users come in another order each time round, so that what one has lies in as many batches as it
  * had bursts, all over the store. */
 void fill_history(const struct fill *fill);
+/* What is filled in: FILL_DATA_BYTES of text, with its identifiers; number and user are missing. */
+void fill_event(struct event *ret_event);
