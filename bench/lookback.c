@@ -23,6 +23,7 @@
 #define READS_PER_S 2000
 #define RUN_NS 3000000000
 #define SYNC_NS 1000000000
+#define WRITE_BACK_NS 100000000 /* as the broker's timer */
 #define READS (BENCH_RUNS * (RUN_NS / 1000000000) * READS_PER_S)
 
 enum {
@@ -42,6 +43,7 @@ struct asking {
     uint64_t random;
     int64_t begin_ns;
     int64_t synced_ns;
+    int64_t written_ns;
     uint64_t appended;
     size_t reads;
     double sync_ms;
@@ -106,6 +108,10 @@ static void sync_due(struct asking *a)
     int64_t begin = bench_now_ns();
     double took;
 
+    if (begin - a->written_ns >= WRITE_BACK_NS) {
+        history_write_back(a->history);
+        a->written_ns = begin;
+    }
     if (begin - a->synced_ns < SYNC_NS)
         return;
     bench_need(history_sync(a->history), "history_sync");

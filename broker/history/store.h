@@ -57,6 +57,8 @@ int store_write(
 /* Makes all commits durable. Once it failed it fails for ever: what the kernel dropped cannot be
  * told any more. */
 int store_sync(struct store *store);
+/* Has the disk begin with what a sync would wait for, and does not wait. */
+void store_write_back(struct store *store);
 
 int store_read_begin(struct store *store);
 void store_read_end(struct store *store);

@@ -95,6 +95,14 @@ static int sync_data(struct store *store)
     return rc;
 }
 
+void store_write_back(struct store *store)
+{
+    int fd;
+    /* A failure is the sync's to tell: it meets the same pages. */
+    if (store->env && mdb_env_get_fd(store->env, &fd) == MDB_SUCCESS)
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int store_sync(struct store *store)
 {
     const char *what;
