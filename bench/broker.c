@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "delivery.h"
 #include "lookback.h"
 #include "throughput.h"
 
@@ -13,6 +14,7 @@ struct figures {
     struct bench_floor floor;
     struct throughput throughput;
     struct lookback lookback;
+    double delivery_ns;
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
@@ -51,6 +53,8 @@ static void print_lookback(const struct lookback *l)
     bench_print_row("… p99 of the read alone", l->busy_p99_us, "us", "");
     bench_print_row("… events appended meanwhile", l->appended_s / 1e3, "k/s", "50");
     bench_print_row("… longest sync", l->sync_ms, "ms", "");
+    bench_print_row("a commit of one event", l->commit_us[0], "us", "");
+    bench_print_row("a commit of ten, of ten users", l->commit_us[1], "us", "");
 }
 
 static void print_table(const struct figures *f)
@@ -67,6 +71,8 @@ static void print_table(const struct figures *f)
         1e9 / t->events_per_s / f->floor.memcpy_256_ns, "x", "");
     print_stages(t);
     bench_print_row("an event of whole runs of 32", t->runs_ns, "ns", "");
+    bench_print_row(
+        "a real link's cost beside, 8 events to a message", f->delivery_ns, "ns/event", "");
     bench_print_row("timers, 1,000 known users", t->upkeep_ms[0], "ms/s", "");
     bench_print_row("timers, 100,000 known users", t->upkeep_ms[1], "ms/s", "");
     bench_print_row("cost with 100,000 known users / with 1,000", t->scale_ratio, "x", "<= 1.1");
@@ -91,6 +97,7 @@ int main(int argc, char **argv)
 
     bench_floor(&figures.floor);
     throughput_measure(&figures.throughput);
+    figures.delivery_ns = delivery_measure();
     lookback_measure(&figures.lookback);
     if (json)
         print_json(&figures);

@@ -71,13 +71,8 @@ void fill_event(struct event *ret_event)
         "{\"delta\":\"a reader may be killed at any instruction, and goes \"}";
     _Static_assert(sizeof data - 1 == FILL_DATA_BYTES, "the text is as long as it says");
 
-    *ret_event = (struct event){.type = EVENT_PARTIAL_RESULT,
-        .timestamp = 1795000000000,
-        .thread_id = SPAN_LITERAL("t-01234567890123456789"),
-        .run_id = SPAN_LITERAL("r-01234567890123456789"),
-        .agent = SPAN_LITERAL("librarian"),
-        .message_id = SPAN_LITERAL("m-01234567890123456789"),
-        .data = span_of(data, FILL_DATA_BYTES)};
+    load_event(ret_event);
+    ret_event->data = span_of(data, FILL_DATA_BYTES);
 }
 
 void fill_history(const struct fill *fill)

@@ -182,3 +182,14 @@ size_t load_runs(struct load *load)
     load->runs += load->active;
     return (size_t)LOAD_RUN_EVENTS * load->active;
 }
+
+void load_event(struct event *ret_event)
+{
+    *ret_event = (struct event){.type = EVENT_PARTIAL_RESULT,
+        .timestamp = 1795000000000,
+        .thread_id = SPAN_LITERAL("t-01234567890123456789"),
+        .run_id = SPAN_LITERAL("r-01234567890123456789"),
+        .agent = SPAN_LITERAL("librarian"),
+        .message_id = SPAN_LITERAL("m-01234567890123456789"),
+        .data = span_of(text_data, sizeof text_data - 1)};
+}

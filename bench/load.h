@@ -40,3 +40,5 @@ size_t load_text(struct load *load, unsigned pieces);
 size_t load_runs(struct load *load);
 /* One piece of text for the nth active user, of this JSON; NULL: as any other. */
 void load_piece(struct load *load, uint32_t nth, const char *data);
+/* A piece of text as a broker keeps and sends it; number and user are missing. */
+void load_event(struct event *ret_event);

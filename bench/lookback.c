@@ -23,6 +23,7 @@
 #define READS_PER_S 2000
 #define RUN_NS 3000000000
 #define SYNC_NS 1000000000
+#define COMMITS 2000u
 #define WRITE_BACK_NS 100000000 /* as the broker's timer */
 #define READS (BENCH_RUNS * (RUN_NS / 1000000000) * READS_PER_S)
 
@@ -33,6 +34,7 @@ enum {
     AT_BUSY_P99 = AT_BUSY_P50 + BENCH_RUNS,
     AT_SYNC = AT_BUSY_P99 + BENCH_RUNS,
     AT_RATE = AT_SYNC + BENCH_RUNS,
+    AT_COMMIT = AT_RATE + BENCH_RUNS,
 };
 
 struct asking {
@@ -61,21 +63,41 @@ static struct history_stream *random_stream(struct asking *a, uint32_t users)
     return stream;
 }
 
+static void append_one(struct asking *a)
+{
+    struct history_stream *stream = random_stream(a, USERS);
+
+    a->event.seq = history_head(stream) + 1;
+    buffer_clear(&a->encoded);
+    event_encode(&a->encoded, &a->event);
+    bench_need(history_append(a->history, stream, a->event.seq, buffer_span(&a->encoded)),
+        "history_append");
+}
+
 /* What is due by now: none of it more than once, and in one commit. */
 static void append_due(struct asking *a)
 {
     uint64_t due = (uint64_t)(bench_now_ns() - a->begin_ns) * APPENDS_PER_S / 1000000000;
 
-    for (; a->appended < due; a->appended++) {
-        struct history_stream *stream = random_stream(a, USERS);
-
-        a->event.seq = history_head(stream) + 1;
-        buffer_clear(&a->encoded);
-        event_encode(&a->encoded, &a->event);
-        bench_need(history_append(a->history, stream, a->event.seq, buffer_span(&a->encoded)),
-            "history_append");
-    }
+    for (; a->appended < due; a->appended++)
+        append_one(a);
     bench_need(history_commit(a->history), "history_commit");
+}
+
+/* What a turn pays for being one, whatever it brings. */
+static double small_commits(struct asking *a, unsigned events)
+{
+    static double took[COMMITS];
+
+    for (unsigned i = 0; i < COMMITS; i++) {
+        int64_t begin = bench_cpu_ns();
+
+        for (unsigned event = 0; event < events; event++)
+            append_one(a);
+        bench_need(history_commit(a->history), "history_commit");
+        took[i] = (double)(bench_cpu_ns() - begin) / 1000;
+    }
+    return bench_percentile(took, COMMITS, 0.5);
 }
 
 static void read_back(struct asking *a, int64_t due_ns)
@@ -176,6 +198,8 @@ static void part(struct bench_page *page, unsigned number, void *userdata)
         ask_for_a_while(&a);
         note_run(page, &a, run);
     }
+    page->result[AT_COMMIT] = small_commits(&a, 1);
+    page->result[AT_COMMIT + 1] = small_commits(&a, 10);
     history_close(a.history);
     buffer_deinit(&a.encoded);
     buffer_deinit(&a.page);
@@ -193,5 +217,6 @@ void lookback_measure(struct lookback *ret_lookback)
         .busy_p99_us = bench_percentile(&page.result[AT_BUSY_P99], BENCH_RUNS, 0.5),
         .sync_ms = bench_percentile(&page.result[AT_SYNC], BENCH_RUNS, 1),
         .appended_s = bench_percentile(&page.result[AT_RATE], BENCH_RUNS, 0.5),
+        .commit_us = {page.result[AT_COMMIT], page.result[AT_COMMIT + 1]},
     };
 }

@@ -8,8 +8,9 @@ struct lookback {
     double p99_us;
     double busy_p50_us; /* of the read alone, once it was its turn */
     double busy_p99_us;
-    double sync_ms;    /* the longest sync: what was due meanwhile waited */
-    double appended_s; /* events a second meanwhile */
+    double sync_ms;      /* the longest sync: what was due meanwhile waited */
+    double appended_s;   /* events a second meanwhile */
+    double commit_us[2]; /* of a turn with one event, and with ten of ten users; no sync */
 };
 
 void lookback_measure(struct lookback *ret_lookback);

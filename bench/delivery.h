@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What it costs the broker to hand an event to a gateway over a real link: messages with a turn's
+ * share of one user's events, over nng's ipc, to a process that takes them and lets them fall. The
+ * whole process's time, with the threads of the library. In nanoseconds an event.
+ */
+#define DELIVERY_SHARE 8u /* events in a message */
+
+double delivery_measure(void);
