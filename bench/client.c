@@ -24,6 +24,13 @@ static void grant(struct client *client, uint64_t bytes)
     send_message(client, &(struct wire_message){.kind = WIRE_CREDIT, .credit = {.bytes = bytes}});
 }
 
+/* An answer has been dealt with: there is room for the next. */
+static void give_back(struct client *client, struct span bytes)
+{
+    send_message(client,
+        &(struct wire_message){.kind = WIRE_TAKEN, .taken = {.bytes = wire_answer_cost(bytes)}});
+}
+
 /* ---- waiting */
 
 static void on_overdue(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -195,7 +202,10 @@ static void on_message(void *context, const struct wire_message *message)
 
     switch (message->kind) {
     case WIRE_OPENED: take_opened(client, &message->opened); break;
-    case WIRE_PAGE: take_page(client, &message->page); break;
+    case WIRE_PAGE:
+        take_page(client, &message->page);
+        give_back(client, message->page.events);
+        break;
     case WIRE_EVENTS: take_live(client, &message->events); break;
     default: bench_need(-EPROTO, wire_kind_name(message->kind));
     }

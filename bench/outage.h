@@ -14,9 +14,11 @@ struct outage {
     double resume_p50_ms;  /* of one cursor */
     double resume_last_ms; /* of the slowest */
     double live_p99_us;    /* of live events while cursors are read */
-    double quiet_p99_us;   /* of live events otherwise */
-    double restart_ms;     /* from SIGKILL until a client has read its first page */
-    double ready_ms;       /* from SIGKILL until the broker says that it is ready */
+    double quiet_p50_us;   /* of live events otherwise, as those below */
+    double quiet_p99_us;
+    double quiet_cpu_us; /* of the broker, an event */
+    double restart_ms;   /* from SIGKILL until a client has read its first page */
+    double ready_ms;     /* from SIGKILL until the broker says that it is ready */
 };
 
 void outage_measure(struct outage *ret_outage);

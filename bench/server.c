@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READY_FD 3
@@ -83,4 +84,14 @@ void server_kill(struct server *server)
     kill(server->pid, SIGKILL);
     while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
         ;
+}
+
+int64_t server_cpu_ns(const struct server *server)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    bench_need(-clock_getcpuclockid(server->pid, &clock), "clock_getcpuclockid");
+    clock_gettime(clock, &used);
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
 }

@@ -28,3 +28,5 @@ void server_start(struct server *ret_server, const struct server_flags *flags);
 void server_wait_ready(struct server *server);
 /* SIGKILL; dead when it returns. */
 void server_kill(struct server *server);
+/* What it has used of its processors so far, all of its threads. */
+int64_t server_cpu_ns(const struct server *server);
