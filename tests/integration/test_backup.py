@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 
+from harness.counted import assert_counted
 from harness.client import Client
 from harness.stream import check_all_runs
 
@@ -23,7 +24,7 @@ async def test_a_backup_made_under_load_can_be_restored(make_node):
         assert json.loads(done.stdout)["state"] == "done"
         await client.until(lambda: client.stream.position > before + 50, "events after the copy")
         epoch, seen = client.stream.epoch, dict(client.stream.raw)
-    assert node.status()["counters"]["backups_made"] == 1
+    assert_counted(node, "backups_made", 1)
     node.stop()
 
     shutil.rmtree(node.data_dir / "history")
@@ -47,7 +48,7 @@ def test_a_backup_into_a_place_that_is_taken_says_so(shared_node):
     done = shared_node.run("backup", str(taken))
     assert done.returncode == 1
     assert "taken" in done.stderr and "not free" in done.stderr
-    assert shared_node.status()["counters"]["backups_failed"] == failed + 1
+    assert_counted(shared_node, "backups_failed", 1, before=failed)
     assert (taken / "precious").read_text() == "text"
 
 

@@ -78,6 +78,14 @@ struct event event_of(enum event_type type, const char *run_id);
 struct event tool_event(enum event_type type, const char *run_id, const char *tool_call_id);
 struct event text_event(const char *run_id, const char *message_id, uint32_t flags);
 
+/* ---- counters */
+
+/*
+ * So many occurrences were counted, and no more. tests/lint/counters.py looks for one of these with
+ * each of the broker's counters and verdicts.
+ */
+#define assert_counted(counted, occurrences) assert_int_equal(counted, occurrences)
+
 /* ---- what a user's stream holds */
 
 struct kept {

@@ -47,7 +47,7 @@ static void test_run_goes_to_the_worker_with_most_room(void **state)
     assert_int_equal(large->slots, 4);
     assert_int_equal(other->slots, 9);
     assert_int_equal(fixture_find(f, answer.run_id)->process, 4);
-    assert_int_equal(f->counters.runs_assigned, 1);
+    assert_counted(f->counters.runs_assigned, 1);
 }
 
 static void test_run_goes_where_its_threads_last_one_was(void **state)
@@ -99,7 +99,7 @@ static void test_thread_unused_for_longest_is_forgotten(void **state)
     end(f, "ann", running(f, "ann", "m-1").run_id);
     assert_int_equal(f->counters.threads_forgotten, 0);
     end(f, "bob", running(f, "bob", "m-1").run_id);
-    assert_int_equal(f->counters.threads_forgotten, 1);
+    assert_counted(f->counters.threads_forgotten, 1);
     fixture_room(f, home, 2);
     fixture_worker(f, 3, 9, "librarian");
     struct answer forgotten = chat(f, "ann", "t-1", "m-2");
@@ -226,7 +226,7 @@ static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
     workers_remove(first);
     die(f, 3, 9);
     assert_state(f, answer.run_id, "queued");
-    assert_int_equal(f->counters.runs_requeued, 1);
+    assert_counted(f->counters.runs_requeued, 1);
     fixture_worker(f, 4, 1, "librarian");
     fixture_turn(f);
     assert_state(f, answer.run_id, "starting");
@@ -247,7 +247,7 @@ static void test_request_that_takes_each_worker_with_it_is_given_up(void **state
         die(f, process, 9);
     }
     fixture_commit(f);
-    assert_int_equal(f->counters.runs_requeued, 2);
+    assert_counted(f->counters.runs_requeued, 2);
     assert_stream(f, "ann", "chat_message run_queued error_event*");
     assert_string_equal(ended_state(f, answer.run_id), "failed");
 }
@@ -330,7 +330,7 @@ static void test_death_ends_every_run_of_that_process_and_no_other(void **state)
     die(f, AGENT_PROCESS, 9);
     assert_int_equal(f->pipeline.runs.count, 1);
     assert_state(f, "r-other", "running");
-    assert_int_equal(f->counters.runs_orphaned, 40);
+    assert_counted(f->counters.runs_orphaned, 40);
     fixture_commit(f);
     for (int i = 0; i < 40; i++) {
         snprintf(id, sizeof(id), "r-%d", i);
@@ -367,7 +367,7 @@ static void test_cancel_that_is_not_honoured_is_enforced_after_its_grace(void **
     assert_string_equal(ended_state(f, answer.run_id), "cancelled");
     assert_stream(f, "ann",
         "chat_message run_queued agent_started tool_executing tool_completed* agent_completed*");
-    assert_int_equal(f->counters.runs_overdue, 1);
+    assert_counted(f->counters.runs_overdue, 1);
     assert_int_equal(
         push(f, "ann", event_of(EVENT_AGENT_COMPLETED, answer.run_id)), VERDICT_SEALED);
 }

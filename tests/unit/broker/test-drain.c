@@ -53,7 +53,7 @@ static void test_run_belongs_to_the_process_that_began_it(void **state)
     child_emit(&foreign, "ann", event_of(EVENT_AGENT_COMPLETED, "r-1"));
     fixture_turn(f);
     assert_state(f, "r-1", "running");
-    assert_int_equal(f->counters.refused[VERDICT_FOREIGN_RUN], 1);
+    assert_counted(f->counters.refused[VERDICT_FOREIGN_RUN], 1);
     child_stop(&own);
     child_stop(&foreign);
 }
@@ -98,7 +98,7 @@ static void test_record_that_is_no_event_is_counted_and_passed_over(void **state
     emit_bytes(f, "ann", "", 0);
     child_emit(&child, "ann", started("r-1"));
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_MALFORMED], 2);
+    assert_counted(f->counters.refused[VERDICT_MALFORMED], 2);
     assert_stream(f, "ann", "agent_started");
     child_stop(&child);
 }
@@ -108,7 +108,7 @@ static void test_ring_of_somebody_who_can_be_no_user_is_drained_for_nothing(void
     struct fixture *f = *state;
     emit_bytes(f, "a user", "rubbish", 7);
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_FOREIGN_USER], 1);
+    assert_counted(f->counters.refused[VERDICT_FOREIGN_USER], 1);
     assert_int_equal(f->users.map.count, 0);
 }
 
@@ -188,7 +188,7 @@ static void test_backlog_larger_than_a_batch_is_committed_in_parts(void **state)
     assert_true(history_commit_count(f->history) > 0);
     fixture_commit(f);
     drain_release(f->drain);
-    assert_int_equal(f->counters.events_accepted, 1320);
+    assert_counted(f->counters.events_accepted, 1320);
     for (int i = 0; i < 20; i++) {
         snprintf(user, sizeof(user), "user-%d", i);
         assert_int_equal(history_committed_head(fixture_user(f, user)->stream), 66);

@@ -63,7 +63,7 @@ static void test_a_turn_is_kept_while_there_is_room(void **state)
     push(f, "ann", started("r-1"));
     assert_int_equal(keeping_turn(&keeping, 0), KEPT_ALL);
     assert_true(keeping_takes_in(&keeping));
-    assert_int_equal(f->counters.commits, 1);
+    assert_counted(f->counters.commits, 1);
     assert_int_equal(f->counters.events_shown_early, 0);
     assert_string_equal(keeping_state_name(keeping.state), "serving");
 }
@@ -77,7 +77,7 @@ static void test_held_back_nothing_is_shown_or_taken_in_until_a_commit_succeeds(
     assert_false(keeping_takes_in(&keeping));
     assert_true(f->gateways.stalled);
     assert_int_equal(shown(f, "large"), 0);
-    assert_int_equal(f->counters.commit_failures, 1);
+    assert_counted(f->counters.commit_failures, 1);
     assert_string_equal(keeping_state_name(keeping.state), "history_unwritable");
     limit_files(RLIM_INFINITY);
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms), KEPT_ALL);
@@ -95,16 +95,16 @@ static void test_live_events_are_shown_from_memory_and_kept_later(void **state)
     assert_true(keeping_takes_in(&keeping));
     assert_true(f->gateways.stalled);
     assert_int_equal(shown(f, "large"), 2);
-    assert_int_equal(f->counters.events_shown_early, 2);
+    assert_counted(f->counters.events_shown_early, 2);
     assert_string_equal(keeping_state_name(keeping.state), "history_unwritable_live");
     push(f, "ann", started("r-1"));
     assert_int_equal(keeping_turn(&keeping, 1001), KEPT_SHOW);
     assert_int_equal(shown(f, "ann"), 1);
-    assert_int_equal(f->counters.events_shown_early, 3);
+    assert_counted(f->counters.events_shown_early, 3);
     limit_files(RLIM_INFINITY);
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms), KEPT_ALL);
     assert_stream(f, "ann", "agent_started");
-    assert_int_equal(f->counters.events_shown_early, 3);
+    assert_counted(f->counters.events_shown_early, 3);
 }
 
 static void test_a_commit_is_tried_again_after_a_pause_only(void **state)
@@ -117,7 +117,7 @@ static void test_a_commit_is_tried_again_after_a_pause_only(void **state)
     assert_in_range(keeping.next_try_ms, now + 100, now + 2000);
     limit_files(RLIM_INFINITY);
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms - 1), KEPT_SHOW);
-    assert_int_equal(f->counters.commit_failures, 1);
+    assert_counted(f->counters.commit_failures, 1);
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms), KEPT_ALL);
 }
 
@@ -134,11 +134,11 @@ static void test_live_stops_taking_in_when_as_much_waits_as_may(void **state)
     assert_int_equal(drain_turn(f->drain, 100), 1);
     assert_int_equal(keeping_turn(&keeping, 1000), KEPT_SHOW);
     assert_false(keeping_takes_in(&keeping));
-    assert_int_equal(f->counters.staged_full, 1);
+    assert_counted(f->counters.staged_full, 1);
     assert_int_equal(shown(f, "ann"), 1);
     assert_string_equal(keeping_state_name(keeping.state), "history_unwritable_full");
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms), KEPT_SHOW);
-    assert_int_equal(f->counters.staged_full, 1);
+    assert_counted(f->counters.staged_full, 1);
     limit_files(RLIM_INFINITY);
     assert_int_equal(keeping_turn(&keeping, keeping.next_try_ms), KEPT_ALL);
     assert_true(keeping_takes_in(&keeping));

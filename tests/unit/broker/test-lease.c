@@ -49,7 +49,7 @@ static void test_worker_that_says_nothing_is_given_up_and_its_runs_end_as_stalle
     assert_int_equal(f->counters.workers_fenced, 0);
     child_emit(&child, "ann", text_event(run_id, "m-2", 0)); /* its last words */
     pass_ms(f, 500);
-    assert_int_equal(f->counters.workers_fenced, 1);
+    assert_counted(f->counters.workers_fenced, 1);
     assert_int_equal(child_try(&child, "ann", text_event(run_id, "m-2", 0)), -EOWNERDEAD);
     fixture_turn(f);
     assert_stream(f, "ann",
@@ -63,7 +63,7 @@ static void test_worker_that_says_nothing_is_given_up_and_its_runs_end_as_stalle
     assert_member(&kept.events[7], "retryable", "true");
     kept_free(&kept);
     pass_ms(f, 3 * LEASE_MS);
-    assert_int_equal(f->counters.workers_fenced, 1);
+    assert_counted(f->counters.workers_fenced, 1);
     child_stop(&child);
 }
 
@@ -75,7 +75,7 @@ static void test_run_that_was_not_begun_goes_to_another_worker(void **state)
     pass_ms(f, LEASE_MS);
     fixture_turn(f);
     assert_state(f, run_id, "queued");
-    assert_int_equal(f->counters.runs_requeued, 1);
+    assert_counted(f->counters.runs_requeued, 1);
     assert_int_equal(child_try(&child, "ann", started(run_id)), -EOWNERDEAD);
     fixture_worker(f, AGENT_PROCESS, 1, "librarian");
     fixture_turn(f);
@@ -145,7 +145,7 @@ static void test_who_is_given_up_is_killed_when_so_configured(void **state)
     struct child child = worker_with_run(f, run_id);
     f->leases.kill = true;
     pass_ms(f, LEASE_MS);
-    assert_int_equal(f->counters.writers_killed, 1);
+    assert_counted(f->counters.writers_killed, 1);
     child_reap(&child); /* it is dead */
 }
 
@@ -255,13 +255,13 @@ static void test_what_it_writes_all_the_same_reaches_nobody(void **state)
     pass_ms(f, LEASE_MS);
     liar_emit(&liar, text_event(run_id, "m-2", 0)); /* before its run is closed */
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_FENCED], 1);
+    assert_counted(f->counters.refused[VERDICT_FENCED], 1);
     liar_emit(&liar, event_of(EVENT_AGENT_COMPLETED, run_id)); /* and after */
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_FENCED], 2);
+    assert_counted(f->counters.refused[VERDICT_FENCED], 2);
     liar_emit(&liar, started("r-of-its-own"));
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_FENCED], 3);
+    assert_counted(f->counters.refused[VERDICT_FENCED], 3);
     assert_stream(f, "ann", "chat_message run_queued agent_started error_event*");
     liar_down(&liar);
 }
@@ -283,7 +283,7 @@ static void test_fence_holds_for_the_next_broker_too(void **state)
     liar_emit(&liar, text_event(run_id, "m-2", 0));
     liar_emit(&liar, started("r-of-its-own"));
     fixture_turn(f);
-    assert_int_equal(f->counters.refused[VERDICT_FENCED], 2);
+    assert_counted(f->counters.refused[VERDICT_FENCED], 2);
     assert_stream(f, "ann", "chat_message run_queued agent_started error_event*");
     liar_down(&liar);
 }
@@ -298,7 +298,7 @@ static void test_process_that_begins_run_upon_run_is_stopped_at_a_number(void **
         assert_int_equal(push(f, "ann", started(run_id)), VERDICT_LEGAL);
     }
     assert_int_equal(push(f, "ann", started("r-more")), VERDICT_TOO_MANY_RUNS);
-    assert_int_equal(f->counters.refused[VERDICT_TOO_MANY_RUNS], 1);
+    assert_counted(f->counters.refused[VERDICT_TOO_MANY_RUNS], 1);
     const struct origin other = {AGENT_PROCESS + 1, AGENT_INCARNATION};
     assert_int_equal(push_from(f, "ann", started("r-other"), &other), VERDICT_LEGAL);
     assert_int_equal(push(f, "ann", event_of(EVENT_AGENT_COMPLETED, "r-1")), VERDICT_LEGAL);

@@ -35,7 +35,7 @@ static void test_events_of_all_runs_of_a_user_share_one_dense_numbering(void **s
     keep_stream(&kept, f, "bob");
     assert_int_equal(kept.count, 21);
     kept_free(&kept);
-    assert_int_equal(f->counters.events_accepted, 43);
+    assert_counted(f->counters.events_accepted, 43);
 }
 
 static void test_every_event_carries_its_runs_context_whatever_its_record_said(void **state)
@@ -86,14 +86,14 @@ static void test_refused_events_leave_no_hole_and_are_counted_by_reason(void **s
     assert_int_equal(push(f, "ann", event_of(EVENT_AGENT_THINKING, "r-1")), VERDICT_SEALED);
     fixture_commit(f);
     assert_stream(f, "ann", "agent_started agent_completed");
-    assert_int_equal(f->counters.refused[VERDICT_BAD_DATA], 2);
-    assert_int_equal(f->counters.refused[VERDICT_NO_IDENTITY], 1);
-    assert_int_equal(f->counters.refused[VERDICT_UNKNOWN_RUN], 1);
-    assert_int_equal(f->counters.refused[VERDICT_STARTED_TWICE], 1);
-    assert_int_equal(f->counters.refused[VERDICT_TOOL_NOT_OPEN], 1);
-    assert_int_equal(f->counters.refused[VERDICT_NOT_FOR_AGENTS], 1);
-    assert_int_equal(f->counters.refused[VERDICT_SEALED], 1);
-    assert_int_equal(f->counters.events_accepted, 2);
+    assert_counted(f->counters.refused[VERDICT_BAD_DATA], 2);
+    assert_counted(f->counters.refused[VERDICT_NO_IDENTITY], 1);
+    assert_counted(f->counters.refused[VERDICT_UNKNOWN_RUN], 1);
+    assert_counted(f->counters.refused[VERDICT_STARTED_TWICE], 1);
+    assert_counted(f->counters.refused[VERDICT_TOOL_NOT_OPEN], 1);
+    assert_counted(f->counters.refused[VERDICT_NOT_FOR_AGENTS], 1);
+    assert_counted(f->counters.refused[VERDICT_SEALED], 1);
+    assert_counted(f->counters.events_accepted, 2);
 }
 
 static void test_run_is_only_its_own_users_and_its_own_processs(void **state)
@@ -107,7 +107,7 @@ static void test_run_is_only_its_own_users_and_its_own_processs(void **state)
     assert_int_equal(push(f, "bob", started("r-1")), VERDICT_FOREIGN_RUN);
     assert_int_equal(push_from(f, "ann", text, &other_process), VERDICT_FOREIGN_RUN);
     assert_int_equal(push_from(f, "ann", text, &later_process), VERDICT_FOREIGN_RUN);
-    assert_int_equal(f->counters.refused[VERDICT_FOREIGN_RUN], 4);
+    assert_counted(f->counters.refused[VERDICT_FOREIGN_RUN], 4);
     fixture_commit(f);
     assert_stream(f, "ann", "agent_started");
     assert_stream(f, "bob", "");
@@ -226,7 +226,7 @@ static void test_lost_run_is_closed_in_order_and_says_why(void **state)
     assert_member(last, "exit_code", NULL);
     kept_free(&kept);
     assert_string_equal(ended_state(f, "r-1"), "failed");
-    assert_int_equal(f->counters.events_written, 4);
+    assert_counted(f->counters.events_written, 4);
 }
 
 static void test_lost_run_says_its_exit_code_even_when_it_is_zero(void **state)

@@ -155,7 +155,7 @@ static void test_full_house_costs_nothing(void **state)
     assert_int_equal(f->counters.runs_assigned, 0);
     f->workers.changed = true;
     dispatch_place(&f->dispatch);
-    assert_int_equal(f->counters.runs_assigned, 1);
+    assert_counted(f->counters.runs_assigned, 1);
 }
 
 static void test_position_counts_the_users_own_requests_before_it(void **state)

@@ -231,7 +231,7 @@ static void test_records_that_were_committed_are_known_again(void **state)
     fixture_commit(f); /* and dies before the space is given back */
     fixture_restart(f);
     fixture_recover(f);
-    assert_int_equal(f->counters.events_repeated, 2);
+    assert_counted(f->counters.events_repeated, 2);
     child_emit(&child, "ann", text_event("r-1", "m-1", EVENT_FLAG_FINAL));
     fixture_turn(f);
     assert_stream(f, "ann", "agent_started partial_result partial_result");

@@ -67,8 +67,8 @@ static void test_same_message_again_is_the_same_run_in_any_state(void **state)
     assert_null(again.code);
     assert_string_equal(again.run_id, first.run_id);
     assert_string_equal(again.status, "completed");
-    assert_int_equal(f->counters.requests_accepted, 1);
-    assert_int_equal(f->counters.requests_repeated, 4);
+    assert_counted(f->counters.requests_accepted, 1);
+    assert_counted(f->counters.requests_repeated, 4);
     assert_stream(f, "ann", "chat_message run_queued agent_started agent_completed");
 }
 
@@ -109,7 +109,7 @@ static void test_malformed_requests_are_refused_and_leave_nothing(void **state)
         struct answer answer = chat_as(f, &bad[i]);
         assert_refused(&answer, i == 6 ? "payload_too_large" : "invalid_argument", false);
     }
-    assert_int_equal(f->counters.requests_refused, 10);
+    assert_counted(f->counters.requests_refused, 10);
     assert_int_equal(f->pipeline.runs.count, 0);
     fixture_commit(f);
     assert_stream(f, "ann", "");
@@ -144,12 +144,12 @@ static void test_full_queue_refuses_one_user_and_then_all(void **state)
     assert_null(chat(f, "ann", "t-2", "m-2").code);
     struct answer answer = chat(f, "ann", "t-3", "m-3");
     assert_refused(&answer, "queue_full", true);
-    assert_int_equal(f->counters.queue_full_user, 1);
+    assert_counted(f->counters.queue_full_user, 1);
     assert_null(chat(f, "bob", "t-1", "m-1").code);
     answer = chat(f, "cid", "t-1", "m-1");
     assert_refused(&answer, "queue_full", true);
-    assert_int_equal(f->counters.queue_full, 1);
-    assert_int_equal(f->counters.queue_full_user, 1);
+    assert_counted(f->counters.queue_full, 1);
+    assert_counted(f->counters.queue_full_user, 1);
     assert_null(chat(f, "ann", "t-1", "m-1").code); /* again: it has its place */
 }
 

@@ -103,13 +103,13 @@ static void test_a_store_that_open_runs_hold_above_its_limit_is_told_of_once(voi
         trim_all(&trimming);
     }
     assert_true(trimming.excess);
-    assert_int_equal(f->counters.history_excesses, 1);
+    assert_counted(f->counters.history_excesses, 1);
     assert_int_equal(oldest(f, "ann"), 1);
     end_run(f, "ann", "r-1");
     fixture_commit(f);
     trim_all(&trimming);
     assert_false(trimming.excess);
-    assert_int_equal(f->counters.history_excesses, 1);
+    assert_counted(f->counters.history_excesses, 1);
     assert_true(oldest(f, "ann") > 1);
 }
 
