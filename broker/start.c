@@ -131,6 +131,7 @@ static int start_history(struct broker *broker)
         .max_age_ms = broker->config->history_max_age,
         .max_events_per_user = broker->config->history_max_events_per_user,
         .max_bytes_per_user = broker->config->history_max_bytes_per_user,
+        .fold_after_ms = broker->config->history_fold_after,
         .keep_records_ms = broker->config->history_keep_records};
     rc = history_open(&broker->history, &options, reason);
     if (rc)

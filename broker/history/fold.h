@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "base/buffer.h"
+#include "event/event.h"
 
 /*
  * Folding: several consecutive events become one that stands for all their numbers, its `first_seq`
@@ -10,12 +10,47 @@
  *   text     deltas of one message: the text is the exact concatenation
  *   status   of one run's thinking: the newest stands for those before it
  *
- * All else (time, identifiers) is the newest event's. A cursor may lie within a folded event, for
- * a client stopped there before it was folded. It gets the rest: the event from the number behind
- * its cursor on, with exactly the text that it does not have. So that the rest can be cut off, a
- * folded text keeps its *cuts*: u32 for each of its events but the last, the bytes of text up to
- * that event's end, as they stand in JSON.
+ * All else (time, identifiers) is the newest event's. Only data of the plainest form is folded,
+ * `{"delta":"…"}`, `{"delta":"…","final":true}` or `{"status":"…"}`: what has more to say stays as
+ * it is. The text is joined as it stands in JSON, escapes and all.
+ *
+ * A cursor may lie within a folded event, for a client stopped there before it was folded. It gets
+ * the rest: the event from the number behind its cursor on, with exactly the text that it does not
+ * have. So that the rest can be cut off, a folded text keeps its *cuts*: u32 for each of its events
+ * but the last, the bytes of text up to that event's end.
  */
+enum fold_kind {
+    FOLD_NOTHING, /* an event that stays as it is */
+    FOLD_TEXT,
+    FOLD_STATUS,
+};
+
+/* An event that may be folded with its neighbours. Spans point into its bytes. */
+struct fold_piece {
+    enum fold_kind kind;
+    struct event event;
+    struct span text;
+    struct span cuts; /* of an event that is folded already */
+};
+
+/* Events that were found to go together; zeroed is empty. */
+struct fold_group {
+    struct fold_piece newest;
+    uint64_t first_seq;
+    struct buffer text;
+    struct buffer cuts;
+};
+
+/* FOLD_NOTHING when the event is none that is folded. */
+void fold_parse(struct fold_piece *ret_piece, struct span event, struct span cuts);
+/* Whether the piece, whose first number follows the group's last, goes with it. */
+bool fold_fits(const struct fold_group *group, const struct fold_piece *piece);
+/* Begins a group with the piece, or adds it. Memory that is out is told by fold_finish. */
+void fold_begin(struct fold_group *group, const struct fold_piece *piece);
+void fold_add(struct fold_group *group, const struct fold_piece *piece);
+/* Appends the group's event and its cuts; *ret_cuts_size: how much the cuts are. -ENOMEM. */
+int fold_finish(const struct fold_group *group, struct buffer *out, uint32_t *ret_cuts_size);
+void fold_group_deinit(struct fold_group *group);
 
 /*
  * Appends what of a folded event is to be shown from number `from` on, which lies behind the first

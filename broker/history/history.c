@@ -37,6 +37,7 @@ int history_open(struct history **ret_history, const struct history_options *opt
     history->max_events_per_user = options->max_events_per_user;
     history->max_bytes_per_user = options->max_bytes_per_user;
     history->keep_records_ms = options->keep_records_ms;
+    history->fold_after_ms = options->fold_after_ms;
     list_init(&history->over);
     struct store_options store = {options->directory, options->sync, options->map_bytes};
     int rc = store_open(&history->store, &store, ret_reason);

@@ -33,9 +33,9 @@ struct history_options {
     uint64_t max_age_ms;          /* of retained batches; 0: no limit */
     uint64_t max_events_per_user; /* 0: no limit */
     uint64_t max_bytes_per_user;  /* of events, as history_stream_usage counts; 0: no limit */
-    uint64_t
-        keep_records_ms; /* closed runs and messages; at least as long as their batch's events */
-    uint64_t map_bytes;  /* first address space of the store; grows by itself; 0: 4 GiB */
+    uint64_t keep_records_ms;     /* closed runs and messages, if not for longer */
+    uint64_t fold_after_ms;       /* text of ended runs, this long after it was kept; 0: never */
+    uint64_t map_bytes;           /* first address space of the store; grows by itself; 0: 4 GiB */
 };
 
 /*

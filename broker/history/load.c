@@ -238,6 +238,8 @@ static int load_meta(struct load *load)
     rc = load_number(history->store, META_LAST_BATCH, &last_batch);
     if (rc == 0)
         rc = load_number(history->store, META_HORIZON, &history->batches.horizon);
+    if (rc == 0)
+        rc = load_number(history->store, META_FOLDED, &history->folded_to);
     history->next_batch = last_batch + 1;
     return rc;
 }

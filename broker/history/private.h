@@ -24,6 +24,8 @@ struct history {
     uint64_t max_events_per_user;
     uint64_t max_bytes_per_user;
     uint64_t keep_records_ms;
+    uint64_t fold_after_ms; /* 0: never */
+    uint64_t folded_to;     /* batches up to there were met by folding */
     uint64_t next_batch;
     uint64_t last_rewriting;
     struct batches batches;
@@ -42,6 +44,7 @@ struct history {
 #define META_EPOCH SPAN_LITERAL("epoch")
 #define META_LAST_BATCH SPAN_LITERAL("last_batch")
 #define META_HORIZON SPAN_LITERAL("horizon")
+#define META_FOLDED SPAN_LITERAL("folded")
 #define HISTORY_FORMAT 2
 
 /* Inside a write. */

@@ -39,6 +39,10 @@ void rewrite_deinit(struct rewriting *rewriting)
     buffer_deinit(&rewriting->moves);
     buffer_deinit(&rewriting->results);
     buffer_deinit(&rewriting->rings);
+    buffer_deinit(&rewriting->changes);
+    rewrite_fold_forget(rewriting);
+    buffer_deinit(&rewriting->folds);
+    buffer_deinit(&rewriting->blobs);
     buffer_deinit(&rewriting->copies);
     buffer_deinit(&rewriting->sources);
     buffer_deinit(&rewriting->streams);
@@ -52,6 +56,8 @@ void rewrite_reset(struct rewriting *rewriting)
     buffer_clear(&rewriting->moves);
     buffer_clear(&rewriting->results);
     buffer_clear(&rewriting->rings);
+    buffer_clear(&rewriting->changes);
+    rewriting->folded = 0;
     rewriting->serial = ++rewriting->history->last_rewriting;
     rewriting->move_count = 0;
     rewriting->copied = 0;
@@ -66,6 +72,7 @@ static void begin_order(struct rewriting *rewriting)
     buffer_clear(&rewriting->positions);
     buffer_clear(&rewriting->position_batches);
     buffer_clear(&rewriting->bytes);
+    rewrite_fold_forget(rewriting);
     rewriting->first = UINT64_MAX;
 }
 
@@ -100,22 +107,16 @@ static int add_source(
     return rewriting->sources.broken || rewriting->streams.broken ? -ENOMEM : 0;
 }
 
-static int copy_event(
-    struct rewriting *rewriting, struct history_stream *stream, const struct section_event *event)
+int rewrite_put(struct rewriting *rewriting, uint32_t section, const struct section_event *event)
 {
-    if (!has_source(rewriting, stream)) {
-        int rc = add_source(rewriting, stream, event->first_seq);
-        if (rc)
-            return rc;
-    }
     struct batch_copy copy = {
         .bytes = event->bytes,
-        .section = stream->rewrite_section,
+        .section = section,
         .check = event->check,
         .numbers = event->numbers,
         .cuts_size = event->cuts_size,
     };
-    struct batch_source *source = source_at(rewriting, copy.section);
+    struct batch_source *source = source_at(rewriting, section);
     if (event->bytes.len > UINT32_MAX - source->bytes)
         return -ENOBUFS;
     source->count++;
@@ -125,22 +126,33 @@ static int copy_event(
     return buffer_error(&rewriting->copies);
 }
 
-/* The events that have a number from `move->floor` on are copied. */
-static int copy_section(struct rewriting *rewriting, const struct batch *batch,
-    const struct batch_section *section, struct section_move *move)
+static int copy_event(struct rewriting *rewriting, const struct rewrite_order *order,
+    struct history_stream *stream, const struct section_event *event)
 {
-    struct section_cursor cursor;
+    int rc = has_source(rewriting, stream) ? 0 : add_source(rewriting, stream, event->first_seq);
+    if (rc)
+        return rc;
+    if (!order->fold_below)
+        return rewrite_put(rewriting, stream->rewrite_section, event);
+    bool may_fold = event->last_seq < order->fold_below(order->context, stream);
+    return rewrite_fold(rewriting, stream->rewrite_section, event, may_fold);
+}
+
+/* The events that have a number from `move->floor` on are copied. */
+static int copy_section(struct rewriting *rewriting, const struct rewrite_order *order,
+    const struct section_cursor *begin, struct section_move *move)
+{
+    struct section_cursor cursor = *begin;
     struct section_event event;
     int rc;
     move->joins = has_source(rewriting, move->stream);
-    section_begin(&cursor, batch, section);
     while ((rc = section_next(&cursor, &event)) == 1) {
         if (event.last_seq < move->floor) {
             move->dropped_bytes += (uint32_t)event.bytes.len;
             move->dropped_events++;
             continue;
         }
-        rc = copy_event(rewriting, move->stream, &event);
+        rc = copy_event(rewriting, order, move->stream, &event);
         if (rc)
             return rc;
     }
@@ -185,7 +197,9 @@ static int take_section(struct rewriting *rewriting, const struct rewrite_order 
         move.dropped_bytes = batch_section_bytes(&section);
         move.dropped_events = section.count;
     } else {
-        int rc = copy_section(rewriting, batch, &section, &move);
+        struct section_cursor cursor;
+        section_begin(&cursor, batch, &section);
+        int rc = copy_section(rewriting, order, &cursor, &move);
         if (rc)
             return rc;
         move.entry = (struct index_entry){
@@ -358,11 +372,24 @@ static int write_result(
     return rc;
 }
 
+/* As if the order had not been given. */
+static int take_order_back(struct rewriting *rewriting, size_t moves_start)
+{
+    rewriting->move_count -= (rewriting->moves.len - moves_start) / sizeof(struct section_move);
+    rewriting->moves.len = moves_start;
+    return 0;
+}
+
 int rewrite_batches(struct rewriting *rewriting, const struct rewrite_order *order)
 {
     size_t moves_start = rewriting->moves.len;
+    uint64_t folded = rewriting->folded;
     begin_order(rewriting);
     int rc = take_batches(rewriting, order);
+    if (rc == 0)
+        rc = rewrite_fold_finish(rewriting);
+    if (rc == 0 && order->fold_below && order->first == order->last && rewriting->folded == folded)
+        return take_order_back(rewriting, moves_start);
     if (rc == 0)
         rc = compose(rewriting, order);
     if (rc == 0)
@@ -436,6 +463,7 @@ void rewrite_apply(const struct rewriting *rewriting)
     const struct batch_result *results = (const void *)rewriting->results.data;
     for (size_t i = 0; i < rewriting->results.len / sizeof(*results); i++)
         apply_result(&history->batches, &results[i]);
+    rewrite_fold_apply(rewriting);
     const struct ring_move *rings = (const void *)rewriting->rings.data;
     for (size_t i = 0; i < rewriting->rings.len / sizeof(*rings); i++)
         positions_move(&history->positions, rings[i].ring, rings[i].batch);

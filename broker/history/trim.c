@@ -14,6 +14,7 @@
  *   streams  that passed a limit of their own (floors.c)
  *   space    batches of which too little lives are rewritten without the dead
  *   records  closed runs and messages whose time is over
+ *   text     that is old enough is folded, if wanted (folding.c)
  *
  * What is carried over the horizon counts against max_bytes, but leaves the others half of it: one
  * run that stays open must not cost everybody else their history. So a store can be above its limit
@@ -301,6 +302,10 @@ int history_trim(struct history *history, uint64_t now_ms)
     if (rc >= 0) {
         more |= rc;
         rc = trim_records(history, now_ms);
+    }
+    if (rc >= 0) {
+        more |= rc;
+        rc = folding_turn(history, now_ms);
     }
     return rc < 0 ? rc : more | rc;
 }

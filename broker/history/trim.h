@@ -13,6 +13,8 @@
 void floors_feed(struct history *history, struct history_stream *stream);
 /* Raises floors of queued streams, a bounded share. 1 when more is left, 0, or -errno. */
 int floors_raise(struct history *history);
+/* Folds some of what is old enough. 1 when there may be more, 0, or -errno. (folding.c) */
+int folding_turn(struct history *history, uint64_t now_ms);
 /* Bytes above max_bytes that are there because of pins. */
 uint64_t trim_excess(const struct history *history);
 /* Queues the batch when too little of it lives. */

@@ -2,6 +2,7 @@
 /* A batch of the history, and a run's record in it, as a damaged store might hold them. */
 #include "fuzz.h"
 
+#include "history/fold.h"
 #include "history/section.h"
 #include "run.h"
 #include "user.h"
@@ -32,11 +33,35 @@ static void check_batch(struct span bytes)
     }
 }
 
+/* An event that is taken for one to be folded, and what would be cut from it. */
+static void check_fold(struct span bytes)
+{
+    size_t cuts = bytes.len ? (unsigned char)bytes.data[0] % 32 : 0;
+    if (bytes.len < 1 + cuts)
+        return;
+    struct span event = span_of(bytes.data + 1, bytes.len - 1 - cuts);
+    struct span tail = span_of(event.data + event.len, cuts);
+    struct fold_piece piece;
+    fold_parse(&piece, event, tail);
+    struct buffer out = BUFFER_INIT;
+    if (piece.kind != FOLD_NOTHING) {
+        struct fold_group group = {0};
+        uint32_t size;
+        fold_begin(&group, &piece);
+        FUZZ_CHECK(fold_finish(&group, &out, &size) == 0);
+        fold_group_deinit(&group);
+        (void)fold_append_rest(&out, event, tail, piece.event.seq);
+    }
+    (void)fold_append_rest(&out, event, tail, 2);
+    buffer_deinit(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct user user = {.id = "fuzz"};
     struct run *run;
     check_batch(span_of(data, size));
+    check_fold(span_of(data, size));
     if (run_decode(&run, &user, SPAN_LITERAL("r-1"), span_of(data, size)) == 0)
         run_free(run);
     return 0;

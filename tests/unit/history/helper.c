@@ -18,6 +18,7 @@ static int commit_for_ever(struct fixture *fixture, const char *policy)
     fixture->options.sync = (enum history_sync)strtoul(policy, NULL, 10);
     fixture->options.max_bytes = WORKLOAD_MAX_BYTES;
     fixture->options.max_events_per_user = WORKLOAD_MAX_EVENTS;
+    fixture->options.fold_after_ms = 1; /* batches are merged for it, whatever is in them */
     fixture_open(fixture);
     for (;;) {
         char line[32];

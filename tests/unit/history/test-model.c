@@ -281,6 +281,7 @@ static void test_all_limits_together_leave_streams_without_holes(void **state)
     fixture->options.max_age_ms = 1500;
     fixture->options.max_events_per_user = 60;
     fixture->options.max_bytes_per_user = 5000;
+    fixture->options.fold_after_ms = 800; /* batches are merged for it, whatever is in them */
     run_model(fixture, 4, 2000);
 }
 

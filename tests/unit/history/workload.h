@@ -11,7 +11,7 @@
 #define WORKLOAD_MAX_BYTES 60000
 #define WORKLOAD_MAX_EVENTS 60
 
-/* Commits the next one, trims; returns its number. */
+/* Commits the next one, trims now and then; returns its number. */
 uint64_t workload_commit(struct fixture *fixture);
 /* That exactly `count` commits are there, whole. */
 void workload_check(struct fixture *fixture, uint64_t count);
