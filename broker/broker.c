@@ -71,6 +71,26 @@ bool broker_tick(struct broker *broker)
     return behind || drained > 0 || broker->trimming.more;
 }
 
+static void on_pace(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)watcher;
+    (void)events; /* the turn that follows looks at the ring again */
+}
+
+/* Wakes the loop when a ring that was left alone may be looked at again. */
+static void await_pace(struct broker *broker)
+{
+    uint64_t due_ns = drain_due_ns(broker->drain);
+    uint64_t now_ns = clock_monotonic_ns();
+    ev_timer_stop(broker->loop, &broker->pace);
+    if (due_ns == 0)
+        return;
+    ev_now_update(broker->loop);
+    ev_timer_set(&broker->pace, due_ns > now_ns ? (double)(due_ns - now_ns) / 1e9 : 0., 0.);
+    ev_timer_start(broker->loop, &broker->pace);
+}
+
 void broker_run(struct broker *broker)
 {
     while (!broker->stopping) {
@@ -82,6 +102,8 @@ void broker_run(struct broker *broker)
             busy = true;
         /* Announced before the last look, so that no bell is missed in between. */
         bool news = doorbell_prepare_sleep(broker->arena) && takes_in;
+        if (idle && !news && (drain_due_ns(broker->drain) || ev_is_active(&broker->pace)))
+            await_pace(broker);
         ev_run(broker->loop, busy || news ? EVRUN_NOWAIT : EVRUN_ONCE);
         doorbell_awake(broker->arena);
         if (idle && !busy && doorbell_has_news(broker->arena))
@@ -180,6 +202,7 @@ void broker_watch(struct broker *broker)
     ev_timer_init(&broker->timer, on_timer, TIMER_SECONDS, TIMER_SECONDS);
     broker->timer.data = broker;
     ev_timer_start(broker->loop, &broker->timer);
+    ev_timer_init(&broker->pace, on_pace, 0., 0.);
     ev_timer_init(&broker->sync, on_sync, interval, interval);
     broker->sync.data = broker;
     if (strcmp(broker->config->history_sync, "never") != 0)

@@ -49,6 +49,7 @@ struct broker {
 
     struct ring_spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */
+    ev_timer pace;  /* when a ring that was left alone is due */
     ev_timer sync;
     ev_io bell;
     ev_signal terminate[2];

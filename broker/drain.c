@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drain.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "delivery.h"
 #include "event/record.h"
 #include "failpoints/failpoint.h"
+#include "pacing.h"
 #include "ring/directory.h"
 #include "ring/doorbell.h"
 
@@ -13,6 +15,7 @@
 
 /* A ring's share of a turn, at most: one busy user must not make the others wait. */
 #define RING_SHARE 512
+#define RING_SHARE_BYTES (1u << 20)
 /* What a record's event is larger by than its payload, at most: the run's own identifiers. */
 #define EVENT_OVERHEAD 1024
 
@@ -42,6 +45,8 @@ struct drain {
     struct ring_list unsynced;
     struct buffer copy; /* a record, out of reach of its writer */
     size_t batch_bytes; /* taken in since the last commit */
+    uint32_t first;     /* the ring that a full batch had no room for: served first next time */
+    struct pacing pacing;
 };
 
 static bool lists_new(struct drain *drain, uint32_t count)
@@ -62,6 +67,12 @@ int drain_new(struct drain **ret_drain, const struct drain_options *options)
     int rc = lists_new(drain, arena_ring_count(options->arena)) ? 0 : -ENOMEM;
     if (!rc)
         rc = ring_reader_new(&drain->reader, options->arena);
+    if (!rc)
+        rc = pacing_init(&drain->pacing, &(struct pacing_options){.user_rate = options->user_rate,
+                                             .worker_rate = options->worker_rate,
+                                             .ring_count = arena_ring_count(options->arena),
+                                             .process_count = arena_process_count(options->arena),
+                                             .counters = options->counters});
     if (rc) {
         drain_free(drain);
         return rc;
@@ -75,6 +86,7 @@ void drain_free(struct drain *drain)
     if (!drain)
         return;
     ring_reader_free(drain->reader);
+    pacing_deinit(&drain->pacing);
     buffer_deinit(&drain->copy);
     for (uint32_t ring = 0; drain->states && ring < arena_ring_count(drain->options.arena); ring++)
         free(drain->states[ring].undelivered);
@@ -109,6 +121,7 @@ static bool meet_ring(struct drain *drain, const struct ring_record *record)
     int len = directory_user_id(id, drain->options.arena, record->ring);
     state->user = len < 0 ? NULL : users_get(drain->options.users, span_of(id, (size_t)len));
     state->generation = record->generation;
+    pacing_forget(&drain->pacing, record->ring);
     forget_undelivered(state);
     if (state->user)
         ring_reader_set_unwatched(drain->reader, record->ring, unwatched_since(state->user));
@@ -193,33 +206,79 @@ bool drain_full(const struct drain *drain)
     return drain->batch_bytes >= drain->options.max_staged;
 }
 
-static size_t drain_ring(struct drain *drain, uint32_t ring, size_t budget)
+/* What one ring may give in this turn. The first record is always one of them. */
+struct share {
+    size_t records;
+    size_t bytes;
+};
+
+static bool within(const struct share *taken, const struct share *share)
+{
+    return taken->records == 0 || (taken->records < share->records && taken->bytes < share->bytes);
+}
+
+/* As the reader knows the ring, its generation may be of another user than that of its state. */
+static struct user *user_of(const struct drain *drain, uint32_t ring)
+{
+    const struct ring_state *state = &drain->states[ring];
+    bool current = state->generation == ring_reader_generation(drain->reader, ring);
+    return current ? state->user : NULL;
+}
+
+static bool may_go_on(struct drain *drain, uint32_t ring, const struct pacing_record *last)
+{
+    return pacing_allows(
+        &drain->pacing, ring, ring_reader_cursor(drain->reader, ring), user_of(drain, ring), last);
+}
+
+static void take_in(
+    struct drain *drain, const struct ring_record *record, struct pacing_record *ret_last)
+{
+    *ret_last =
+        (struct pacing_record){record->process, record->incarnation, record->payload_length};
+    take_record(drain, record);
+    FAILPOINT(record_drained);
+    drain->batch_bytes += record->payload_length + EVENT_OVERHEAD;
+    touch(drain, record->ring, record->end);
+    if (drain->states[record->ring].user)
+        pacing_note(&drain->pacing, drain->states[record->ring].user, ret_last);
+}
+
+static void say_damage(struct drain *drain, uint32_t ring)
+{
+    drain->options.counters->rings_damaged++;
+    log_error("drain", "ring %u is damaged and set aside: %s", ring,
+        ring_reader_damage(drain->reader, ring));
+}
+
+static size_t drain_ring(struct drain *drain, uint32_t ring, const struct share *share)
 {
     struct ring_record record;
-    size_t taken = 0;
-    int rc = 0;
-    while (taken < budget && !drain_full(drain) &&
-           (rc = ring_reader_next(&record, drain->reader, ring)) == 1) {
-        take_record(drain, &record);
-        FAILPOINT(record_drained);
-        drain->batch_bytes += record.payload_length + EVENT_OVERHEAD;
-        touch(drain, ring, record.end);
-        taken++;
+    struct pacing_record last;
+    struct share taken = {0, 0};
+    bool allowed = may_go_on(drain, ring, NULL);
+    int rc = 1;
+    while (rc == 1 && allowed && within(&taken, share) && !drain_full(drain)) {
+        rc = ring_reader_next(&record, drain->reader, ring);
+        if (rc != 1)
+            break;
+        take_in(drain, &record, &last);
+        taken.records++;
+        taken.bytes += record.payload_length;
+        allowed = may_go_on(drain, ring, &last);
     }
-    if (rc == -EUCLEAN) {
-        drain->options.counters->rings_damaged++;
-        log_error("drain", "ring %u is damaged and set aside: %s", ring,
-            ring_reader_damage(drain->reader, ring));
-    }
-    if (taken == budget || drain_full(drain))
+    if (rc == -EUCLEAN)
+        say_damage(drain, ring);
+    if (rc == 1 && allowed) /* a held ring is looked at again in its time */
         doorbell_mark(drain->options.arena, ring);
-    return taken;
+    return taken.records;
 }
 
 static void note_news(void *userdata, uint32_t ring)
 {
     struct drain *drain = userdata;
-    drain->news.rings[drain->news.count++] = ring;
+    if (!pacing_is_held(&drain->pacing, ring))
+        drain->news.rings[drain->news.count++] = ring;
 }
 
 static void stage_positions(struct drain *drain)
@@ -235,26 +294,68 @@ static void stage_positions(struct drain *drain)
     }
 }
 
-/* Rings come in the same order each time: were the first served in full, the last would starve. */
-static size_t fair_share(size_t budget, size_t rings)
+static size_t part_of(size_t whole, size_t rings, size_t most)
 {
-    size_t share = rings ? budget / rings : 0;
-    if (share == 0)
-        return 1;
-    return share < RING_SHARE ? share : RING_SHARE;
+    size_t part = rings ? whole / rings : 0;
+    return part < most ? part : most;
+}
+
+/* Rings come in the same order each time: were the first served in full, the last would starve. */
+static struct share fair_share(const struct drain *drain, size_t budget)
+{
+    size_t rings = drain->news.count;
+    return (struct share){.records = part_of(budget, rings, RING_SHARE),
+        .bytes = part_of(drain->options.max_staged, rings, RING_SHARE_BYTES)};
+}
+
+/* Rings that were held and whose time has come. */
+static void look_again(struct drain *drain)
+{
+    pacing_begin(&drain->pacing, clock_monotonic_ns());
+    for (uint32_t ring; (ring = pacing_next_due(&drain->pacing)) != UINT32_MAX;)
+        doorbell_mark(drain->options.arena, ring);
+}
+
+/* The place in the news of the ring that is served first. */
+static size_t first_place(const struct drain *drain)
+{
+    size_t at = 0;
+    while (at < drain->news.count && drain->news.rings[at] < drain->first)
+        at++;
+    return at < drain->news.count ? at : 0;
+}
+
+/* Where the batch was full before all had their share, the next turn goes on. */
+static size_t drain_news(struct drain *drain, const struct share *share)
+{
+    size_t taken = 0;
+    size_t count = drain->news.count;
+    size_t begin = drain->first ? first_place(drain) : 0;
+    drain->first = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t ring = drain->news.rings[(begin + i) % count];
+        taken += drain_ring(drain, ring, share);
+        if (drain->first == 0 && drain_full(drain))
+            drain->first = drain->news.rings[(begin + i + 1) % count];
+    }
+    return taken;
 }
 
 size_t drain_turn(struct drain *drain, size_t budget)
 {
-    size_t taken = 0;
     drain->news.count = 0;
+    look_again(drain);
     doorbell_take(drain->options.arena, note_news, drain);
-    size_t share = fair_share(budget, drain->news.count);
-    for (size_t i = 0; i < drain->news.count; i++)
-        taken += drain_ring(drain, drain->news.rings[i], share);
+    const struct share share = fair_share(drain, budget);
+    size_t taken = drain_news(drain, &share);
     stage_positions(drain);
     FAILPOINT(positions_staged);
     return taken;
+}
+
+uint64_t drain_due_ns(const struct drain *drain)
+{
+    return pacing_due_ns(&drain->pacing);
 }
 
 static int commit_batch(struct drain *drain)
@@ -268,11 +369,25 @@ static int commit_batch(struct drain *drain)
 int drain_everything(struct drain *drain)
 {
     int rc = 0;
+    drain->pacing.off = true;
     do {
         if (drain_full(drain))
             rc = commit_batch(drain);
     } while (!rc && drain_turn(drain, SIZE_MAX) > 0);
+    drain->pacing.off = false;
     return rc;
+}
+
+/* What a run's end waits for is not to be held: all rings of the user, up to the mark. */
+static void hurry(struct drain *drain, const struct ring_mark *mark)
+{
+    uint32_t users = arena_user_count(drain->options.arena);
+    for (uint32_t ring = mark->ring % users; ring <= mark->ring; ring += users) {
+        bool held = pacing_is_held(&drain->pacing, ring);
+        pacing_hurry(&drain->pacing, ring, ring < mark->ring ? UINT64_MAX : mark->position);
+        if (held)
+            doorbell_mark(drain->options.arena, ring);
+    }
 }
 
 struct ring_mark drain_mark(struct drain *drain, const struct user *user)
@@ -282,6 +397,7 @@ struct ring_mark drain_mark(struct drain *drain, const struct user *user)
         return mark;
     mark.set = true;
     mark.position = ring_reader_tail(drain->reader, mark.ring);
+    hurry(drain, &mark);
     return mark;
 }
 
@@ -453,4 +569,31 @@ void drain_sweep(struct drain *drain)
 void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats)
 {
     ring_reader_stats(ret_stats, drain->reader);
+}
+
+/* ---- accounts */
+
+void drain_user_account(
+    const struct drain *drain, const struct user *user, struct drain_account *ret_account)
+{
+    uint32_t ring;
+    bool has_ring = directory_find(&ring, drain->options.arena, user->id, strlen(user->id)) >= 0;
+    *ret_account = (struct drain_account){.events = user->account.events,
+        .bytes = user->account.bytes,
+        .held = user->account.held,
+        .events_per_s = account_rate(&user->account, clock_monotonic_ns()),
+        .ring_bytes = has_ring ? ring_reader_user_bytes(drain->reader, ring) : 0};
+}
+
+void drain_process_account(const struct drain *drain, uint32_t process, uint64_t incarnation,
+    struct drain_account *ret_account)
+{
+    const struct account *account = pacing_process(&drain->pacing, process, incarnation);
+    *ret_account = (struct drain_account){0};
+    if (!account)
+        return;
+    ret_account->events = account->events;
+    ret_account->bytes = account->bytes;
+    ret_account->held = account->held;
+    ret_account->events_per_s = account_rate(account, clock_monotonic_ns());
 }

@@ -20,17 +20,22 @@ struct drain_options {
     struct users *users;
     struct history *history;
     struct counters *counters;
-    size_t max_staged; /* bytes taken in before a commit must come */
+    size_t max_staged;    /* bytes taken in before a commit must come */
+    uint64_t user_rate;   /* events a second that are taken of one user; 0: any number */
+    uint64_t worker_rate; /* of one process */
 };
 
 int drain_new(struct drain **ret_drain, const struct drain_options *options);
 void drain_free(struct drain *drain);
 /*
- * Drains rings that have news: an equal share of `budget` records of each, one at least, until the
- * batch is full.
- * Returns how many were drained; rings that have more are marked at the doorbell again.
+ * Drains rings that have news: an equal share of `budget` records of each, and of the batch's
+ * bytes, one record at least, until the batch is full; the next turn begins where it was full.
+ * Rings whose user or writer is over its rate are left alone (pacing.h). Returns how many were
+ * drained; rings that have more are marked at the doorbell again.
  */
 size_t drain_turn(struct drain *drain, size_t budget);
+/* When a ring that was left alone is to be looked at again, on the monotonic clock; 0: none is. */
+uint64_t drain_due_ns(const struct drain *drain);
 /* As much was taken in without a commit as may be. */
 bool drain_full(const struct drain *drain);
 /* Drains until nothing is committed in any ring; commits on the way when a batch is full. What the
@@ -64,3 +69,17 @@ void drain_unstick(struct drain *drain, uint64_t now_ms, const struct drain_stuc
 /* Marks rings whose bell may have been lost. */
 void drain_sweep(struct drain *drain);
 void drain_stats(const struct drain *drain, struct ring_reader_stats *ret_stats);
+
+/* What was taken of a user's events, or of a process's, since it is known. */
+struct drain_account {
+    uint64_t events;
+    uint64_t bytes; /* of payloads */
+    uint64_t events_per_s;
+    uint64_t held;       /* how often it was over its rate and waited */
+    uint64_t ring_bytes; /* a user's: written and not given back */
+};
+void drain_user_account(
+    const struct drain *drain, const struct user *user, struct drain_account *ret_account);
+/* All 0 when the process has written nothing. */
+void drain_process_account(const struct drain *drain, uint32_t process, uint64_t incarnation,
+    struct drain_account *ret_account);

@@ -196,13 +196,16 @@ static int start_intake(struct broker *broker)
         processes_new(&broker->processes, broker->loop, broker->arena, &process_events, broker);
     if (rc)
         return rc;
-    return drain_new(&broker->drain, &(struct drain_options){.arena = broker->arena,
-                                         .processes = broker->processes,
-                                         .pipeline = &broker->pipeline,
-                                         .users = &broker->users,
-                                         .history = broker->history,
-                                         .counters = &broker->counters,
-                                         .max_staged = broker->config->history_max_staged});
+    return drain_new(&broker->drain,
+        &(struct drain_options){.arena = broker->arena,
+            .processes = broker->processes,
+            .pipeline = &broker->pipeline,
+            .users = &broker->users,
+            .history = broker->history,
+            .counters = &broker->counters,
+            .max_staged = broker->config->history_max_staged,
+            .user_rate = broker->config->broker_max_events_per_second_per_user,
+            .worker_rate = broker->config->broker_max_events_per_second_per_worker});
 }
 
 static void make_leases(struct broker *broker)

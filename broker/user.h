@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "account.h"
 #include "base/map.h"
 #include "history/history.h"
 #include "run.h"
@@ -22,6 +23,7 @@ struct user {
     struct list_link lines; /* struct queue_line.user_link */
     size_t queued;          /* its runs that wait */
     bool renewed;           /* its stream was numbered anew in this life of the broker */
+    struct account account; /* of its events */
     uint64_t acknowledged;  /* the newest number a client said it has processed */
 };
 

@@ -59,13 +59,16 @@ static void make_intake(struct fixture *f)
                                     .snapshot_bytes = f->config.broker_snapshot_bytes,
                                     .max_own_runs = f->config.broker_max_own_runs});
     assert_return_code(processes_new(&f->processes, f->loop, f->arena, &process_events, f), 0);
-    assert_return_code(drain_new(&f->drain, &(struct drain_options){.arena = f->arena,
-                                                .processes = f->processes,
-                                                .pipeline = &f->pipeline,
-                                                .users = &f->users,
-                                                .history = f->history,
-                                                .counters = &f->counters,
-                                                .max_staged = f->config.history_max_staged}),
+    assert_return_code(
+        drain_new(&f->drain, &(struct drain_options){.arena = f->arena,
+                                 .processes = f->processes,
+                                 .pipeline = &f->pipeline,
+                                 .users = &f->users,
+                                 .history = f->history,
+                                 .counters = &f->counters,
+                                 .max_staged = f->config.history_max_staged,
+                                 .user_rate = f->config.broker_max_events_per_second_per_user,
+                                 .worker_rate = f->config.broker_max_events_per_second_per_worker}),
         0);
 }
 
