@@ -126,6 +126,7 @@ static void append_details(struct buffer *out, const struct broker *broker, cons
     append_run(out, run);
     append_id(out, "request_id", run->request_id);
     append_id(out, "message_id", run->message_id);
+    append_id(out, "retry_of", run->retry_of);
     append_id(out, "worker", worker_name(broker, run));
     json_append_member_bool(out, "ended", run_state_final(run->state));
     json_append_member_uint(out, "attempts", run->attempts);

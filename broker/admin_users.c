@@ -14,26 +14,20 @@ static uint64_t count_links(const struct list_link *head)
     return count;
 }
 
-static uint64_t count_queued(const struct user *user)
-{
-    uint64_t count = 0;
-    LIST_FOR_EACH(struct run, run, &user->runs, user_link)
-    count += run->state == RUN_QUEUED;
-    return count;
-}
-
 /* `user` is NULL for one who has not been heard of since the start. */
 static void append_user(
     struct buffer *out, const struct history_stream *stream, const struct user *user)
 {
-    uint64_t head = history_shown_head(stream), oldest = history_oldest(stream);
+    struct history_stream_usage usage;
+    history_stream_usage(stream, &usage);
     json_append_member(out, "user_id", history_stream_user(stream));
-    json_append_member_uint(out, "head", head);
-    json_append_member_uint(out, "oldest", oldest);
-    json_append_member_uint(out, "retained", head + 1 > oldest ? head + 1 - oldest : 0);
+    json_append_member_uint(out, "head", history_shown_head(stream));
+    json_append_member_uint(out, "oldest", usage.oldest);
+    json_append_member_uint(out, "events", usage.events);
+    json_append_member_uint(out, "history_bytes", usage.bytes);
     json_append_member_uint(out, "gateways", user ? count_links(&user->subscriptions) : 0);
     json_append_member_uint(out, "runs", user ? count_links(&user->runs) : 0);
-    json_append_member_uint(out, "queued", user ? count_queued(user) : 0);
+    json_append_member_uint(out, "queued", user ? user->queued : 0);
 }
 
 /* ---- the list */

@@ -64,6 +64,12 @@ static void append_history(struct buffer *out, const struct broker *broker)
     gauge(out, "history_events", "events that are retained", usage.events);
     gauge(out, "history_streams", "users who have a stream", usage.streams);
     gauge(out, "history_batches", "batches that are retained", usage.batches);
+    gauge(out, "history_dead_bytes", "bytes of trimmed events that are not yet put away",
+        usage.dead_bytes);
+    gauge(out, "history_pinned_bytes", "bytes beyond the limits that open runs hold",
+        usage.pinned_bytes);
+    gauge(out, "history_excess_bytes", "bytes above history.max_bytes because of open runs",
+        usage.excess_bytes);
     gauge(out, "history_staged_events", "events that wait in memory to be kept",
         history_staged_events(broker->history));
     gauge(out, "history_unsynced_commits", "commits that are not yet durable",

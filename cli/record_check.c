@@ -60,7 +60,9 @@ static int take_frame(
         if (hole)
             record_runs_hole(&check->runs);
         return 0;
-    case RECORD_SNAPSHOT: return record_runs_snapshot(&check->runs, frame);
+    case RECORD_SNAPSHOT:
+        record_order_snapshot(&check->order, frame);
+        return record_runs_snapshot(&check->runs, frame);
     case RECORD_CAUGHT_UP: record_order_caught_up(&check->order, frame); return 0;
     case RECORD_OTHER: break;
     }

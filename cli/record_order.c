@@ -265,3 +265,14 @@ void record_order_caught_up(struct record_order *order, const struct record_fram
     if (!order->filtered)
         stand_at(order, at);
 }
+
+/* It comes behind the event that it stands for; on a filtered view that need not be shown. */
+void record_order_snapshot(struct record_order *order, const struct record_frame *frame)
+{
+    uint64_t at = frame->position;
+    bool fits = order->filtered ? at >= order->position : at == order->position;
+    if (order->positioned && !fits)
+        record_found(order->report, RECORD_WRONG_SNAPSHOT,
+            "snapshot of run %.*s at %llu, position %llu", SPAN_ARG(frame->event.run_id),
+            (number)at, (number)order->position);
+}

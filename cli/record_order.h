@@ -59,3 +59,4 @@ int record_order_welcome(
     struct record_order *order, const struct record_frame *frame, bool *ret_hole, bool *ret_anew);
 void record_order_gap(struct record_order *order, const struct record_frame *frame, bool *ret_hole);
 void record_order_caught_up(struct record_order *order, const struct record_frame *frame);
+void record_order_snapshot(struct record_order *order, const struct record_frame *frame);

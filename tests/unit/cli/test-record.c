@@ -131,6 +131,7 @@ static const struct broken broken[] = {
     {RECORD_WRONG_CAUGHT_UP, 3, STARTED(1, 0) DONE(2, 1) CAUGHT_UP(3)},
     {RECORD_WRONG_CAUGHT_UP, 4,
         STARTED(1, 0) DONE(2, 1) WELCOME(2, "replay") CAUGHT_UP(1) "{\"id\":1,\"result\":{}}\n"},
+    {RECORD_WRONG_SNAPSHOT, 3, STARTED(1, 0) THINKING(2, 1) SNAPSHOT(1, "") DONE(3, 2)},
     {RECORD_WRONG_FOLD, 1, EVENT("agent_started", 1, 0, ",\"first_seq\":1,\"data\":{}") DONE(2, 1)},
     {RECORD_WRONG_FOLD, 2, STARTED(1, 0) FOLD(3, 1, 4, "x") LAST(4, 3) DONE(5, 4)},
     {RECORD_WRONG_FOLD, 2, STARTED(1, 0) FOLD(3, 1, 1, "x") LAST(4, 3) DONE(5, 4)},
