@@ -19,6 +19,7 @@
 struct folding {
     struct rewriting rewriting;
     struct rewrite_order order;
+    bool damaged;
 };
 
 static bool is_older(const struct retained_batch *batch, uint64_t now_ms, uint64_t age_ms)
@@ -61,6 +62,9 @@ static int fold_work(struct store *store, void *context)
     put_u64(reached, folding->order.last);
     rewrite_reset(&folding->rewriting);
     int rc = rewrite_batches(&folding->rewriting, &folding->order);
+    folding->damaged = rc == -EBADMSG;
+    if (folding->damaged)
+        rc = 0; /* what cannot be read is passed over */
     return rc ? rc : store_put(store, STORE_META, META_FOLDED, span_of(reached, sizeof(reached)));
 }
 
@@ -73,10 +77,10 @@ int folding_turn(struct history *history, uint64_t now_ms)
     folding.order.context = history;
     rewrite_init(&folding.rewriting, history);
     int rc = store_write(history->store, fold_work, &folding);
-    if (rc == 0)
+    if (rc == 0) {
         rewrite_apply(&folding.rewriting);
-    if (rc == 0 || rc == -EIO) /* what cannot be read is passed over, and tried after opening */
         history->folded_to = folding.order.last;
+    }
     rewrite_deinit(&folding.rewriting);
-    return rc ? rc : 1;
+    return rc ? rc : folding.damaged ? -EIO : 1;
 }

@@ -373,27 +373,36 @@ static int write_result(
 }
 
 /* As if the order had not been given. */
-static int take_order_back(struct rewriting *rewriting, size_t moves_start)
+static void take_order_back(struct rewriting *rewriting, size_t moves_start)
 {
     rewriting->move_count -= (rewriting->moves.len - moves_start) / sizeof(struct section_move);
     rewriting->moves.len = moves_start;
-    return 0;
+}
+
+static int plan_order(struct rewriting *rewriting, const struct rewrite_order *order)
+{
+    begin_order(rewriting);
+    int rc = take_batches(rewriting, order);
+    if (rc == 0)
+        rc = rewrite_fold_finish(rewriting);
+    if (rc == 0)
+        rc = compose(rewriting, order);
+    return rc == -EIO ? -EBADMSG : rc;
 }
 
 int rewrite_batches(struct rewriting *rewriting, const struct rewrite_order *order)
 {
     size_t moves_start = rewriting->moves.len;
     uint64_t folded = rewriting->folded;
-    begin_order(rewriting);
-    int rc = take_batches(rewriting, order);
-    if (rc == 0)
-        rc = rewrite_fold_finish(rewriting);
-    if (rc == 0 && order->fold_below && order->first == order->last && rewriting->folded == folded)
-        return take_order_back(rewriting, moves_start);
-    if (rc == 0)
-        rc = compose(rewriting, order);
-    if (rc == 0)
-        rc = write_result(rewriting, order, moves_start);
+    uint64_t removed = rewriting->removed;
+    int rc = plan_order(rewriting, order);
+    bool idle = order->fold_below && order->first == order->last && rewriting->folded == folded;
+    if (rc || idle) {
+        take_order_back(rewriting, moves_start);
+        rewriting->removed = removed;
+        return rc;
+    }
+    rc = write_result(rewriting, order, moves_start);
     if (rc)
         return rc;
     struct batch_result result = {
@@ -490,5 +499,5 @@ int history_rewrite(struct history *history, const struct rewrite_order *order)
     if (rc == 0)
         rewrite_apply(&lone.rewriting);
     rewrite_deinit(&lone.rewriting);
-    return rc;
+    return rc == -EBADMSG ? -EIO : rc;
 }

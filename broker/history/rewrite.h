@@ -63,12 +63,13 @@ static inline size_t rewrite_moves(const struct rewriting *rewriting)
 }
 /* Forgets all orders: the transaction begins anew. */
 void rewrite_reset(struct rewriting *rewriting);
-/* Inside a write. -ENOBUFS: more than one batch may hold; -EIO: damaged; -errno. */
+/* Inside a write. -ENOBUFS: more than one batch may hold; -EBADMSG: a batch cannot be read. After
+ * these two it is as if the order had not been given. */
 int rewrite_batches(struct rewriting *rewriting, const struct rewrite_order *order);
 /* After the transaction succeeded. */
 void rewrite_apply(const struct rewriting *rewriting);
 
-/* One order in a transaction of its own. */
+/* One order in a transaction of its own. -EIO when a batch cannot be read. */
 int history_rewrite(struct history *history, const struct rewrite_order *order);
 
 /* ---- between rewrite.c and rewrite_fold.c */

@@ -49,6 +49,7 @@ struct horizon {
     uint64_t beside;  /* bytes beyond the horizon, after this call */
     unsigned batches;
     bool more;
+    bool damaged; /* something was passed that could not be read */
 };
 
 static bool over_limit(const struct horizon *horizon, const struct retained_batch *batch)
@@ -82,12 +83,13 @@ static int pass_batch(struct horizon *horizon, const struct retained_batch *batc
         .context = horizon->rewriting.history};
     uint64_t before = horizon->rewriting.copied;
     int rc = rewrite_batches(&horizon->rewriting, &order);
-    if (rc)
+    if (rc && rc != -EBADMSG)
         return rc;
     horizon->batches++;
     horizon->reached = batch->number;
     horizon->beside -= batch->size;
-    horizon->carried += horizon->rewriting.copied - before;
+    horizon->carried += rc ? batch->size : horizon->rewriting.copied - before;
+    horizon->damaged |= rc != 0;
     return 0;
 }
 
@@ -117,6 +119,7 @@ static void begin_horizon(struct horizon *horizon)
     horizon->beside = batches->bytes - batches->carried;
     horizon->batches = 0;
     horizon->more = false;
+    horizon->damaged = false;
 }
 
 static int horizon_work(struct store *store, void *context)
@@ -153,6 +156,8 @@ static int trim_store(struct history *history, uint64_t now_ms)
         }
     }
     rewrite_deinit(&horizon.rewriting);
+    if (rc == 0 && horizon.damaged)
+        rc = -EIO; /* told once: it is carried from now on */
     return rc ? rc : horizon.more;
 }
 
@@ -161,7 +166,7 @@ static int trim_store(struct history *history, uint64_t now_ms)
 struct reclaim {
     struct rewriting rewriting;
     size_t taken; /* from the queue, in bytes */
-    bool damaged; /* the batch behind those */
+    bool damaged; /* one of those batches */
 };
 
 static int reclaim_work(struct store *store, void *context)
@@ -183,10 +188,9 @@ static int reclaim_work(struct store *store, void *context)
         if (rewriting->copied >= TRIM_BYTES || rewrite_moves(rewriting) >= TRIM_MOVES)
             break;
         int rc = rewrite_batches(rewriting, &order);
-        if (rc) {
-            reclaim->damaged = rc == -EIO;
+        if (rc && rc != -EBADMSG)
             return rc;
-        }
+        reclaim->damaged |= rc != 0;
     }
     return 0;
 }
@@ -222,10 +226,10 @@ static int trim_space(struct history *history)
     if (rc == 0) {
         rewrite_apply(&reclaim.rewriting);
         leave_queue(history, reclaim.taken);
-    } else if (reclaim.damaged) {
-        leave_queue(history, reclaim.taken + sizeof(uint64_t)); /* the others must not wait */
     }
     rewrite_deinit(&reclaim.rewriting);
+    if (rc == 0 && reclaim.damaged)
+        rc = -EIO; /* told once: it waits no more */
     return rc ? rc : history->wasteful.len > 0;
 }
 

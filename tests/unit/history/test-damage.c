@@ -147,6 +147,41 @@ static void test_a_damaged_event_is_reported_after_those_before_it(void **state)
     assert_range(fixture, "bob-with-a-name", 1, 400);
 }
 
+/* Makes the section whose first event begins with `text` say that this event is very long. */
+static void break_table(const char *directory, const char *text, size_t events)
+{
+    size_t size;
+    _cleanup_free_ char *bytes = read_whole_file(directory, "data.mdb", &size);
+    char *at = memmem(bytes, size, text, strlen(text));
+    assert_non_null(at);
+    memset(at - 8 * events, 0x7f, 4);
+    write_whole_file(directory, "data.mdb", bytes, size);
+}
+
+static void test_a_batch_that_cannot_be_rewritten_is_told_of_once_and_does_not_block_others(
+    void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.max_bytes = 1;
+    fixture_open(fixture);
+    stage_events(fixture, "bob-with-a-name", 5);
+    commit_events(fixture, "ann-with-a-name", 20);
+    fixture_close(fixture);
+    break_table(fixture->directory, "[bob-with-a-name #1", 5);
+    fixture_open(fixture);
+    commit_events(fixture, "cat", 3);
+    history_pin(fixture->history, fixture_stream(fixture, "bob-with-a-name"), 3);
+    assert_int_equal(history_trim(fixture->history, 0), -EIO);
+    assert_int_equal(history_trim(fixture->history, 0), 0);
+    assert_range(fixture, "cat", 4, 3);
+    assert_range(fixture, "ann-with-a-name", 1, 20);
+    commit_events(fixture, "ann-with-a-name", 1);
+    /* What is dead in it cannot be put away, which is told once, too. */
+    assert_int_equal(history_trim(fixture->history, 0), -EIO);
+    assert_int_equal(history_trim(fixture->history, 0), 0);
+    assert_range(fixture, "ann-with-a-name", 22, 21);
+}
+
 static void test_without_its_state_file_a_store_gets_a_new_epoch(void **state)
 {
     struct fixture *fixture = *state;
@@ -236,6 +271,7 @@ int main(void)
         CASE(test_an_epoch_with_other_characters_is_refused),
         CASE(test_a_damaged_front_of_a_batch_is_refused),
         CASE(test_a_damaged_event_is_reported_after_those_before_it),
+        CASE(test_a_batch_that_cannot_be_rewritten_is_told_of_once_and_does_not_block_others),
         CASE(test_without_its_state_file_a_store_gets_a_new_epoch),
         CASE(test_a_torn_state_slot_leaves_the_other),
         CASE(test_pages_at_random_never_kill_the_process),
