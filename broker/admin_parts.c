@@ -57,6 +57,17 @@ static const char *worker_state(const struct worker *worker)
     return worker->announced ? "serving" : "attaching";
 }
 
+/* What was taken of the events that it wrote. */
+static void append_account(
+    struct buffer *out, const struct drain *drain, const struct worker *worker)
+{
+    struct drain_account account;
+    drain_process_account(drain, worker->process, worker->incarnation, &account);
+    json_append_member_uint(out, "events_per_s", account.events_per_s);
+    json_append_member_uint(out, "events_taken", account.events);
+    json_append_member_uint(out, "slowed", account.held);
+}
+
 bool admin_workers(struct admin_request *request)
 {
     struct buffer *out = request->out;
@@ -69,6 +80,7 @@ bool admin_workers(struct admin_request *request)
         json_append_member_uint(out, "process", worker->process);
         json_append_member_uint(out, "runs", worker->runs);
         json_append_member_uint(out, "room", worker->slots);
+        append_account(out, request->broker->drain, worker);
         append_agents(out, worker->agents);
         append_report(out, &worker->report);
         buffer_append_char(out, '}');

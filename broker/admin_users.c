@@ -30,6 +30,27 @@ static void append_user(
     json_append_member_uint(out, "queued", user ? user->queued : 0);
 }
 
+/* What was taken of the user's events, of late and since the broker's start. */
+static void append_account(struct buffer *out, const struct drain *drain, const struct user *user)
+{
+    struct drain_account account;
+    drain_user_account(drain, user, &account);
+    json_append_member_uint(out, "events_per_s", account.events_per_s);
+    json_append_member_uint(out, "events_taken", account.events);
+    json_append_member_uint(out, "taken_bytes", account.bytes);
+    json_append_member_uint(out, "ring_bytes", account.ring_bytes);
+    json_append_member_uint(out, "slowed", account.held);
+}
+
+/* Of that, what tells who floods: in the list as well. */
+static void append_rate(struct admin_request *request, const struct user *user)
+{
+    struct drain_account account;
+    drain_user_account(request->broker->drain, user, &account);
+    json_append_member_uint(request->out, "events_per_s", account.events_per_s);
+    json_append_member_uint(request->out, "ring_bytes", account.ring_bytes);
+}
+
 /* ---- the list */
 
 static void add_user(void *context, void *value)
@@ -39,7 +60,10 @@ static void add_user(void *context, void *value)
     const struct users *users = &page->request->broker->users;
     page->looks++;
     admin_page_row(page);
-    append_user(page->request->out, stream, map_get(&users->map, history_stream_user(stream)));
+    const struct user *user = map_get(&users->map, history_stream_user(stream));
+    append_user(page->request->out, stream, user);
+    if (user)
+        append_rate(page->request, user);
     buffer_append_char(page->request->out, '}');
 }
 
@@ -109,6 +133,7 @@ bool admin_user(struct admin_request *request)
     append_user(out, stream, user);
     json_append_member(out, "epoch", span_of_string(history_epoch(stream)));
     if (user) {
+        append_account(out, broker->drain, user);
         json_append_member_uint(out, "acknowledged", user->acknowledged);
         append_subscriptions(out, user, history_shown_head(stream));
         append_runs(out, user);

@@ -131,6 +131,14 @@ static void append_workers(struct buffer *out, const struct broker *broker)
     head(out, "worker_room", "gauge", "runs a worker may still be given");
     LIST_FOR_EACH(struct worker, worker, workers, workers_link)
     labelled(out, "worker_room", "worker", worker->link->name, worker->slots);
+    head(out, "worker_events_per_second", "gauge", "events taken of what a worker writes, of late");
+    LIST_FOR_EACH(struct worker, worker, workers, workers_link)
+    {
+        struct drain_account account;
+        drain_process_account(broker->drain, worker->process, worker->incarnation, &account);
+        labelled(
+            out, "worker_events_per_second", "worker", worker->link->name, account.events_per_s);
+    }
 }
 
 void metrics_append(const struct broker *broker, struct buffer *out)
