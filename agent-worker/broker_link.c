@@ -40,7 +40,6 @@ static void on_message(void *context, const struct wire_message *message)
         break;
     case WIRE_KILL: link->events->on_kill(link->context, message->kill.run_id); break;
     case WIRE_LEAVE: link->events->on_leave(link->context, message->leave.for_good != 0); break;
-    case WIRE_DRAIN: link->events->on_drain(link->context, message->drain.drain != 0); break;
     default:
         log_warn("broker_link", "the broker sent %s, which is not for workers",
             wire_kind_name(message->kind));

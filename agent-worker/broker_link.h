@@ -18,8 +18,6 @@ struct broker_link_events {
     void (*on_assign)(void *context, const struct engine_request *request, struct span agent);
     void (*on_cancel)(void *context, struct span run_id, struct span reason);
     void (*on_kill)(void *context, struct span run_id);
-    /* Take no more runs and hand back what is not begun, or take runs again. */
-    void (*on_drain)(void *context, bool drain);
     /* The same, and leave when the rest has ended; `for_good`: with EXIT_DRAINED. */
     void (*on_leave)(void *context, bool for_good);
 };

@@ -16,6 +16,9 @@
 #define TICK_SECONDS 1.0
 /* How long a leaving worker waits for room in full rings, beyond the agents' own grace times. */
 #define LEAVE_SLACK_MS 2000
+/* For the last messages to be sent, which the message library does not tell. Were they lost, the
+ * process's death would say the same. */
+#define LINGER_MS 100
 
 static void leave(struct worker *worker)
 {
@@ -29,6 +32,13 @@ static void tick_in(struct worker *worker, double seconds)
     ev_timer_start(worker->loop, &worker->tick);
 }
 
+static void set_limit(struct worker *worker, uint64_t ms)
+{
+    ev_timer_stop(worker->loop, &worker->drain_limit);
+    ev_timer_set(&worker->drain_limit, (double)ms / 1000., 0.);
+    ev_timer_start(worker->loop, &worker->drain_limit);
+}
+
 /* ---- the supervisor's events */
 
 static void on_released(void *context, struct span run_id, const struct engine_refusal *refusal)
@@ -36,7 +46,7 @@ static void on_released(void *context, struct span run_id, const struct engine_r
     struct worker *worker = context;
     broker_link_released(worker->link, run_id, refusal);
     if (worker->state == WORKER_DRAINING && supervisor_count(&worker->supervisor) == 0)
-        leave(worker);
+        set_limit(worker, LINGER_MS);
 }
 
 static void on_emitter_lost(void *context, int rc)
@@ -56,7 +66,7 @@ static const struct supervisor_events supervisor_events = {
 /* Whether no more runs are taken. */
 static bool is_leaving(const struct worker *worker)
 {
-    return worker->state == WORKER_DRAINING || worker->drained;
+    return worker->state == WORKER_DRAINING;
 }
 
 static struct arena_file arena_file(const struct worker *worker)
@@ -146,17 +156,6 @@ static void hand_back(struct worker *worker)
         log_info("worker", "%zu runs that had not begun are handed back", count);
 }
 
-static void on_drain(void *context, bool drain)
-{
-    struct worker *worker = context;
-    log_info("worker", drain ? "told to take no more runs" : "told to take runs again");
-    worker->drained = drain;
-    broker_link_leaving(worker->link, is_leaving(worker));
-    if (drain)
-        hand_back(worker);
-}
-
-/* Runs that have begun may take their time: whoever is in a hurry sends TERM. */
 static void on_leave(void *context, bool for_good)
 {
     struct worker *worker = context;
@@ -174,7 +173,6 @@ static const struct broker_link_events link_events = {.on_ready = on_ready,
     .on_assign = on_assign,
     .on_cancel = on_cancel,
     .on_kill = on_kill,
-    .on_drain = on_drain,
     .on_leave = on_leave};
 
 /* ---- attaching */
@@ -281,13 +279,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- leaving */
 
-static void set_limit(struct worker *worker, uint64_t ms)
-{
-    ev_timer_stop(worker->loop, &worker->drain_limit);
-    ev_timer_set(&worker->drain_limit, (double)ms / 1000., 0.);
-    ev_timer_start(worker->loop, &worker->drain_limit);
-}
-
 static void cancel_rest(struct worker *worker)
 {
     const struct config *config = worker->config;
@@ -302,6 +293,10 @@ static void on_drain_limit(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     struct worker *worker = watcher->data;
+    if (supervisor_count(&worker->supervisor) == 0) {
+        leave(worker);
+        return;
+    }
     if (!worker->cancelled) {
         cancel_rest(worker);
         return;

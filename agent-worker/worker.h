@@ -44,7 +44,6 @@ struct worker {
     bool emitter_lost;        /* attach again in the next tick */
     bool cancelled;           /* draining, and the runs have been told to stop */
     bool for_good;            /* told to leave and not to be started again */
-    bool drained;             /* the broker has told us to take no more runs */
     uint64_t started;         /* runs given since the start */
     ev_timer tick;
     ev_timer drain_limit;

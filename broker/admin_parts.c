@@ -52,7 +52,7 @@ static void append_agents(struct buffer *out, const char *agents)
 
 static const char *worker_state(const struct worker *worker)
 {
-    if (worker->drained || worker->leaving)
+    if (worker->leaving)
         return "draining";
     return worker->announced ? "serving" : "attaching";
 }

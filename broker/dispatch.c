@@ -86,14 +86,6 @@ void dispatch_pause(struct dispatch *dispatch, bool pause)
     dispatch->paused = pause;
 }
 
-void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, bool drain)
-{
-    const struct wire_message message = {.kind = WIRE_DRAIN, .drain = {.drain = drain}};
-    worker->drained = drain;
-    dispatch->workers->changed = true;
-    effects_add(dispatch->effects, worker->link, &message);
-}
-
 /* ---- ends that are not the agent's */
 
 static struct worker *worker_of(struct dispatch *dispatch, const struct run *run)

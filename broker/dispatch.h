@@ -55,11 +55,6 @@ void dispatch_cancel(
 void dispatch_place(struct dispatch *dispatch);
 /* While paused no run is given to a worker; requests are accepted and those that run go on. */
 void dispatch_pause(struct dispatch *dispatch, bool pause);
-/*
- * The worker gets no more runs and is told to hand back those it has not begun; the others go on.
- * With `drain` false it gets runs again. The worker remembers it, also over a broker's restart.
- */
-void dispatch_drain_worker(struct dispatch *dispatch, struct worker *worker, bool drain);
 /* Puts a run that was never started back into the queue, before all others. */
 void dispatch_requeue(struct dispatch *dispatch, struct run *run);
 /* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */

@@ -38,7 +38,7 @@ void workers_remove(struct worker *worker)
 
 bool worker_has_room(const struct worker *worker)
 {
-    return worker->announced && !worker->leaving && !worker->drained && worker->slots > 0;
+    return worker->announced && !worker->leaving && worker->slots > 0;
 }
 
 bool worker_has_agent(const struct worker *worker, struct span agent)

@@ -13,7 +13,6 @@ struct worker {
     uint64_t slots;       /* runs it may still be given */
     bool announced;       /* it has said which runs it has and how much room */
     bool leaving;         /* it says that it takes no more runs */
-    bool drained;         /* it was told to take no more */
     uint64_t runs;        /* it has now */
     struct buffer report; /* JSON: what it last said of itself */
     struct list_link workers_link;

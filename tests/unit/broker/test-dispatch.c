@@ -202,19 +202,6 @@ static void test_paused_dispatch_accepts_and_places_nothing(void **state)
     assert_state(f, answer.run_id, "starting");
 }
 
-static void test_drained_worker_gets_no_run_until_it_is_to_have_them_again(void **state)
-{
-    struct fixture *f = *state;
-    struct worker *worker = fixture_worker(f, 3, 2, "librarian");
-    dispatch_drain_worker(&f->dispatch, worker, true);
-    struct answer answer = chat(f, "ann", "t-1", "m-1");
-    fixture_turn(f);
-    assert_state(f, answer.run_id, "queued");
-    dispatch_drain_worker(&f->dispatch, worker, false);
-    fixture_turn(f);
-    assert_state(f, answer.run_id, "starting");
-}
-
 /* ---- deaths */
 
 static void test_run_that_was_not_begun_is_given_to_another_worker(void **state)
@@ -533,7 +520,6 @@ int main(void)
         CASE(test_run_that_cannot_be_placed_holds_nobody_else_up),
         CASE(test_run_is_in_history_as_given_before_its_worker_hears_of_it),
         CASE(test_paused_dispatch_accepts_and_places_nothing),
-        CASE(test_drained_worker_gets_no_run_until_it_is_to_have_them_again),
         CASE(test_run_that_was_not_begun_is_given_to_another_worker),
         CASE(test_request_that_takes_each_worker_with_it_is_given_up),
         CASE(test_younger_message_waits_for_the_older_of_its_thread),

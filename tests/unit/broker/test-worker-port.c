@@ -287,20 +287,6 @@ static void test_cancelled_run_that_is_handed_back_ends_as_cancelled(void **stat
     worker_down(&worker);
 }
 
-static void test_drained_worker_is_told_to_hand_back(void **state)
-{
-    struct fixture *f = *state;
-    struct test_worker worker;
-    worker_up(&worker, f, 1);
-    dispatch_drain_worker(&f->dispatch, worker_of(&worker), true);
-    fixture_turn(f);
-    assert_int_equal(peer_expect(&worker.peer, WIRE_DRAIN).drain.drain, 1);
-    dispatch_drain_worker(&f->dispatch, worker_of(&worker), false);
-    fixture_turn(f);
-    assert_int_equal(peer_expect(&worker.peer, WIRE_DRAIN).drain.drain, 0);
-    worker_down(&worker);
-}
-
 /* ---- stops */
 
 static void test_worker_is_told_of_a_cancel_and_then_to_kill(void **state)
@@ -499,7 +485,6 @@ int main(void)
         cmocka_unit_test(test_leaving_worker_gets_no_run_until_it_takes_them_again),
         cmocka_unit_test(test_run_handed_back_after_it_began_is_closed_and_not_given_again),
         cmocka_unit_test(test_cancelled_run_that_is_handed_back_ends_as_cancelled),
-        cmocka_unit_test(test_drained_worker_is_told_to_hand_back),
         cmocka_unit_test(test_worker_is_told_of_a_cancel_and_then_to_kill),
         cmocka_unit_test(test_long_reason_of_a_cancel_is_cut_between_characters),
         cmocka_unit_test(test_run_that_is_over_is_killed_when_a_worker_says_it_has_it),
