@@ -58,3 +58,38 @@ async def test_behind_the_floor_a_client_is_told_what_is_gone_and_an_open_run_is
     state = node.run("run-info", run_id, "--json")
     assert state.returncode == 0, state.stderr
     assert json.loads(state.stdout)["state"] == "cancelled"
+
+
+async def until_folded(node):
+    """What `status` says of the history, once something was folded."""
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while True:
+        history = node.status()["history"]
+        if history["folded"]:
+            return history
+        assert asyncio.get_running_loop().time() < end, "nothing was folded"
+
+
+async def test_a_cursor_within_a_folded_text_is_sent_exactly_what_it_does_not_have(
+        make_node, user):
+    node = make_node(environment={"RINGSIDE_HISTORY_FOLD_AFTER": "1s"}).start()
+    async with Client(node, user) as client:
+        run_id = await client.chat(json.dumps({"steps": 30, "pause_ms": 1}), agent="slow")
+        await client.until_ended(run_id)
+        whole, epoch = client.stream.text_of(run_id), client.stream.epoch
+    live = {event["seq"]: event for event in client.stream.events}
+    await until_folded(node)
+    async with Client(node, user, cursor="start") as fresh:
+        await fresh.until_caught_up()
+    assert fresh.stream.text_of(run_id) == whole
+    check_run(fresh.stream.of_run(run_id))
+    folded = next(event for event in fresh.stream.events if "first_seq" in event)
+    assert folded["type"] == "partial_result" and len(fresh.stream.events) < len(live)
+    middle = (folded["first_seq"] + folded["seq"]) // 2
+    async with Client(node, user, cursor=f"{epoch}.{middle}") as late:
+        await late.until_caught_up()
+    rest = late.stream.events[0]
+    assert (rest["prev"], rest["seq"]) == (middle, folded["seq"])
+    assert rest.get("first_seq", rest["seq"]) == middle + 1
+    seen = "".join(live[seq]["data"]["delta"] for seq in range(folded["first_seq"], middle + 1))
+    assert seen + rest["data"]["delta"] == folded["data"]["delta"]

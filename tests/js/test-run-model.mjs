@@ -153,6 +153,14 @@ test('folding the same events gives the same text whether they were folded befor
     assert.equal(work(one)[0].text, work(two)[0].text);
 });
 
+test('a cursor within a folded text is given the rest, and the text comes out whole', () => {
+    const live = folded(['agent_started'], ['partial_result', { delta: 'ab' }, { message_id: 'm' }],
+        ['partial_result', { delta: 'cd' }, { message_id: 'm' }]);
+    applyEvent(live.model, { type: 'partial_result', seq: 9, prev: 3, first_seq: 4, run_id: 'r-1',
+        thread_id: 't-1', message_id: 'm', data: { delta: 'efghij' } });
+    assert.equal(work(live.run)[0].text, 'abcdefghij');
+});
+
 test('a message that a run streamed is not shown a second time', () => {
     const { model, run } = folded(['agent_started'],
         ['partial_result', { delta: 'Hel' }, { message_id: 'm' }],
