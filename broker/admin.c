@@ -107,6 +107,8 @@ bool admin_answer(void *context, struct span what, struct span argument, struct 
 {
     if (span_is(what, "backup"))
         return admin_backup(context, argument, out);
+    if (span_is(what, "hand_over"))
+        return admin_hand_over(context, argument, out);
     const char *text = argument.len ? argument.data : "{}";
     json_t *object =
         json_loadb(text, argument.len ? argument.len : 2, JSON_REJECT_DUPLICATES, NULL);

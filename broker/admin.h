@@ -61,6 +61,7 @@ bool admin_workers(struct admin_request *request);
 bool admin_gateways(struct admin_request *request);
 bool admin_agents(struct admin_request *request);
 bool admin_backup(struct broker *broker, struct span path, struct buffer *out);
+bool admin_hand_over(struct broker *broker, struct span versions, struct buffer *out);
 bool admin_kick(struct admin_request *request);
 bool admin_pause(struct admin_request *request);
 bool admin_resume(struct admin_request *request);

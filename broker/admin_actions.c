@@ -8,8 +8,10 @@
 #include "admin.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "hand_over_port.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -137,5 +139,19 @@ bool admin_drain(struct admin_request *request)
     log_info("admin", "drain %s (pid %llu)", link->name, (unsigned long long)link->pid);
     append_leaving(request, link->name, link->pid);
     link_send(link, &message);
+    return true;
+}
+
+/* ---- hand_over: the one thing that is asked by another broker */
+
+bool admin_hand_over(struct broker *broker, struct span versions, struct buffer *out)
+{
+    if (hand_over_answer(out, versions, clock_wall_ms())) {
+        log_info("broker", "handing over to a new broker");
+        broker->stopping = true;
+        ev_break(broker->loop, EVBREAK_ALL);
+    } else {
+        log_warn("broker", "not handing over: %.*s", SPAN_ARG(buffer_span(out)));
+    }
     return true;
 }

@@ -63,6 +63,8 @@ struct broker {
 
 /* All phases of the start; what fails is in the log with its reason. `config` is borrowed. */
 int broker_start(struct broker *broker, const struct config *config);
+/* The same, and a broker that runs is asked to hand over, instead of being in the way. */
+int broker_take_over(struct broker *broker, const struct config *config);
 /* Starts the broker's timers and signals; the last step of the start. */
 void broker_watch(struct broker *broker);
 /* One turn, without waiting. Returns whether there is more to do at once. */

@@ -11,12 +11,16 @@
 static const char *const sections[] = {"node", "ring", "history", "broker", NULL};
 
 static struct offline offline;
+static const char *take_over;
 
 static const struct config_flag flags[] = {
     {"copy-history", "DIR",
         "copy the history in DIR instead of serving, whether a broker has it open or not",
         &offline.copy_from},
     {"to", "DIR", "where the copy goes: a directory that does not exist yet", &offline.copy_to},
+    {"take-over", NULL,
+        "take over from the broker that serves this node, if one does: it stops, this one goes on",
+        &take_over},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -55,7 +59,7 @@ int main(int argc, char **argv)
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config.node_log_level, &level);
     log_init("broker", level);
-    int rc = broker_start(&broker, &config);
+    int rc = take_over ? broker_take_over(&broker, &config) : broker_start(&broker, &config);
     if (rc == 0) {
         log_info("broker", "ready");
         announce(&broker);

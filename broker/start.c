@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
+#include "hand_over_port.h"
 #include "metrics.h"
 
 #include <dirent.h>
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- phase: directories and the lock */
@@ -31,6 +33,7 @@ static int prepare_directory(char path[PATHS_MAX], int resolved, const char *wha
 /* Sockets live here, and a socket's path has room for 107 bytes: link-<pid>-<number>.ipc needs 38.
  */
 #define RUN_DIR_MAX 69
+#define LOCK_LOOK_NS 1000000L
 
 static int check_socket_room(const struct broker *broker)
 {
@@ -54,7 +57,40 @@ static void say_who_holds(int fd, const char *path)
         holder[0] ? holder : "unknown", path);
 }
 
-static int take_lock(struct broker *broker)
+/* 0, or -ETIMEDOUT: the one that hands over takes too long. */
+static int wait_for_lock(int fd, uint64_t until_ms)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (clock_wall_ms() > until_ms)
+            return -ETIMEDOUT;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_LOOK_NS}, NULL);
+    }
+    return 0;
+}
+
+/* The lock is let go of last: what the other had is drained, committed and closed by then. */
+static int take_over_lock(struct broker *broker, int fd)
+{
+    uint64_t limit = broker->config->broker_hand_over_timeout;
+    uint64_t until_ms = clock_wall_ms() + limit;
+    struct buffer why = BUFFER_INIT;
+    log_info("start", "asking the running broker to hand over");
+    int rc = hand_over_ask(broker->run_dir, until_ms, &why);
+    if (rc == -EPERM)
+        log_error(
+            "start", "the running broker does not hand over: %.*s", SPAN_ARG(buffer_span(&why)));
+    if (rc == 0 || rc == -ETIMEDOUT) /* its answer can be lost when it goes at once */
+        rc = wait_for_lock(fd, until_ms);
+    if (rc == -ETIMEDOUT)
+        log_error("start",
+            "the running broker did not hand over within %llu ms (broker.hand_over_timeout): "
+            "its log may say why; this one gives up",
+            (unsigned long long)limit);
+    buffer_deinit(&why);
+    return rc;
+}
+
+static int take_lock(struct broker *broker, bool take_over)
 {
     char path[PATHS_MAX];
     int rc = paths_join(path, broker->run_dir, "broker.lock");
@@ -67,8 +103,11 @@ static int take_lock(struct broker *broker)
         return rc;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        say_who_holds(fd, path);
-        return -EBUSY;
+        rc = take_over ? take_over_lock(broker, fd) : -EBUSY;
+        if (rc == -EBUSY)
+            say_who_holds(fd, path);
+        if (rc)
+            return rc;
     }
     if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
         log_warn("start", "cannot write %s: %s", path, strerror(errno));
@@ -92,7 +131,7 @@ static void remove_stale_sockets(const struct broker *broker)
     closedir(dir);
 }
 
-static int start_directories(struct broker *broker)
+static int start_directories(struct broker *broker, bool take_over)
 {
     const struct config *config = broker->config;
     int rc = prepare_directory(
@@ -103,7 +142,7 @@ static int start_directories(struct broker *broker)
         rc = prepare_directory(
             broker->data_dir, paths_data_dir(broker->data_dir, config->node_data_dir), "data");
     if (!rc)
-        rc = take_lock(broker);
+        rc = take_lock(broker, take_over);
     if (!rc)
         remove_stale_sockets(broker);
     return rc;
@@ -351,7 +390,7 @@ static int start_metrics(struct broker *broker)
     return rc;
 }
 
-int broker_start(struct broker *broker, const struct config *config)
+static int start(struct broker *broker, const struct config *config, bool take_over)
 {
     *broker = (struct broker){.config = config, .lock_fd = -1};
     broker->started_ms = clock_monotonic_ms();
@@ -361,7 +400,7 @@ int broker_start(struct broker *broker, const struct config *config)
     if (rc)
         log_error("start", "the failpoints cannot be used: %s", strerror(-rc));
     if (!rc)
-        rc = broker->loop ? start_directories(broker) : -ENOMEM;
+        rc = broker->loop ? start_directories(broker, take_over) : -ENOMEM;
     FAILPOINT(start_locked);
     if (!rc)
         rc = start_history(broker);
@@ -387,6 +426,24 @@ int broker_start(struct broker *broker, const struct config *config)
     return rc;
 }
 
+int broker_start(struct broker *broker, const struct config *config)
+{
+    return start(broker, config, false);
+}
+
+int broker_take_over(struct broker *broker, const struct config *config)
+{
+    return start(broker, config, true);
+}
+
+static void leave_drained(struct broker *broker)
+{
+    drain_release(broker->drain);
+    int rc = arena_settle(broker->arena);
+    if (rc && rc != -EBUSY) /* busy: workers go on, for the next broker */
+        log_warn("stop", "the shared memory cannot be left at rest: %s", strerror(-rc));
+}
+
 void broker_stop(struct broker *broker)
 {
     FAILPOINT(stop_begun);
@@ -400,7 +457,7 @@ void broker_stop(struct broker *broker)
         if (rc)
             log_error("stop", "the last events stay in the rings: %s", strerror(-rc));
         else
-            drain_release(broker->drain);
+            leave_drained(broker);
         FAILPOINT(stop_released);
     }
     metrics_port_free(broker->metrics);

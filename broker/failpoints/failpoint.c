@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Other threads bring out what was handed to them, so that a promise made too early is seen. */
+#define LAST_WORDS_US 20000
 #define FILE_BYTES (FAILPOINT_COUNT * sizeof(struct failpoint_cell))
 
 static struct failpoint_cell *cells;
@@ -44,6 +46,8 @@ void failpoint_pass(enum failpoint step)
     struct failpoint_cell *cell = &cells[step];
     /* Partner: the test, which arms for a later pass than it reads and needs no order. */
     uint32_t passed = atomic_fetch_add_explicit(&cell->passed, 1, memory_order_relaxed) + 1;
-    if (passed == atomic_load_explicit(&cell->kill_at, memory_order_relaxed))
-        raise(SIGKILL);
+    if (passed != atomic_load_explicit(&cell->kill_at, memory_order_relaxed))
+        return;
+    usleep(LAST_WORDS_US);
+    raise(SIGKILL);
 }

@@ -217,6 +217,15 @@ static int load_number(struct store *store, struct span name, uint64_t *ret_numb
     return 0;
 }
 
+static const char *other_format(uint32_t format)
+{
+    static _Thread_local char text[128];
+    snprintf(text, sizeof(text),
+        "it is of version %u, this program has version %u: open it with the release that wrote it",
+        format, HISTORY_FORMAT);
+    return text;
+}
+
 static int load_meta(struct load *load)
 {
     struct history *history = load->history;
@@ -225,8 +234,11 @@ static int load_meta(struct load *load)
     int rc = store_get(history->store, STORE_META, META_FORMAT, &value);
     if (rc)
         return rc == -ENOENT ? -EUCLEAN : rc;
-    load->what = "it was written by another version of this program";
-    if (value.len != sizeof(uint32_t) || get_u32(value.data) != HISTORY_FORMAT)
+    load->what = "its format is damaged";
+    if (value.len != sizeof(uint32_t))
+        return -EUCLEAN;
+    load->what = other_format(get_u32(value.data));
+    if (get_u32(value.data) != HISTORY_FORMAT)
         return -EUCLEAN;
     load->what = "its epoch is damaged";
     rc = store_get(history->store, STORE_META, META_EPOCH, &value);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "history/batches.h"
+#include "history/format.h"
 #include "history/merge.h"
 #include "history/positions.h"
 #include "history/records.h"
@@ -45,7 +46,6 @@ struct history {
 #define META_LAST_BATCH SPAN_LITERAL("last_batch")
 #define META_HORIZON SPAN_LITERAL("horizon")
 #define META_FOLDED SPAN_LITERAL("folded")
-#define HISTORY_FORMAT 2
 
 /* Inside a write. */
 int history_save_epoch(struct store *store, const char *store_epoch);

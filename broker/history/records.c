@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/identifier.h"
+#include "failpoints/failpoint.h"
 #include "history/bytes.h"
 
 #include <errno.h>
@@ -154,6 +155,7 @@ static int save_rows(
         int rc = save_row(store, STORE_MESSAGES, record, batch);
         if (rc)
             return rc;
+        FAILPOINT(message_saved);
         list_in_ledger(ledger, 'm', record_key(record));
     }
     return buffer_error(ledger);

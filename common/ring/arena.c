@@ -8,12 +8,18 @@
  * An arena is replaced only under the gate (no one is attaching) and with every process lock in the
  * replacer's hands (no one is attached). Who attaches holds the gate shared from opening the file
  * until it holds its process lock.
+ *
+ * An arena of another version is replaced only when its last owner left it at rest: nobody attached
+ * and every ring drained. The word that says so is written under the gate by the owner
+ * (arena_settle) and taken back by whoever joins; both hold the gate or the owner's lock, so no
+ * writer is missed.
  */
 
 #include "ring/arena.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -106,6 +112,18 @@ static int arena_replace_file(
     return r;
 }
 
+static const char *arena_say_undrained(const char *why)
+{
+    static _Thread_local char text[320];
+
+    snprintf(text, sizeof text,
+        "%s, and events may be left in its rings: start the release that made it once more and "
+        "stop "
+        "it, which drains them; or remove the directory, and they are lost",
+        why);
+    return text;
+}
+
 static int arena_obtain_file(struct arena *arena, struct arena_header *ret_header,
     const struct arena_geometry *geometry, const char **ret_reason)
 {
@@ -122,6 +140,10 @@ static int arena_obtain_file(struct arena *arena, struct arena_header *ret_heade
     r = files_read_header(ret_header, arena->fd, ret_reason);
     if (r != -EUCLEAN && r != -EPROTO)
         return r;
+    if (r == -EPROTO && !files_is_at_rest(arena->fd)) {
+        *ret_reason = arena_say_undrained(*ret_reason);
+        return r;
+    }
     replaced = arena_replace_file(arena, ret_header, geometry);
     return replaced == -EBUSY ? r : replaced;
 }
@@ -204,6 +226,11 @@ static int arena_try_entry(struct arena *arena, uint32_t index)
     return 0;
 }
 
+static _Atomic uint64_t *arena_rest_word(const struct arena *arena)
+{
+    return (_Atomic uint64_t *)(void *)(arena->base + LAYOUT_REST_OFFSET);
+}
+
 static int arena_join(struct arena *arena)
 {
     for (uint32_t i = 0; i < arena->geometry.process_count; i++) {
@@ -213,6 +240,7 @@ static int arena_join(struct arena *arena)
             continue;
         if (r < 0)
             return r;
+        atomic_store(arena_rest_word(arena), 0); /* partner: files_is_at_rest, after this process */
         arena_announce(arena);
         return 0;
     }
@@ -364,6 +392,25 @@ struct arena *arena_detach(struct arena *arena)
     }
     free(arena);
     return NULL;
+}
+
+int arena_settle(struct arena *arena)
+{
+    int r;
+
+    if (arena->forked)
+        return -ECHILD;
+    if (!arena->owner)
+        return -EPERM;
+    r = lock_try(arena->lock_fd, LOCK_GATE, 1);
+    if (r < 0)
+        return r;
+    if (lock_is_held(arena->lock_fd, LOCK_PROCESS, arena->geometry.process_count))
+        r = -EBUSY;
+    else
+        atomic_store(arena_rest_word(arena), LAYOUT_AT_REST);
+    lock_release(arena->lock_fd, LOCK_GATE, 1);
+    return r;
 }
 
 static int arena_remove_files(const struct arena *arena)

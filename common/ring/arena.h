@@ -41,14 +41,15 @@ struct arena_options {
 enum arena_outcome {
     ARENA_CREATED,  /* there was none */
     ARENA_RESUMED,  /* attached to a valid one, whose own geometry holds, not the options' */
-    ARENA_REPLACED, /* there was a damaged or incompatible one, used by nobody */
+    ARENA_REPLACED, /* there was a damaged one, or one of another version at rest, used by nobody */
 };
 
 /*
  * Become the owner of the arena in the directory: resume a valid one, else make one. The arena is
  * the caller's until arena_detach. An owner is a writing process as well (it has a process entry).
  *   -EBUSY    another owner lives
- *   -EUCLEAN  the arena there is damaged, -EPROTO of another version, and live processes use it
+ *   -EUCLEAN  the arena there is damaged and live processes use it
+ *   -EPROTO   it is of another version and was not left at rest (arena_settle): events may be in it
  *   -ENOSPC   the file system has no room for it
  *   -EPERM    directory or file belongs to someone else or is open to others
  *   -ELOOP    a symbolic link where a file should be; -EINVAL bad options; else from the kernel
@@ -70,6 +71,13 @@ int arena_attach(struct arena **ret_arena, const char *directory);
  * were not, the owner finds the process dead and takes back what it held.
  */
 struct arena *arena_detach(struct arena *arena);
+
+/*
+ * Before an owner's arena_detach, when it has drained every ring: says in the arena that nothing is
+ * left in it, so that a program of another version may replace it. Whoever attaches takes that
+ * back. Owner only (-EPERM); -EBUSY while another process is, or just gets, attached.
+ */
+int arena_settle(struct arena *arena);
 
 /* Remove the arena's files and directory, as a batch run does with its own. Owner only (-EPERM);
  * -EBUSY while another process is attached. The mapping stays valid until arena_detach. */

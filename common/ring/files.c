@@ -87,6 +87,14 @@ int files_read_header(struct arena_header *ret_header, int fd, const char **ret_
     return 0;
 }
 
+bool files_is_at_rest(int fd)
+{
+    uint64_t word = 0;
+
+    return pread(fd, &word, sizeof word, LAYOUT_REST_OFFSET) == (ssize_t)sizeof word &&
+           word == LAYOUT_AT_REST;
+}
+
 static int files_fill_arena(int fd, const struct arena_header *header)
 {
     int r;

@@ -22,5 +22,7 @@ int files_open_bell(int directory_fd, bool make);
 bool files_is_current(int directory_fd, const char *name, int fd);
 /* Reads and checks the header of an open arena file. Errors as layout_header_check. */
 int files_read_header(struct arena_header *ret_header, int fd, const char **ret_reason);
+/* Whether the arena, of whatever version, was left with nothing in its rings (LAYOUT_AT_REST). */
+bool files_is_at_rest(int fd);
 /* Makes a new arena file under the name, complete or not at all; returns its descriptor. */
 int files_make_arena(int directory_fd, const struct arena_header *header);

@@ -55,7 +55,15 @@ struct arena_header {
     uint64_t checksum; /* XXH3 of everything before it */
 };
 
-_Static_assert(sizeof(struct arena_header) <= 4096, "read in one piece");
+/*
+ * Behind the header, at the same place in every version: LAYOUT_AT_REST while nobody is attached
+ * and nothing is left in the rings. So a program that cannot read an arena can tell whether it may
+ * go.
+ */
+#define LAYOUT_REST_OFFSET 4088u
+#define LAYOUT_AT_REST UINT64_C(0x5453455254415352) /* "RSATREST" */
+
+_Static_assert(sizeof(struct arena_header) <= LAYOUT_REST_OFFSET, "read in one piece");
 
 /* Bytes of the rings of a class. */
 static inline uint64_t class_bytes(const struct arena_geometry *geometry, uint32_t class_number)
@@ -72,6 +80,7 @@ int layout_compute(struct arena_geometry *ret_geometry, const struct arena_geome
 void layout_header_init(
     struct arena_header *header, const struct arena_geometry *geometry, uint64_t arena_id);
 /* Checks a header read from a file of file_bytes. -EUCLEAN (not an arena, or a damaged one) or
- * -EPROTO (another version or byte order), with the reason in words. */
+ * -EPROTO (another version or byte order), with the reason in words, the thread's until its next
+ * call. */
 int layout_header_check(
     const struct arena_header *header, uint64_t file_bytes, const char **ret_reason);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -112,6 +113,17 @@ void layout_header_init(
     header->checksum = layout_checksum(header);
 }
 
+static const char *layout_other_version(const struct arena_header *header)
+{
+    static _Thread_local char text[96];
+
+    if (header->version == LAYOUT_VERSION)
+        return "the arena was made on an incompatible machine";
+    snprintf(text, sizeof text, "the arena has layout version %u, this program has %u",
+        header->version, LAYOUT_VERSION);
+    return text;
+}
+
 int layout_header_check(
     const struct arena_header *header, uint64_t file_bytes, const char **ret_reason)
 {
@@ -123,7 +135,7 @@ int layout_header_check(
     }
     if (header->version != LAYOUT_VERSION || header->header_bytes != sizeof *header ||
         header->byte_order != BYTE_ORDER_MARK) {
-        *ret_reason = "the arena was made by an incompatible version";
+        *ret_reason = layout_other_version(header);
         return -EPROTO;
     }
     if (header->checksum != layout_checksum(header) ||

@@ -87,9 +87,9 @@ static void test_another_version_is_refused(void **state)
     struct fixture *fixture = *state;
     make_store(fixture);
     change_meta(fixture->directory, "format", "\x01\0\0");
-    assert_refused(fixture, "version");
+    assert_refused(fixture, "it is of version 1, this program has version 2");
     change_meta(fixture->directory, "format", "\x03\0\0");
-    assert_refused(fixture, "version");
+    assert_refused(fixture, "it is of version 3, this program has version 2");
     change_meta(fixture->directory, "format", "\x02\0\0");
     fixture_open(fixture);
 }

@@ -181,6 +181,24 @@ static void test_garbage_in_use_is_not_replaced(void **state)
     assert_int_equal(outcome, ARENA_REPLACED);
 }
 
+static void expect_versions(const char *reason)
+{
+    char expected[80];
+
+    snprintf(expected, sizeof expected, "has layout version %u, this program has %u",
+        LAYOUT_VERSION + 1, LAYOUT_VERSION);
+    assert_non_null(strstr(reason, expected));
+}
+
+/* Makes the fixture's arena, which nobody uses, one of another version. */
+static void become_another_version(struct fixture *f)
+{
+    const uint32_t version = LAYOUT_VERSION + 1;
+
+    fixture_disown(f);
+    scribble(f, offsetof(struct arena_header, version), &version, sizeof version);
+}
+
 static void test_another_version_is_a_protocol_error(void **state)
 {
     struct fixture *f = *state;
@@ -194,9 +212,54 @@ static void test_another_version_is_a_protocol_error(void **state)
     fixture_disown(f);
     assert_int_equal(attach_result(f), -EPROTO);
     assert_int_equal(create_result(f, &outcome, &reason), -EPROTO);
+    expect_versions(reason);
     arena_detach(other);
+}
+
+static void test_an_arena_of_another_version_that_may_hold_events_is_never_replaced(void **state)
+{
+    struct fixture *f = *state;
+    const char *reason = NULL;
+    enum arena_outcome outcome = ARENA_CREATED;
+    const uint32_t version = LAYOUT_VERSION;
+    uint64_t id = arena_id(f->arena);
+
+    become_another_version(f);
+    assert_int_equal(create_result(f, &outcome, &reason), -EPROTO);
+    expect_versions(reason);
+    assert_non_null(strstr(reason, "start the release that made it once more"));
+    scribble(f, offsetof(struct arena_header, version), &version, sizeof version);
+    fixture_own(f);
+    assert_int_equal(arena_id(f->arena), id);
+}
+
+static void test_an_arena_of_another_version_left_at_rest_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    const char *reason = NULL;
+    enum arena_outcome outcome = ARENA_CREATED;
+
+    assert_int_equal(arena_settle(f->arena), 0);
+    become_another_version(f);
     assert_int_equal(create_result(f, &outcome, &reason), 0);
     assert_int_equal(outcome, ARENA_REPLACED);
+    expect_versions(reason);
+}
+
+static void test_an_arena_is_at_rest_only_until_somebody_attaches(void **state)
+{
+    struct fixture *f = *state;
+    const char *reason = NULL;
+    enum arena_outcome outcome = ARENA_CREATED;
+    struct arena *other;
+
+    assert_int_equal(arena_settle(f->arena), 0);
+    assert_int_equal(arena_attach(&other, f->directory), 0);
+    assert_int_equal(arena_settle(f->arena), -EBUSY);
+    assert_int_equal(arena_settle(other), -EPERM);
+    arena_detach(other);
+    become_another_version(f);
+    assert_int_equal(create_result(f, &outcome, &reason), -EPROTO);
 }
 
 static void test_truncated_arena_is_refused(void **state)
@@ -354,6 +417,9 @@ int main(void)
         WITH_ARENA(test_garbage_is_refused_and_replaced_when_unused),
         WITH_ARENA(test_garbage_in_use_is_not_replaced),
         WITH_ARENA(test_another_version_is_a_protocol_error),
+        WITH_ARENA(test_an_arena_of_another_version_that_may_hold_events_is_never_replaced),
+        WITH_ARENA(test_an_arena_of_another_version_left_at_rest_is_replaced),
+        WITH_ARENA(test_an_arena_is_at_rest_only_until_somebody_attaches),
         WITH_ARENA(test_truncated_arena_is_refused),
         WITH_ARENA(test_symbolic_links_are_not_followed),
         WITH_ARENA(test_files_open_to_others_are_refused),
