@@ -100,7 +100,7 @@ def test_lists_are_tables_for_people(shared_node, verb):
 
 
 async def test_a_long_list_comes_whole_and_can_be_cut(shared_node, user):
-    names = [f"{user}-{number}" for number in range(600)]
+    names = [f"{user}-{number}" for number in range(300)]  # more than a page
     async with Client(shared_node, names[0]):
         for name in names[1:]:
             async with Client(shared_node, name):
@@ -138,6 +138,31 @@ async def test_a_kicked_user_is_disconnected_everywhere_and_may_come_back(shared
             ask(shared_node, "cancel", run_id)
             await again.until_ended(run_id)
         assert await other.request("ping") == {}
+
+
+async def test_a_shell_that_follows_a_kicked_user_is_told(shared_node, user):
+    async with Client(shared_node, user):
+        tail = shared_node.spawn("tail", "--user", user, "--json")
+        try:
+            until(lambda: len(ask(shared_node, "user", user)["connected"]) == 2, "the shell's link")
+            assert ask(shared_node, "kick", user)["told"] == 2
+            assert tail.wait(60) == FAILED
+            assert "by an administrator" in tail.stderr.read()
+        finally:
+            tail.kill()
+
+
+async def test_a_flooded_users_rate_is_shown(shared_node, user):
+    async with Client(shared_node, user) as client:
+        run_id = await client.chat('{"steps": 100000, "pause_ms": 1}', agent="slow")
+        await client.until_event("partial_result", run_id, count=50)
+        shown = ask(shared_node, "user", user)
+        assert shown["events_taken"] > 0 and shown["taken_bytes"] > 0
+        assert shown["history_bytes"] > 0 and shown["slowed"] == 0
+        worker = next(row for row in ask(shared_node, "workers")["workers"]
+                      if row["name"] == ask(shared_node, "run-info", run_id)["worker"])
+        assert worker["events_taken"] > 0
+        ask(shared_node, "cancel", "--wait", run_id)
 
 
 async def test_paused_requests_wait_and_go_on_with_resume(node, user):

@@ -135,6 +135,20 @@ static void test_session_is_closed_when_the_numbering_changes(void **state)
     assert_int_equal(young->close_code, 4004);
 }
 
+static void test_kicked_user_is_closed_everywhere_and_nobody_else(void **state)
+{
+    struct stage *stage = *state;
+    struct ws_connection *open = join(stage, WIRE_OPEN_LIVE);
+    opened(stage, WIRE_RESUME_LIVE, 0);
+    struct ws_connection *opening = join(stage, WIRE_OPEN_LIVE);
+    fanout_kick(&stage->fanout, SPAN_LITERAL("mallory"));
+    assert_int_equal(open->close_code, 0);
+    fanout_kick(&stage->fanout, SPAN_LITERAL("alice"));
+    assert_int_equal(open->close_code, 4403);
+    assert_int_equal(opening->close_code, 4403);
+    assert_int_equal(stage->counters.closed_token, 2);
+}
+
 static void test_session_never_shows_an_event_of_another_user(void **state)
 {
     struct stage *stage = *state;
@@ -269,6 +283,7 @@ int main(void)
         STAGED(test_session_says_what_is_gone_when_the_cursor_was_trimmed),
         STAGED(test_session_says_what_is_trimmed_under_its_replay),
         STAGED(test_session_is_closed_when_the_numbering_changes),
+        STAGED(test_kicked_user_is_closed_everywhere_and_nobody_else),
         STAGED(test_session_never_shows_an_event_of_another_user),
         STAGED(test_session_that_reads_nothing_is_closed_and_others_are_not),
         STAGED(test_session_replay_waits_for_the_socket),
