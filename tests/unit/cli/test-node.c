@@ -7,6 +7,7 @@
 #include "node.h"
 
 #include "base/log.h"
+#include "base/ready.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -72,7 +73,7 @@ static void await_term(void)
     sigwait(&term, &number);
 }
 
-/* "serve", "stay", "exit" or "break": how the part's file says it behaves. */
+/* "serve", "stay", "exit", "break" or "drain": how the part's file says it behaves. */
 static int behave(const struct part *part, const char *how)
 {
     char path[96];
@@ -80,6 +81,8 @@ static int behave(const struct part *part, const char *how)
     if (strcmp(how, "exit") == 0 || (strcmp(how, "break") == 0 && access(path, F_OK) == 0))
         return 7;
     say_ready(part);
+    if (strcmp(how, "drain") == 0)
+        return EXIT_DRAINED;
     if (strcmp(how, "break") == 0)
         return creat(path, 0600) < 0 ? 97 : 7;
     await_term();
@@ -346,6 +349,19 @@ static void test_child_that_keeps_ending_is_started_again_and_again(void **state
     scene_stop(scene);
 }
 
+static void test_child_that_was_drained_is_not_started_again(void **state)
+{
+    struct scene *scene = *state;
+    set_behaviour(scene, "worker", "drain");
+    set_behaviour(scene, "gateway", "break");
+    scene_start(scene, 1, 1);
+    await_lines(scene, 6); /* the gateway is started again and again meanwhile */
+    const char *first = strstr(scene->log, "worker starts");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "worker starts"));
+    scene_stop(scene);
+}
+
 static void test_second_stop_kills_what_does_not_leave(void **state)
 {
     struct scene *scene = *state;
@@ -373,6 +389,7 @@ int main(int argc, char **argv)
         CASE(test_gateways_agree_on_the_port_the_first_found),
         CASE(test_phase_that_fails_ends_the_start),
         CASE(test_child_that_keeps_ending_is_started_again_and_again),
+        CASE(test_child_that_was_drained_is_not_started_again),
         CASE(test_second_stop_kills_what_does_not_leave),
     };
     return cmocka_run_group_tests_name("cli-node", tests, NULL, NULL);
