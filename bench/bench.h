@@ -25,6 +25,7 @@ struct bench_page {
     _Alignas(128) double result[BENCH_RESULTS];
     char directory[64]; /* in shared memory, made by the parent; removed afterwards with whatever
                            has a name that begins so */
+    uint32_t user_rate; /* events a second a broker takes of a user; 0: any number */
     char scratch[128];  /* the same on a disk: in $TMPDIR or /tmp */
 };
 

@@ -7,12 +7,14 @@
 #include <stdio.h>
 
 #include "delivery.h"
+#include "fairness.h"
 #include "lookback.h"
 #include "throughput.h"
 
 struct figures {
     struct bench_floor floor;
     struct throughput throughput;
+    struct fairness fairness;
     struct lookback lookback;
     double delivery_ns;
 };
@@ -57,6 +59,14 @@ static void print_lookback(const struct lookback *l)
     bench_print_row("a commit of ten, of ten users", l->commit_us[1], "us", "");
 }
 
+static void print_fairness(const struct fairness *f)
+{
+    bench_print_row("emit to routing, 1,000 quiet users: p99", f->alone_p99_us, "us", "");
+    bench_print_row("… beside one who floods: p99", f->quiet_p99_us, "us", "");
+    bench_print_row("… in the first", f->ratio, "x", "");
+    bench_print_row("taken of the flood", f->flood_per_s / 1e3, "k/s", "");
+}
+
 static void print_table(const struct figures *f)
 {
     const struct throughput *t = &f->throughput;
@@ -77,14 +87,16 @@ static void print_table(const struct figures *f)
     bench_print_row("timers, 100,000 known users", t->upkeep_ms[1], "ms/s", "");
     bench_print_row("cost with 100,000 known users / with 1,000", t->scale_ratio, "x", "<= 1.1");
     print_lookback(&f->lookback);
+    print_fairness(&f->fairness);
 }
 
 static void print_json(const struct figures *f)
 {
     printf("{\"pipeline_events_per_s\":%.0f,\"pipeline_events_per_s_wall\":%.0f,"
-           "\"users_scale_ratio\":%.3f,\"history_read_p99_us\":%.1f}\n",
+           "\"users_scale_ratio\":%.3f,\"history_read_p99_us\":%.1f,"
+           "\"fairness_quiet_p99_us\":%.1f,\"fairness_ratio\":%.2f}\n",
         f->throughput.events_per_s, f->throughput.events_per_s_wall, f->throughput.scale_ratio,
-        f->lookback.p99_us);
+        f->lookback.p99_us, f->fairness.quiet_p99_us, f->fairness.ratio);
 }
 
 int main(int argc, char **argv)
@@ -97,6 +109,7 @@ int main(int argc, char **argv)
 
     bench_floor(&figures.floor);
     throughput_measure(&figures.throughput);
+    fairness_measure(&figures.fairness);
     figures.delivery_ns = delivery_measure();
     lookback_measure(&figures.lookback);
     if (json)

@@ -96,7 +96,8 @@ static struct event event_of(enum event_type type, const struct names *names)
     return event;
 }
 
-static void emit(struct load *load, struct ring_lease *lease, const struct event *event)
+/* 0 or -EAGAIN. */
+static int try_to_emit(struct load *load, struct ring_lease *lease, const struct event *event)
 {
     struct event_record record;
     int r;
@@ -104,7 +105,14 @@ static void emit(struct load *load, struct ring_lease *lease, const struct event
     bench_need(event_record_encode(&record, event), "event_record_encode");
     while ((r = ring_emit(NULL, &load->writer, lease, record.parts, EVENT_RECORD_PARTS)) == -ESTALE)
         bench_need(ring_lease_renew(lease, &load->writer), "ring_lease_renew");
-    bench_need(r, "ring_emit");
+    if (r != -EAGAIN)
+        bench_need(r, "ring_emit");
+    return r;
+}
+
+static void emit(struct load *load, struct ring_lease *lease, const struct event *event)
+{
+    bench_need(try_to_emit(load, lease, event), "ring_emit");
 }
 
 static void emit_type(
@@ -127,15 +135,28 @@ size_t load_acquaint(struct load *load, uint32_t first, uint32_t count)
     return 2 * (size_t)count;
 }
 
+void load_begin_one(struct load *load, uint32_t nth)
+{
+    struct names names = names_of(nth, 0);
+
+    emit_type(load, &load->leases[nth], &names, EVENT_AGENT_STARTED);
+}
+
 size_t load_begin(struct load *load)
 {
-    for (uint32_t nth = 0; nth < load->active; nth++) {
-        struct names names = names_of(nth, 0);
-
-        emit_type(load, &load->leases[nth], &names, EVENT_AGENT_STARTED);
-    }
+    for (uint32_t nth = 0; nth < load->active; nth++)
+        load_begin_one(load, nth);
     load->runs = load->active;
     return load->active;
+}
+
+void load_flood(struct load *load, uint32_t nth)
+{
+    struct names names = names_of(nth, 0);
+    struct event event = event_of(EVENT_PARTIAL_RESULT, &names);
+
+    if (try_to_emit(load, &load->leases[nth], &event) == -EAGAIN)
+        ring_wait_space(&load->writer, &load->leases[nth], LOAD_DATA_BYTES, FLOOD_WAIT_MS);
 }
 
 void load_piece(struct load *load, uint32_t nth, const char *data)

@@ -34,6 +34,11 @@ size_t load_user_name(char ret_name[32], uint32_t user);
 size_t load_acquaint(struct load *load, uint32_t first, uint32_t count);
 /* Begins a run for each active user, which stays open. Returns how many events. */
 size_t load_begin(struct load *load);
+/* The same for the nth active user. */
+void load_begin_one(struct load *load, uint32_t nth);
+/* A piece of text for the nth active user, or a wait for room, of FLOOD_WAIT_MS at most. */
+#define FLOOD_WAIT_MS 50
+void load_flood(struct load *load, uint32_t nth);
 /* So many pieces of text for each active user, in its open run. */
 size_t load_text(struct load *load, unsigned pieces);
 /* A whole run of LOAD_RUN_EVENTS for each active user: text, thoughts and two tool calls. */

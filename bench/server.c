@@ -25,7 +25,8 @@ void server_flags(
     snprintf(text[2], sizeof text[2], "--node-name=%s-%u",
         strrchr(page->directory, '/') + sizeof "ringside-", number);
     snprintf(text[3], sizeof text[3], "--ring-count=%u", (unsigned)rings);
-    snprintf(text[4], sizeof text[4], "--broker-max-events-per-second-per-user=0");
+    snprintf(text[4], sizeof text[4], "--broker-max-events-per-second-per-user=%u",
+        (unsigned)page->user_rate);
     snprintf(text[5], sizeof text[5], "--broker-max-events-per-second-per-worker=0");
 }
 
