@@ -262,7 +262,7 @@ static void fold_status(struct snapshot *snapshot, const struct event *event)
     struct span status = json_member_inside(value);
     if (value.len == 0)
         return;
-    size_t len = 0;
+    size_t len = status.len <= SNAPSHOT_STATUS_MAX ? status.len : 0;
     while (len < status.len && len + character(status, len) <= SNAPSHOT_STATUS_MAX)
         len += character(status, len);
     snapshot->has_status = true;

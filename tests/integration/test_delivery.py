@@ -133,7 +133,7 @@ async def test_gateway_that_stands_still_costs_little_and_nobody_else_anything(d
         try:
             await until_head(quick, user, 12000)  # 5 MB, and 4 MiB is what a gateway grants
             full = anonymous_bytes(doors.broker.pid)
-            await until_head(quick, user, 30000)
+            await until_head(quick, user, 22000)
             cost = anonymous_bytes(doors.broker.pid) - before
             growth = anonymous_bytes(doors.broker.pid) - full
             await one.until(lambda: one.stream.position, "events past the one that stands still")
