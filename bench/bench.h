@@ -59,6 +59,9 @@ double bench_percentile(double *values, size_t count, double share);
 uint32_t bench_random(uint64_t *state);
 void bench_print_head(void);
 void bench_print_row(const char *what, double value, const char *unit, const char *goal);
+/* The figure of this key in what another measurement beside this one says with --json; NAN when
+ * that is not there or fails, which it says itself. */
+double bench_ask(const char *program, const char *key);
 /* Whether there was "--json"; leaves the program with `usage` on any other argument. */
 bool bench_wants_json(int argc, char **argv, const char *usage);
 

@@ -8,7 +8,7 @@
 
 #include "event/codec.h"
 
-#define PATIENCE_SECONDS 60.0
+#define PATIENCE_SECONDS 300.0
 /* As the gateway has them. */
 #define CREDIT_WINDOW (4u << 20)
 #define CREDIT_STEP (CREDIT_WINDOW / 8)

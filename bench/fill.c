@@ -7,9 +7,11 @@
 #include "bench.h"
 #include "event/codec.h"
 #include "history/history.h"
+#include "history/retention.h"
 #include "load.h"
 
-#define STRIDE 7919u /* a prime that divides no number of users: each is met once a round */
+#define MERGE_EVERY 64 /* batches */
+#define STRIDE 7919u   /* a prime that divides no number of users: each is met once a round */
 
 struct filling {
     const struct fill *fill;
@@ -17,6 +19,7 @@ struct filling {
     struct history_stream **streams;
     struct buffer encoded;
     struct event event;
+    uint64_t commits;
 };
 
 static void open_streams(struct filling *f)
@@ -48,6 +51,16 @@ static void append_burst(struct filling *f, uint32_t user)
     }
 }
 
+/* As the broker does: small batches are merged as they come. */
+static void commit(struct filling *f)
+{
+    bench_need(history_commit(f->history), "history_commit");
+    if (++f->commits % MERGE_EVERY)
+        return;
+    while (history_merge(f->history) == 1)
+        ;
+}
+
 static void fill_rounds(struct filling *f)
 {
     const struct fill *fill = f->fill;
@@ -58,11 +71,11 @@ static void fill_rounds(struct filling *f)
             append_burst(f, (uint32_t)((i * STRIDE + round * (fill->users / 3)) % fill->users));
             if (++in_batch < FILL_BATCH_USERS)
                 continue;
-            bench_need(history_commit(f->history), "history_commit");
+            commit(f);
             in_batch = 0;
         }
     }
-    bench_need(history_commit(f->history), "history_commit");
+    commit(f);
 }
 
 void fill_event(struct event *ret_event)
