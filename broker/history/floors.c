@@ -12,6 +12,7 @@
  */
 #define FLOORS_STREAMS 256
 #define FLOORS_SECTIONS 4096
+#define FLOORS_LOOKS 4096
 
 struct burial { /* what of a batch died */
     uint64_t batch;
@@ -271,9 +272,23 @@ static void apply(const struct raising *raising)
         apply_raise(raising->history, &raises[i]);
 }
 
+/* Most runs end in streams that have nothing to give up: these cost no transaction. */
+static void forget_idle(struct history *history)
+{
+    unsigned looks = 0;
+    LIST_FOR_EACH(struct history_stream, stream, &history->over, over_link)
+    {
+        if (looks++ == FLOORS_LOOKS)
+            return;
+        if (!is_over(history, stream) && history->commits > stream->pinned_at)
+            list_remove(&stream->over_link);
+    }
+}
+
 int floors_raise(struct history *history)
 {
     struct raising raising = {.history = history};
+    forget_idle(history);
     if (list_empty(&history->over))
         return 0;
     int rc = store_write(history->store, raise_work, &raising);

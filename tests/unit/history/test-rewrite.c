@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history-test.h"
 
+#include "base/clock.h"
 #include "history/rewrite.h"
 
 #include <errno.h>
@@ -140,6 +141,44 @@ static void test_batches_of_which_nothing_stays_leave_heads_numbers_and_position
     assert_range(fixture, "ann", 61, 61);
 }
 
+static int find_run(struct fixture *fixture)
+{
+    struct buffer record = BUFFER_INIT;
+    int rc = history_find_run(fixture->history, SPAN_LITERAL("r-1"), &record);
+    buffer_deinit(&record);
+    return rc;
+}
+
+static void trim(struct fixture *fixture, uint64_t now_ms)
+{
+    while (history_trim(fixture->history, now_ms) == 1)
+        continue;
+}
+
+static void test_a_run_stays_known_while_the_batch_that_took_in_its_own_is_retained(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t later = clock_wall_ms() + 10 * fixture->options.keep_records_ms;
+    fixture_open(fixture);
+    assert_return_code(
+        history_stage_run(fixture->history, SPAN_LITERAL("r-1"), false, SPAN_LITERAL("completed")),
+        0);
+    make_batches(fixture);
+    assert_return_code(rewrite(fixture, 1, 3), 0);
+    for (int i = 0; i < 2; i++) {
+        trim(fixture, later);
+        assert_int_equal(find_run(fixture), 0);
+        fixture_reopen(fixture);
+    }
+    fixture->options.max_bytes = 1;
+    fixture_reopen(fixture);
+    trim(fixture, clock_wall_ms());
+    assert_batches(fixture, 0);
+    assert_int_equal(find_run(fixture), 0);
+    trim(fixture, later);
+    assert_int_equal(find_run(fixture), -ENOENT);
+}
+
 static void test_a_batch_that_would_grow_too_large_is_not_made(void **state)
 {
     struct fixture *fixture = *state;
@@ -168,6 +207,7 @@ int main(void)
         CASE(test_one_batch_rewritten_for_itself_stays_as_it_is),
         CASE(test_what_is_not_to_stay_goes_within_a_section_too),
         CASE(test_batches_of_which_nothing_stays_leave_heads_numbers_and_positions),
+        CASE(test_a_run_stays_known_while_the_batch_that_took_in_its_own_is_retained),
         CASE(test_a_batch_that_would_grow_too_large_is_not_made),
     };
     return cmocka_run_group_tests_name("history-rewrite", tests, NULL, NULL);
