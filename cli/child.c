@@ -83,7 +83,7 @@ void child_deinit(struct child *child)
 /* Our handlers must not run in the child, where they would write into our loop's wake-up. */
 static void reset_signals(void)
 {
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE};
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGCHLD, SIGPIPE};
     sigset_t none;
     for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
         signal(ours[i], SIG_DFL);
@@ -102,7 +102,8 @@ static bool arrange_descriptors(int ready_fd)
     return dup2(ready_fd, READY_FD) >= 0;
 }
 
-static _Noreturn void become(pid_t parent, int ready_fd, char *const argv[])
+static _Noreturn void become(
+    pid_t parent, const struct child *child, int ready_fd, char *const argv[])
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -112,13 +113,13 @@ static _Noreturn void become(pid_t parent, int ready_fd, char *const argv[])
     char number[16];
     snprintf(number, sizeof(number), "%d", READY_FD);
     if (arrange_descriptors(ready_fd) && setenv(READY_VARIABLE, number, 1) == 0)
-        execv(argv[0], argv);
+        execv(child->image ? child->image : argv[0], argv);
     fprintf(stderr, "ringside up: %s cannot be started: %s\n", argv[0], strerror(errno));
     _exit(EXEC_FAILED);
 }
 
 /* fork, with signals held back on both sides until the child has let go of our handlers. */
-static pid_t fork_quietly(int ready_fd, char *const argv[])
+static pid_t fork_quietly(const struct child *child, int ready_fd, char *const argv[])
 {
     sigset_t all, before;
     pid_t parent = getpid();
@@ -127,7 +128,7 @@ static pid_t fork_quietly(int ready_fd, char *const argv[])
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        become(parent, ready_fd, argv);
+        become(parent, child, ready_fd, argv);
     int error = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
@@ -139,7 +140,7 @@ int child_start(struct child *child, char *const argv[])
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    pid_t pid = fork_quietly(ends[1], argv);
+    pid_t pid = fork_quietly(child, ends[1], argv);
     int error = errno;
     close(ends[1]);
     if (pid < 0) {

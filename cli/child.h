@@ -28,7 +28,8 @@ struct child {
     struct ev_loop *loop;
     const struct child_events *events; /* borrowed */
     void *context;
-    pid_t pid; /* 0 when there is no process */
+    const char *image; /* what is run, when not argv[0]; borrowed */
+    pid_t pid;         /* 0 when there is no process */
     bool ready;
     int ready_fd; /* our end of its ready pipe, or -1 */
     ev_io ready_watch;

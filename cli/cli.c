@@ -15,6 +15,7 @@ static const struct verb verbs[] = {
     {"run", "ask an agent something and watch it work", verb_run},
     {"tail", "follow a user's events", verb_tail},
     {"status", "the node at a glance", verb_status},
+    {"upgrade", "replace the running broker by the one that is installed now", verb_upgrade},
     {"backup", "copy the history while the node serves", verb_backup},
     {"runs", "list the runs that have not ended", verb_runs},
     {"run-info", "show one run", verb_run_info},

@@ -34,6 +34,7 @@ enum cli_status verb_token(int argc, char **argv);
 enum cli_status verb_run(int argc, char **argv);
 enum cli_status verb_tail(int argc, char **argv);
 enum cli_status verb_backup(int argc, char **argv);
+enum cli_status verb_upgrade(int argc, char **argv);
 enum cli_status verb_status(int argc, char **argv);
 enum cli_status verb_runs(int argc, char **argv);
 enum cli_status verb_run_info(int argc, char **argv);

@@ -11,14 +11,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define START_SECONDS 60.0
 #define STOP_SECONDS 10.0
-#define ARGUMENTS_MAX 6
+#define ARGUMENTS_MAX 7
+#define TEXT_SIZE 256
 
 enum node_state {
     NODE_STARTING,
@@ -31,6 +34,8 @@ struct member {
     struct child child;
     struct node *node;
     enum program_index program;
+    int image_fd; /* a broker's program as it was found, whatever is installed later; -1 */
+    char image[32];
     struct backoff backoff;
     ev_timer restart;
     uint64_t started_ms;
@@ -53,8 +58,10 @@ struct node {
     struct group groups[PROGRAM_COUNT]; /* in the order of starting */
     int group;                          /* being started, or stopped */
     uint64_t group_since_ms;
-    ev_timer deadline; /* of the group */
-    unsigned port;     /* what gateways are told to listen on; 0: not known yet */
+    ev_timer deadline;        /* of the group, or of the successor */
+    struct member *successor; /* the broker that takes over; NULL: none */
+    struct member *spare;     /* the broker's other place: the two take turns */
+    unsigned port;            /* what gateways are told to listen on; 0: not known yet */
     char port_text[8];
     unsigned metrics_port; /* what the broker serves its metrics on; 0: it does not */
     unsigned member_count;
@@ -65,6 +72,30 @@ static void begin_group(struct node *node, int group);
 static void stop_group(struct node *node, int group);
 
 /* ---- one member */
+
+/*
+ * Kept open while a broker runs: should it have to be started again, it is from here the same
+ * program, and not a release that was installed meanwhile and cannot go on with this node.
+ */
+static void keep_image(struct member *member)
+{
+    if (member->program != PROGRAM_BROKER || member->image_fd >= 0)
+        return;
+    const char *path = member->node->plan.programs->paths[PROGRAM_BROKER];
+    member->image_fd = open(path, O_PATH | O_CLOEXEC);
+    if (member->image_fd < 0)
+        return; /* gone already: the next start will be by its path */
+    snprintf(member->image, sizeof(member->image), "/proc/self/fd/%d", member->image_fd);
+    member->child.image = member->image;
+}
+
+static void drop_image(struct member *member)
+{
+    if (member->image_fd >= 0)
+        close(member->image_fd);
+    member->image_fd = -1;
+    member->child.image = NULL;
+}
 
 static void member_start(struct member *member)
 {
@@ -80,10 +111,13 @@ static void member_start(struct member *member)
         argv[count++] = (char *)(uintptr_t) "--gateway-port";
         argv[count++] = node->port_text;
     }
+    if (member == node->successor)
+        argv[count++] = (char *)(uintptr_t) "--take-over";
     argv[count] = NULL;
     member->started_ms = clock_monotonic_ms();
     backoff_started(&member->backoff, member->started_ms);
     int rc = child_start(&member->child, argv);
+    keep_image(member);
     if (rc < 0) {
         log_error("node", "%s cannot be started: %s", member->child.name, strerror(-rc));
         ev_timer_set(&member->restart, BACKOFF_LAST_MS / 1e3, 0.);
@@ -126,8 +160,12 @@ static bool group_ready(const struct node *node, const struct group *group)
 static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct node *node = watcher->data;
-    const struct group *group = &node->groups[node->group];
     (void)loop, (void)events;
+    if (node->state == NODE_RUNNING) {
+        child_signal(&node->successor->child, SIGKILL); /* its end says the rest */
+        return;
+    }
+    const struct group *group = &node->groups[node->group];
     if (node->state == NODE_STARTING) {
         char reason[128];
         snprintf(
@@ -212,12 +250,94 @@ static void learn_port(struct node *node, enum program_index program, struct spa
     snprintf(node->port_text, sizeof(node->port_text), "%u", node->port);
 }
 
+/* ---- a broker takes over from another */
+
+static struct member *broker_of(struct node *node)
+{
+    return &node->members[node->groups[PROGRAM_BROKER].first];
+}
+
+static void end_succession(struct node *node)
+{
+    ev_timer_stop(node->loop, &node->deadline);
+    node->successor = NULL;
+}
+
+void node_upgrade(struct node *node)
+{
+    const struct node_events *events = node->events;
+    struct member *successor = node->spare;
+    if (node->state != NODE_RUNNING || node->successor || successor->child.pid) {
+        events->on_upgraded(node->context, false,
+            node->state == NODE_RUNNING ? "a broker is just taking over" : "the node is not up");
+        return;
+    }
+    node->successor = successor;
+    set_deadline(node, START_SECONDS);
+    member_start(successor);
+    if (successor->child.pid)
+        return;
+    ev_timer_stop(node->loop, &successor->restart);
+    drop_image(successor);
+    end_succession(node);
+    events->on_upgraded(node->context, false, "the new broker cannot be started");
+}
+
+/* It serves; the other's place is the next one's. */
+static void succeed(struct node *node, struct member *successor)
+{
+    char text[TEXT_SIZE];
+    snprintf(text, sizeof(text), "the broker was replaced: pid %d, ready after %llu ms",
+        (int)successor->child.pid,
+        (unsigned long long)(clock_monotonic_ms() - successor->started_ms));
+    log_info("node", "%s", text);
+    end_succession(node);
+    node->spare = broker_of(node);
+    node->groups[PROGRAM_BROKER].first = (unsigned)(successor - node->members);
+    ev_timer_stop(node->loop, &node->spare->restart);
+    if (node->spare->child.pid == 0)
+        drop_image(node->spare);
+    node->events->on_upgraded(node->context, true, text);
+}
+
+/* It ended first. The other one may have let go already; then it is started again. */
+static void fail_succession(struct node *node, struct member *successor, const char *how)
+{
+    char text[TEXT_SIZE];
+    struct member *former = broker_of(node);
+    snprintf(text, sizeof(text),
+        "the new broker %s before it was ready, its lines say why; the old one %s", how,
+        former->child.pid ? "goes on" : "is started again");
+    log_error("node", "%s", text);
+    drop_image(successor);
+    end_succession(node);
+    if (former->child.pid == 0 && !ev_is_active(&former->restart))
+        member_start(former);
+    node->events->on_upgraded(node->context, false, text);
+}
+
+/* Whether it was the end of a broker that takes over, or of one that is taken over from. */
+static bool ended_in_succession(struct node *node, struct member *member, const char *how)
+{
+    if (member == node->successor)
+        fail_succession(node, member, how);
+    else if (member == node->spare)
+        drop_image(member);
+    else
+        return node->successor && member == broker_of(node); /* as it was asked to */
+    return true;
+}
+
 static void on_member_ready(void *context, struct child *child, struct span line)
 {
     struct member *member = context;
     struct node *node = member->node;
     const struct group *group = &node->groups[node->group];
     learn_port(node, member->program, line);
+    if (member == node->successor) {
+        succeed(node, member);
+        return;
+    }
     if (node->state == NODE_RUNNING)
         log_info("node", "%s is ready again (pid %d, %llu ms)", child->name, (int)child->pid,
             (unsigned long long)(clock_monotonic_ms() - member->started_ms));
@@ -240,7 +360,7 @@ static bool group_gone(const struct node *node, const struct group *group)
         if (node->members[group->first + i].child.pid)
             return false;
     }
-    return true;
+    return group->program != PROGRAM_BROKER || node->spare->child.pid == 0;
 }
 
 static double stop_seconds(const struct node *node, const struct group *group)
@@ -283,6 +403,7 @@ void node_stop(struct node *node)
         return;
     }
     node->state = NODE_STOPPING;
+    child_signal(&node->spare->child, SIGKILL); /* whichever half of a succession it is */
     for (unsigned i = 0; i < node->member_count; i++)
         ev_timer_stop(node->loop, &node->members[i].restart);
     stop_group(node, PROGRAM_COUNT - 1);
@@ -302,6 +423,8 @@ static void on_member_ended(void *context, struct child *child, int status)
         char reason[128];
         snprintf(reason, sizeof(reason), "%s %s before it was ready", child->name, how);
         fail(node, reason);
+    } else if (ended_in_succession(node, member, how)) {
+        return;
     } else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DRAINED) {
         log_warn(
             "node", "%s was drained and stays away until the node is started anew", child->name);
@@ -317,30 +440,36 @@ static const struct child_events member_events = {
     .on_ended = on_member_ended,
 };
 
+static void add_member(struct node *node, enum program_index program, const char *name)
+{
+    struct member *member = &node->members[node->member_count++];
+    member->node = node;
+    member->program = program;
+    member->image_fd = -1;
+    child_init(&member->child, name, node->loop, &member_events, member);
+    ev_timer_init(&member->restart, on_restart, 0., 0.);
+    member->restart.data = member;
+}
+
 static void add_group(
     struct node *node, const char *name, enum program_index program, unsigned count)
 {
     node->groups[program] = (struct group){name, program, node->member_count, count};
     for (unsigned i = 0; i < count; i++) {
-        struct member *member = &node->members[node->member_count++];
         char text[32];
         if (program == PROGRAM_BROKER)
             snprintf(text, sizeof(text), "broker");
         else
             snprintf(text, sizeof(text), "%s-%u", program == PROGRAM_WORKER ? "worker" : "gateway",
                 i + 1);
-        member->node = node;
-        member->program = program;
-        child_init(&member->child, text, node->loop, &member_events, member);
-        ev_timer_init(&member->restart, on_restart, 0., 0.);
-        member->restart.data = member;
+        add_member(node, program, text);
     }
 }
 
 int node_new(struct node **ret_node, struct ev_loop *loop, const struct node_plan *plan,
     const struct node_events *events, void *context)
 {
-    unsigned count = 1 + plan->workers + plan->gateways;
+    unsigned count = 2 + plan->workers + plan->gateways;
     struct node *node = calloc(1, sizeof(*node) + count * sizeof(struct member));
     if (!node)
         return -ENOMEM;
@@ -355,6 +484,8 @@ int node_new(struct node **ret_node, struct ev_loop *loop, const struct node_pla
     add_group(node, "broker", PROGRAM_BROKER, 1);
     add_group(node, "workers", PROGRAM_WORKER, plan->workers);
     add_group(node, "gateways", PROGRAM_GATEWAY, plan->gateways);
+    node->spare = &node->members[node->member_count];
+    add_member(node, PROGRAM_BROKER, "broker");
     assert(node->member_count == count);
     *ret_node = node;
     begin_group(node, PROGRAM_BROKER);
@@ -373,6 +504,7 @@ void node_free(struct node *node)
     for (unsigned i = 0; i < node->member_count; i++) {
         ev_timer_stop(node->loop, &node->members[i].restart);
         child_deinit(&node->members[i].child);
+        drop_image(&node->members[i]);
     }
     ev_timer_stop(node->loop, &node->deadline);
     free(node);

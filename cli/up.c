@@ -3,6 +3,7 @@
 #include "folders.h"
 #include "node.h"
 #include "tokens.h"
+#include "upgrade.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -27,6 +28,7 @@ struct up {
     struct ev_loop *loop;
     struct node *node;
     ev_signal stops[3];
+    ev_signal upgrade;
     enum cli_status status;
     bool stopping;
 };
@@ -152,6 +154,14 @@ static void on_failed(void *context, const char *reason)
         CLI_FAILED, "up", "%s; the lines above say why, `ringside doctor` may know more", reason);
 }
 
+static void on_upgraded(void *context, bool done, const char *text)
+{
+    const struct up *up = context;
+    int rc = upgrade_answer(up->folders.run_dir, done, text);
+    if (rc)
+        log_error("up", "cannot say that %s: %s", text, strerror(-rc));
+}
+
 static void on_stopped(void *context)
 {
     struct up *up = context;
@@ -162,6 +172,7 @@ static const struct node_events up_events = {
     .on_phase = on_phase,
     .on_running = on_running,
     .on_failed = on_failed,
+    .on_upgraded = on_upgraded,
     .on_stopped = on_stopped,
 };
 
@@ -179,6 +190,14 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     node_stop(up->node);
 }
 
+static void on_upgrade_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    const struct up *up = watcher->data;
+    (void)loop, (void)events;
+    if (up->node)
+        node_upgrade(up->node);
+}
+
 /* HUP is the terminal going away. Output that nobody reads any more must not end the node. */
 static void watch_signals(struct up *up)
 {
@@ -189,6 +208,9 @@ static void watch_signals(struct up *up)
         up->stops[i].data = up;
         ev_signal_start(up->loop, &up->stops[i]);
     }
+    ev_signal_init(&up->upgrade, on_upgrade_signal, UPGRADE_SIGNAL);
+    up->upgrade.data = up;
+    ev_signal_start(up->loop, &up->upgrade);
 }
 
 static enum cli_status run_node(struct up *up, const struct node_plan *plan)

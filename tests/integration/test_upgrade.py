@@ -2,14 +2,18 @@
 """A new broker takes over from the one that serves: workers, gateways and clients go on."""
 import asyncio
 import os
+import shutil
 import signal
 
 import pytest
 
 from harness.account import Account, check_ledger
-from harness.node import BUILD, PROGRAMS
+from harness.client import Client
+from harness.deadline import until
+from harness.node import BUILD, PROGRAMS, kill
 from harness.parts import Part, Parts
 from harness.recorder import Recorder
+from harness.stream import check_run
 
 USERS = ["ann", "bob"]
 HANDS_OVER_FAST = {"RINGSIDE_BROKER_HAND_OVER_TIMEOUT": "300ms"}
@@ -141,3 +145,89 @@ async def test_a_broker_of_another_version_is_refused_by_name_and_the_running_on
     assert parts.broker.running()
     await traffic.more_events()
     await traffic.end()
+
+
+# ---- `ringside upgrade`: the supervisor has its broker replaced
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The programs beside each other, as they are installed, where a test can replace them."""
+    for name, path in PROGRAMS.items():
+        shutil.copy2(path, tmp_path / name)
+    monkeypatch.setitem(PROGRAMS, "ringside", tmp_path / "ringside")
+    return tmp_path
+
+
+def install(folder, source):
+    """As a package does: the new file takes the name, the old one lives on in who runs it."""
+    shutil.copy2(source, folder / "fresh")
+    os.replace(folder / "fresh", folder / "ringside-broker")
+
+
+def broker_pid(node):
+    return node.status()["broker"]["pid"]
+
+
+async def test_ringside_upgrade_replaces_the_broker_under_a_run_that_goes_on(installed, make_node):
+    node = make_node().start()
+    async with Client(node, "ann") as client:
+        run_id = await client.chat('{"steps": 100, "pause_ms": 10}', agent="slow")
+        await client.until_event("partial_result", run_id, count=10)
+        before = broker_pid(node)
+        for _ in range(2):
+            install(installed, BUILD / "broker/ringside-broker")
+            done = await asyncio.to_thread(node.run, "upgrade")
+            assert done.returncode == 0, done.stderr
+            assert "the broker was replaced" in done.stdout
+            assert broker_pid(node) != before
+            before = broker_pid(node)
+        events = await client.until_ended(run_id)
+        assert not any(event.get("synthetic") for event in events)
+        check_run(events)
+    kill(before)
+    until(lambda: node.run("status").returncode == 0 and broker_pid(node) != before,
+          "the supervisor's next broker")
+
+
+@pytest.mark.parametrize("program, said", [
+    ("broken", "before it was ready"),
+    ("broker-of-another-arena", "the old one goes on"),
+])
+async def test_a_new_broker_that_cannot_start_leaves_the_old_one_serving(
+        installed, make_node, tmp_path, program, said):
+    node = make_node().start()
+    before = broker_pid(node)
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    install(installed, broken if program == "broken" else BUILD / "tests/unit/broker" / program)
+    done = await asyncio.to_thread(node.run, "upgrade")
+    assert done.returncode == 1 and said in done.stderr
+    assert broker_pid(node) == before
+    async with Client(node, "ann") as client:
+        check_run(await client.until_ended(await client.chat("hello", agent="echo")))
+    kill(before)
+    until(lambda: node.run("status").returncode == 0 and broker_pid(node) != before,
+          "the same program again, whatever is installed")
+
+
+async def test_when_the_new_broker_dies_after_the_old_one_left_the_old_one_is_started_again(
+        installed, make_node, tmp_path):
+    node = make_node().start()
+    before = broker_pid(node)
+    fatal = tmp_path / "fatal"
+    fatal.write_text("#!/bin/sh\n"
+                     f"kill -TERM {before}\n"
+                     f"while kill -0 {before} 2>/dev/null; do :; done\nexit 3\n")
+    fatal.chmod(0o755)
+    install(installed, fatal)
+    done = await asyncio.to_thread(node.run, "upgrade")
+    assert done.returncode == 1 and "the old one is started again" in done.stderr
+    until(lambda: node.run("status").returncode == 0, "the old broker's program")
+    async with Client(node, "ann") as client:
+        check_run(await client.until_ended(await client.chat("hello", agent="echo")))
+
+
+def test_upgrade_without_a_supervisor_says_what_to_do(parts):
+    done = parts.run("upgrade")
+    assert done.returncode == 3 and "ringside-broker --take-over" in done.stderr
