@@ -47,12 +47,24 @@ static struct wire_message refusal(const char *code, const char *message)
         .refused = {.code = span_of_string(code), .message = span_of_string(message)}};
 }
 
+static struct wire_message refuse_version(
+    struct control_port *port, const struct wire_attach *request)
+{
+    buffer_clear(&port->body);
+    buffer_printf(&port->body,
+        "this broker speaks version %u of the messages between processes, the %.*s speaks %llu: "
+        "install the same release",
+        WIRE_VERSION, SPAN_ARG(request->role), (unsigned long long)request->version);
+    struct wire_message message = refusal("version_mismatch", "");
+    message.refused.message = buffer_span(&port->body);
+    return message;
+}
+
 static struct wire_message answer_attach(
     struct control_port *port, const struct wire_attach *request, char url[PATHS_MAX])
 {
     if (request->version != WIRE_VERSION)
-        return refusal("version_mismatch",
-            "this broker speaks another version of the protocol: install the same release");
+        return refuse_version(port, request);
     int rc = links_offer(port->options.links, request->role, request->name, url);
     if (rc == -EINVAL)
         return refusal("invalid_argument", "no such role, or the name is no identifier");

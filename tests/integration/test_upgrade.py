@@ -147,6 +147,15 @@ async def test_a_broker_of_another_version_is_refused_by_name_and_the_running_on
     await traffic.end()
 
 
+async def test_a_worker_of_another_wire_version_is_refused_by_name(parts):
+    other = Part(parts, "other", [BUILD / "tests/unit/worker/worker-of-another-wire"]).start()
+    until(lambda: "(version_mismatch)" in other.said(), "the refusal")
+    assert "speaks version 2 of the messages between processes, the worker speaks 99" in \
+        other.said()
+    other.signal(signal.SIGTERM)
+    other.until_ended()
+
+
 # ---- `ringside upgrade`: the supervisor has its broker replaced
 
 @pytest.fixture
