@@ -17,6 +17,8 @@ static const struct config_flag flags[] = {
     {"copy-history", "DIR",
         "copy the history in DIR instead of serving, whether a broker has it open or not",
         &offline.copy_from},
+    {"check-history", "DIR", "look at each event of the history in DIR, say which are damaged",
+        &offline.check},
     {"to", "DIR", "where the copy goes: a directory that does not exist yet", &offline.copy_to},
     {"take-over", NULL,
         "take over from the broker that serves this node, if one does: it stops, this one goes on",

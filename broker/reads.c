@@ -129,6 +129,16 @@ static int read_page(
         ret_page->status = WIRE_PAGE_TRIMMED;
         return 0;
     }
+    if (rc == -ENODATA) {
+        log_warn("reads", "events %llu to %llu of %s are lost: the history is damaged there",
+            (unsigned long long)read->after + 1, (unsigned long long)ret_page->last,
+            read->user->id);
+        reads->counters->reads_damaged++;
+        ret_page->status = WIRE_PAGE_DAMAGED;
+        ret_page->oldest = ret_page->last + 1;
+        ret_page->last = read->after;
+        return 0;
+    }
     reads->counters->bytes_replayed += reads->page.len;
     ret_page->events = buffer_span(&reads->page);
     return rc ? rc : buffer_error(&reads->page);

@@ -195,6 +195,11 @@ static bool catch_up(struct router *router, struct subscription *subscription)
         subscription->sent = history_oldest(user->stream) - 1;
         return subscription->sent < history_shown_head(user->stream);
     }
+    if (rc == -ENODATA) {
+        /* Likewise; what is left comes after it. */
+        subscription->sent = last;
+        return last < history_shown_head(user->stream);
+    }
     if (rc || buffer_error(&router->page)) {
         log_error("router", "history of %s cannot be read behind %llu: what comes next is sent",
             user->id, (unsigned long long)subscription->sent);

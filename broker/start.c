@@ -157,6 +157,19 @@ static enum history_sync sync_policy(const char *name)
     return strcmp(name, "never") == 0 ? HISTORY_SYNC_NEVER : HISTORY_SYNC_INTERVAL;
 }
 
+static void tell_damage(const struct broker *broker)
+{
+    struct history_usage usage;
+    history_usage(broker->history, &usage);
+    if (usage.damaged_batches)
+        log_error("start",
+            "%llu batches of the history are damaged and set aside; %llu numbers are lost with "
+            "them; "
+            "the rest is served. `ringside-broker --check-history %s` lists them",
+            (unsigned long long)usage.damaged_batches, (unsigned long long)usage.lost,
+            broker->history_dir);
+}
+
 static int start_history(struct broker *broker)
 {
     const char *path = broker->history_dir;
@@ -176,6 +189,8 @@ static int start_history(struct broker *broker)
     if (rc)
         log_error("start", "the history in %s cannot be opened: %s", path, reason);
     else
+        tell_damage(broker);
+    if (!rc)
         backup_init(&broker->backup, &(struct backup_options){.loop = broker->loop,
                                          .history = broker->history,
                                          .counters = &broker->counters,

@@ -124,6 +124,8 @@ static void append_history(const struct broker *broker, struct buffer *out)
     json_append_member_uint(out, "dead_bytes", usage.dead_bytes);
     json_append_member_uint(out, "pinned_bytes", usage.pinned_bytes);
     json_append_member_uint(out, "excess_bytes", usage.excess_bytes);
+    json_append_member_uint(out, "damaged", usage.damaged_batches);
+    json_append_member_uint(out, "lost", usage.lost);
     json_append_member_uint(out, "staged_events", history_staged_events(broker->history));
     json_append_member_uint(out, "unsynced_commits",
         history_commit_count(broker->history) - history_synced_count(broker->history));

@@ -269,7 +269,8 @@ static bool take_gap(struct record_frame *frame, struct record_report *report)
         return false;
     frame->gap.epoch_changed = strcmp(reason, "epoch_changed") == 0;
     return frame->gap.epoch_changed || strcmp(reason, "trimmed") == 0 ||
-           missing(report, "reason", "trimmed or epoch_changed");
+           strcmp(reason, "damaged") == 0 ||
+           missing(report, "reason", "trimmed, damaged or epoch_changed");
 }
 
 static bool take_position(

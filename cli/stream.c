@@ -176,8 +176,9 @@ static void handle_page(struct stream *stream, const struct wire_page *page)
         send_open(stream, WIRE_OPEN_CURSOR);
         return;
     }
-    if (page->status == WIRE_PAGE_TRIMMED && page->oldest > stream->position + 1) {
-        say_gap(stream, stream->position + 1, page->oldest - 1, "trimmed");
+    bool damaged = page->status == WIRE_PAGE_DAMAGED;
+    if ((damaged || page->status == WIRE_PAGE_TRIMMED) && page->oldest > stream->position + 1) {
+        say_gap(stream, stream->position + 1, page->oldest - 1, damaged ? "damaged" : "trimmed");
         stream->position = page->oldest - 1;
     } else {
         deliver_page(stream, page->events);

@@ -307,14 +307,14 @@ static void handle_page(struct session *session, const struct wire_page *page)
     }
 }
 
-static void handle_trimmed(struct session *session, const struct wire_page *page)
+static void handle_gone(struct session *session, const struct wire_page *page, const char *reason)
 {
     uint64_t from = session->view.position + 1;
     if (page->oldest <= from) {
         session_close(session, 1011, "history could not be read");
         return;
     }
-    send_gap(session, from, page->oldest - 1, "trimmed");
+    send_gap(session, from, page->oldest - 1, reason);
     if (!session_is_open(session))
         return;
     view_skip_gap(&session->view, page->oldest - 1);
@@ -333,7 +333,8 @@ static void page_done(struct link_call *call, const struct wire_message *answer)
     }
     switch (answer->page.status) {
     case WIRE_PAGE_OK: handle_page(session, &answer->page); break;
-    case WIRE_PAGE_TRIMMED: handle_trimmed(session, &answer->page); break;
+    case WIRE_PAGE_TRIMMED: handle_gone(session, &answer->page, "trimmed"); break;
+    case WIRE_PAGE_DAMAGED: handle_gone(session, &answer->page, "damaged"); break;
     default: session_close(session, 4004, "the stream was numbered anew");
     }
 }

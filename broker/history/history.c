@@ -20,6 +20,7 @@ static void history_free(struct history *history, bool clean)
     staging_deinit(&history->staging);
     records_deinit(&history->records);
     batches_deinit(&history->batches);
+    damage_deinit(&history->damage);
     buffer_deinit(&history->wasteful);
     free(history);
 }
@@ -360,10 +361,13 @@ int history_each_open_run(struct history *history,
 
 void history_usage(const struct history *history, struct history_usage *ret_usage)
 {
+    uint64_t gone = history->numbers - history->events;
     *ret_usage = (struct history_usage){
         .bytes = store_file_bytes(history->store),
         .events = history->events,
-        .folded = history->numbers - history->events,
+        .folded = gone > history->damage.lost ? gone - history->damage.lost : 0,
+        .damaged_batches = damage_count(&history->damage),
+        .lost = history->damage.lost,
         .streams = history->streams.by_user.count,
         .batches = history->batches.count,
         .batch_bytes = history->batches.bytes,

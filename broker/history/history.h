@@ -65,8 +65,7 @@ struct span history_stream_user(const struct history_stream *stream);
 uint64_t history_head(const struct history_stream *stream);
 /* The newest committed number. */
 uint64_t history_committed_head(const struct history_stream *stream);
-/* The newest number that may be shown: the committed head, or after history_show_staged the head.
- */
+/* The newest one that may be shown: the committed, or after history_show_staged the staged head. */
 uint64_t history_shown_head(const struct history_stream *stream);
 /* The oldest retained number; committed head + 1 when none is. */
 uint64_t history_oldest(const struct history_stream *stream);
@@ -78,8 +77,9 @@ int history_renew_epoch(struct history *history, struct history_stream *stream);
  * Appends encoded events with numbers above `after`, up to the shown head, to `out`, in order, at
  * least one and then while they fit `max_bytes`. *ret_last: the last number read (`after` when
  * none); committed and staged events do not come in one call.
- * -ERANGE when numbers just above `after` are no longer retained; -EIO when the next event is
- * damaged (what was read before it is handed over first).
+ * -ERANGE when numbers just above `after` are no longer retained; -ENODATA when they are lost
+ * because what had them is damaged: *ret_last is the last of them (what was read before it is
+ * handed over first).
  */
 int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
     struct buffer *out, uint64_t *ret_last);

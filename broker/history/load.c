@@ -44,16 +44,19 @@ static int load_floor(struct history_stream *stream, const struct batch_section 
                : 0;
 }
 
-static int load_section(struct history_stream *stream, const struct batch_section *section,
-    uint64_t place, struct retained_batch *retained)
+static int load_section(struct history *history, struct history_stream *stream,
+    const struct batch_section *section, uint64_t place, struct retained_batch *retained)
 {
     bool oldest = index_empty(&stream->index);
     if (oldest && section->last_seq < stream->floor) {
         retained->dead += section->size;
         return 0;
     }
-    if (!oldest && section->first_seq != stream->committed_head + 1)
-        return -EUCLEAN;
+    if (!oldest && section->first_seq != stream->committed_head + 1) {
+        if (section->first_seq <= stream->committed_head || !damage_any(&history->damage))
+            return -EUCLEAN;
+        history->damage.lost += section->first_seq - stream->committed_head - 1;
+    }
     int rc = oldest ? load_floor(stream, section) : 0;
     if (rc == 0)
         rc = index_reserve(&stream->index);
@@ -77,7 +80,10 @@ static int settle_stream(struct history *history, struct history_stream *stream)
         stream->cut_bytes = 0;
         stream->cut_events = 0;
     } else if (stream->committed_head < stream->head) {
-        return -EUCLEAN;
+        if (!damage_any(&history->damage))
+            return -EUCLEAN;
+        history->damage.lost += stream->head - stream->committed_head;
+        stream->committed_head = stream->head;
     }
     stream->head = stream->committed_head;
     stream->shown_head = stream->committed_head;
@@ -155,7 +161,7 @@ static int load_sections(
         if (rc == 0)
             rc = find_streams(history, &block);
         for (uint32_t i = 0; rc == 0 && i < block.count; i++)
-            rc = load_section(block.streams[i], &block.sections[i],
+            rc = load_section(history, block.streams[i], &block.sections[i],
                 index_place(batch->number, first + i), retained);
         if (rc)
             return rc;
@@ -185,14 +191,16 @@ static int load_batch(void *context, const struct store_entry *entry)
     struct history *history = load->history;
     struct batch batch;
     uint64_t number;
-    if (entry->key.len != sizeof(number) || batch_open(&batch, entry->value) ||
-        batch_check_front(&batch))
+    if (entry->key.len != sizeof(number))
         return -EUCLEAN;
     memcpy(&number, entry->key.data, sizeof(number));
-    if (number != batch.number || number == 0 || number > INDEX_BATCH_MAX || batch.first > number)
+    if (number == 0 || number > INDEX_BATCH_MAX)
         return -EUCLEAN;
     if (history->next_batch <= number)
         history->next_batch = number + 1;
+    if (batch_open(&batch, entry->value) || batch_check_front(&batch) || batch.number != number ||
+        batch.first > number)
+        return damage_note(&history->damage, &(struct damaged_batch){number, entry->value.len});
     struct retained_batch retained = {.number = number,
         .first = batch.first,
         .time_ms = batch.time_ms,
@@ -281,7 +289,9 @@ static int load_tables(struct load *load)
     if (rc)
         return rc;
     load->what = "a batch of events is damaged";
-    rc = store_each(store, STORE_BATCHES, load_batch, load);
+    rc = damage_load(&load->history->damage, store);
+    if (rc == 0)
+        rc = store_each(store, STORE_BATCHES, load_batch, load);
     if (rc == 0)
         rc = settle_streams(load->history);
     if (rc == 0)
@@ -334,6 +344,10 @@ static int load_all(struct load *load)
         return rc;
     rc = load_tables(load);
     store_read_end(store);
+    if (rc)
+        return rc;
+    load->what = "what became of damaged batches cannot be written";
+    rc = damage_settle(load->history);
     if (rc || !store_lost(store))
         return rc;
     load->what = "a new epoch cannot be written";

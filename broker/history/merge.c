@@ -8,7 +8,7 @@
 /*
  * A group is batches side by side, each smaller than `below`; it is whole when it has `until` bytes
  * or `most` batches, or a larger batch stands in the way. One call merges one group, which bounds
- * what a turn waits: little more than 1 MiB is copied.
+ * what a turn waits: little more than 512 KiB are copied.
  *
  * A merged batch has the time of its newest, so what is in it may be retained for longer by as much
  * as it spans: a small part of max_age. Likewise of max_bytes.
@@ -20,8 +20,8 @@ struct tier {
 };
 
 static const struct tier tiers[MERGE_TIERS] = {
-    {.below = 64u << 10, .until = 256u << 10, .most = 1024},
-    {.below = 512u << 10, .until = 1u << 20, .most = 64},
+    {.below = 32u << 10, .until = 128u << 10, .most = 512},
+    {.below = 256u << 10, .until = 512u << 10, .most = 64},
 };
 
 #define LIMIT_PARTS 32 /* of max_bytes and max_age: what a merged batch may have */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "history/batches.h"
+#include "history/damage.h"
 #include "history/format.h"
 #include "history/merge.h"
 #include "history/positions.h"
@@ -32,6 +33,7 @@ struct history {
     struct batches batches;
     struct list_link over; /* struct history_stream.over_link: with something to give up */
     struct merging merging;
+    struct damage damage;
     struct buffer wasteful; /* u64: numbers of batches to be rewritten, each once */
     uint64_t events;        /* retained */
     uint64_t numbers;       /* of those: more than events when some are folded */

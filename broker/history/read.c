@@ -26,16 +26,20 @@ struct walk {
     size_t start; /* of out->len */
     size_t max_bytes;
     uint64_t last; /* the newest number read */
+    uint64_t gone; /* numbers up to here are lost, when above `last` */
 };
 
-/* Whether the section was read to its end: 1, else 0 or -errno. */
-static int read_entry(struct walk *walk, const struct index_entry *entry, bool first)
+/* The last number before the entry behind this one. */
+static uint64_t last_before_next(const struct history_stream *stream, uint32_t slot)
 {
-    struct batch batch;
-    struct batch_section section;
-    int rc = history_find_section(&section, &batch, walk->stream->store, entry);
-    if (rc)
-        return rc;
+    const struct index *index = &stream->index;
+    return slot + 1 < index->end ? index->entries[slot + 1].first_seq - 1 : stream->committed_head;
+}
+
+/* Whether the section was read to its end: 1, else 0 or -errno. */
+static int read_section(
+    struct walk *walk, const struct batch *batch, const struct batch_section *section, bool first)
+{
     size_t used = walk->out->len - walk->start;
     struct section_read read = {
         .after = walk->last,
@@ -43,28 +47,68 @@ static int read_entry(struct walk *walk, const struct index_entry *entry, bool f
         .at_least_one = first,
         .last = walk->last,
     };
-    if (!span_equal(section.user_id, stream_user(walk->stream)) || walk->last >= section.last_seq)
-        return -EIO;
-    size_t len = walk->out->len;
-    int count = section_read(walk->out, &batch, &section, &read);
-    if (count < 0 || walk->out->broken) {
-        walk->out->len = len;
-        return count < 0 ? -EIO : -ENOMEM;
-    }
+    int count = section_read(walk->out, batch, section, &read);
+    if (walk->out->broken)
+        return -ENOMEM;
     walk->last = read.last;
-    return read.last == section.last_seq;
+    if (count < 0)
+        walk->gone = read.damaged;
+    return count >= 0 && read.last == section->last_seq;
+}
+
+/* What cannot be read any more is gone: an event, the rest of a section, or a batch that was set
+ * aside and with it all up to the next entry. */
+static int read_entry(struct walk *walk, uint32_t slot, bool first)
+{
+    struct batch batch;
+    struct batch_section section;
+    const struct history_stream *stream = walk->stream;
+    int rc = history_find_section(&section, &batch, stream->store, &stream->index.entries[slot]);
+    if (rc && rc != -EIO)
+        return rc;
+    if (rc || !span_equal(section.user_id, stream_user(stream)) || walk->last >= section.last_seq) {
+        walk->gone = last_before_next(stream, slot);
+        return 0;
+    }
+    size_t len = walk->out->len;
+    rc = read_section(walk, &batch, &section, first);
+    if (rc < 0)
+        walk->out->len = len;
+    if (rc == 1)
+        walk->gone = last_before_next(stream, slot);
+    return rc == 1 && walk->gone > walk->last ? 0 : rc;
 }
 
 static int read_entries(struct walk *walk, uint64_t after)
 {
     const struct index *index = &walk->stream->index;
     int more = 1;
+    if (index_empty(index) || index_front(index)->first_seq > after + 1) {
+        walk->gone =
+            index_empty(index) ? walk->stream->committed_head : index_front(index)->first_seq - 1;
+        return 0;
+    }
     for (uint32_t slot = index_find(index, after + 1); more == 1 && slot < index->end; slot++)
-        more = read_entry(walk, &index->entries[slot], walk->last == after);
+        more = read_entry(walk, slot, walk->last == after);
     return more < 0 ? more : 0;
 }
 
-/* What was read before something went wrong is handed over; the next call meets it first. */
+/* What was read before something is gone, or went wrong, is handed over; the next call meets it
+ * first. */
+static int end_walk(const struct walk *walk, uint64_t after, int rc, uint64_t *ret_last)
+{
+    if (walk->last > after) {
+        *ret_last = walk->last;
+        return 0;
+    }
+    if (rc == 0 && walk->gone > after) {
+        *ret_last = walk->gone;
+        return -ENODATA;
+    }
+    *ret_last = after;
+    return rc;
+}
+
 int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
     struct buffer *out, uint64_t *ret_last)
 {
@@ -90,8 +134,5 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
     };
     rc = read_entries(&walk, after);
     store_read_end(stream->store);
-    if (rc && walk.last == after)
-        return rc;
-    *ret_last = walk.last;
-    return 0;
+    return end_walk(&walk, after, rc, ret_last);
 }

@@ -117,7 +117,9 @@ int rewrite_put(struct rewriting *rewriting, uint32_t section, const struct sect
         .cuts_size = event->cuts_size,
     };
     struct batch_source *source = source_at(rewriting, section);
-    if (event->bytes.len > UINT32_MAX - source->bytes)
+    /* A section has no holes, as damaged batches leave them between others. */
+    if (event->bytes.len > UINT32_MAX - source->bytes ||
+        event->first_seq != source->first_seq + source->count + source->folded)
         return -ENOBUFS;
     source->count++;
     source->folded += event->numbers - 1;
@@ -165,6 +167,15 @@ static uint64_t floor_before(const struct rewriting *rewriting, const struct his
     return stream->planned_by == rewriting->serial ? stream->planned_floor : stream->floor;
 }
 
+/* Where the stream goes on behind the section: there may be a hole in between. */
+static uint64_t first_behind(
+    const struct history_stream *stream, const struct batch_section *section)
+{
+    uint32_t slot = index_find(&stream->index, section->first_seq) + 1;
+    return slot < stream->index.end ? stream->index.entries[slot].first_seq
+                                    : stream->committed_head + 1;
+}
+
 static uint64_t plan_floor(const struct rewriting *rewriting, const struct rewrite_order *order,
     struct history_stream *stream, const struct batch_section *section)
 {
@@ -172,8 +183,8 @@ static uint64_t plan_floor(const struct rewriting *rewriting, const struct rewri
     if (section->first_seq > floor)
         return floor; /* older ones live */
     uint64_t from = order->keep_from ? order->keep_from(order->context, stream, section) : 0;
-    if (from > section->last_seq + 1)
-        from = section->last_seq + 1;
+    if (from > section->last_seq)
+        from = first_behind(stream, section);
     stream->planned_by = rewriting->serial;
     stream->planned_floor = from > floor ? from : floor;
     return stream->planned_floor;

@@ -86,10 +86,16 @@ int section_read(struct buffer *out, const struct batch *batch, const struct bat
         if (out->len - start + event.bytes.len - event.cuts_size > read->max_bytes &&
             !(read->at_least_one && count == 0))
             break;
-        if (!section_event_intact(&event) || append_event(out, &event, read->after))
+        if (!section_event_intact(&event) || append_event(out, &event, read->after)) {
+            read->damaged = event.last_seq;
             return -EBADMSG;
+        }
         read->last = event.last_seq;
         count++;
     }
-    return rc < 0 ? rc : count;
+    if (rc < 0 && read->last < section->last_seq) {
+        read->damaged = section->last_seq;
+        return rc;
+    }
+    return count;
 }

@@ -40,13 +40,15 @@ bool section_event_intact(const struct section_event *event);
  * Appends the section's events with numbers above `after` to `out`, as many as keep what is
  * appended within `max_bytes`, but one at least when asked. Returns how many, and sets `last` when
  * there were any. Of a folded event that `after` lies in, the rest is appended. Growth failing is
- * the buffer's error.
+ * the buffer's error. -EBADMSG when the next event is damaged: `damaged` is the last
+ * number that is gone with it; what came before it was appended, and counts.
  */
 struct section_read {
     uint64_t after;
     size_t max_bytes;
     bool at_least_one;
     uint64_t last;
+    uint64_t damaged;
 };
 int section_read(struct buffer *out, const struct batch *batch, const struct batch_section *section,
     struct section_read *read);

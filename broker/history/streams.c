@@ -38,7 +38,10 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
         return NULL;
     stream->store = streams->store;
     stream->staging = streams->staging;
-    stream->floor = 1;
+    stream->head = streams->first_head;
+    stream->committed_head = streams->first_head;
+    stream->shown_head = streams->first_head;
+    stream->floor = streams->first_head + 1;
     stream->pin = UINT64_MAX;
     stream->former_pin = UINT64_MAX;
     list_init(&stream->over_link);

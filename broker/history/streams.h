@@ -54,6 +54,7 @@ struct streams {
     const struct staging *staging; /* borrowed */
     struct map by_user;            /* struct history_stream, keyed by its user_id */
     char store_epoch[STREAM_EPOCH_STORE_LEN + 1];
+    uint64_t first_head; /* of a stream that is new: 0, unless batches were damaged (damage.h) */
 };
 
 void streams_deinit(struct streams *streams);

@@ -52,6 +52,7 @@ enum wire_page_status {
     WIRE_PAGE_OK,
     WIRE_PAGE_TRIMMED,       /* numbers just above `after` are gone; begin at `oldest` - 1 */
     WIRE_PAGE_EPOCH_CHANGED, /* another numbering: open anew */
+    WIRE_PAGE_DAMAGED,       /* as TRIMMED, but what is gone was damaged */
 };
 
 /* One struct a message: `struct wire_attach { uint64_t version; struct span role; … }`. */
