@@ -16,10 +16,14 @@
 #define PLENTY (1u << 20)
 #define RETAINED 8 /* events a user */
 
+/* As the links of the restarted fixture, kept until the process ends. */
+static struct links *first_links;
+
 static int counters_up(void **state)
 {
     int rc = linked_fixture_up(state);
     struct fixture *f = *state;
+    first_links = f->links;
     f->config.history_max_events_per_user = RETAINED;
     fixture_restart(f);
     return rc;
