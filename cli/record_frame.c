@@ -4,8 +4,6 @@
 #include "base/cleanup.h"
 #include "base/identifier.h"
 
-#include <math.h>
-
 /* Members of `data` with a value of the agent's own, for which null is as good as any. */
 static const char *const opaque[] = {
     "args", "result", "input", "payload", "content", "progress", "usage", "error"};
@@ -26,7 +24,8 @@ static bool as_uint(const json_t *value, uint64_t *ret_number)
     }
     /* As a real, when another number of the line was too big for an integer. */
     double real = json_real_value(value);
-    if (!json_is_real(value) || !(real >= 0) || real > 9007199254740992. || real != floor(real))
+    if (!json_is_real(value) || !(real >= 0) || real > 9007199254740992. ||
+        real != (double)(uint64_t)real)
         return false;
     *ret_number = (uint64_t)real;
     return true;

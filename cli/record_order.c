@@ -86,7 +86,7 @@ static void check_fold(const struct record_order *order, const struct record_fra
             event_type_name(frame->type));
     else if (first == 0 || first > seq)
         record_found(order->report, RECORD_WRONG_FOLD, "seq %llu has first_seq %llu", seq, first);
-    else if (first <= frame->prev && order->last) /* a cursor may lie within what is folded now */
+    else if (first <= frame->prev)
         record_found(order->report, RECORD_WRONG_FOLD, "seq %llu has first_seq %llu and prev %llu",
             seq, first, (number)frame->prev);
 }

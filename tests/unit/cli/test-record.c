@@ -135,6 +135,9 @@ static const struct broken broken[] = {
     {RECORD_WRONG_FOLD, 1, EVENT("agent_started", 1, 0, ",\"first_seq\":1,\"data\":{}") DONE(2, 1)},
     {RECORD_WRONG_FOLD, 2, STARTED(1, 0) FOLD(3, 1, 4, "x") LAST(4, 3) DONE(5, 4)},
     {RECORD_WRONG_FOLD, 2, STARTED(1, 0) FOLD(3, 1, 1, "x") LAST(4, 3) DONE(5, 4)},
+    {RECORD_WRONG_FOLD, 4,
+        STARTED(1, 0) TEXT(2, 1, "a") WELCOME(5, "replay") FOLD(3, 2, 2, "ab") LAST(4, 3)
+            DONE(5, 4)},
     {RECORD_FOLD_TEXT, 7,
         STARTED(1, 0) TEXT(2, 1, "a") TEXT(3, 2, "b") LAST(4, 3) DONE(5, 4) WELCOME(5, "replay")
             FOLD(3, 1, 2, "ba") LAST(4, 3) DONE(5, 4)},
@@ -367,6 +370,9 @@ static void test_folded_texts_are_compared_with_their_parts(void **state)
     (void)state;
     assert_sound(STARTED(1, 0) TEXT(2, 1, "al") TEXT(3, 2, "") TEXT(4, 3, "pha") LAST(5, 4)
             DONE(6, 5) WELCOME(6, "replay") FOLD(4, 1, 2, "alpha") LAST(5, 4) DONE(6, 5));
+    /* resumed within what was folded meanwhile: the rest */
+    assert_sound(STARTED(1, 0) TEXT(2, 1, "al") TEXT(3, 2, "p") WELCOME(6, "replay")
+            FOLD(4, 3, 4, "ha") LAST(5, 4) DONE(6, 5) WELCOME(6, "replay") FOLD(4, 1, 2, "alpha"));
     assert_sound(STARTED(1, 0) FOLD(4, 1, 2, "alpha") LAST(5, 4) DONE(6, 5) WELCOME(6, "replay")
             TEXT(2, 1, "al") TEXT(3, 2, "p") TEXT(4, 3, "ha") LAST(5, 4) DONE(6, 5));
     assert_sound(STARTED(1, 0) EVENT(
