@@ -20,6 +20,7 @@ void farewell_say(struct farewell *farewell, struct run *run, enum farewell_kind
         return;
     run->farewell = why;
     run->mark = drain_mark(farewell->drain, run->user);
+    list_remove(&run->farewell_link);
     list_append(&farewell->marked, &run->farewell_link);
 }
 
@@ -130,8 +131,22 @@ static void deal_with(struct farewell *farewell, struct run *run)
         close_lost(farewell, run);
 }
 
+/* A program's run may begin, out of the ring, after its process was seen to be dead. */
+static void look_at_begun(struct farewell *farewell)
+{
+    LIST_FOR_EACH(struct run, run, &farewell->dispatch->pipeline->begun, farewell_link)
+    {
+        list_remove(&run->farewell_link);
+        if (!processes_buried(farewell->processes, run->process, run->incarnation))
+            continue;
+        run->death_exit_code = -1;
+        farewell_say(farewell, run, FAREWELL_DIED);
+    }
+}
+
 void farewell_turn(struct farewell *farewell)
 {
+    look_at_begun(farewell);
     LIST_FOR_EACH(struct run, run, &farewell->marked, farewell_link)
     {
         if (!drain_passed(farewell->drain, &run->mark))

@@ -23,7 +23,11 @@ void leases_heard(struct leases *leases, uint32_t process, uint64_t incarnation)
         lease->silent_ms = 0;
 }
 
-/* The fence first: from then on the tails that the farewells note are the last ones that count. */
+/*
+ * The fence first: what was committed before it is in the rings, and is taken in as far as no other
+ * writer stands before it; for the rest the farewells note the tails, which are the last ones that
+ * count.
+ */
 static void give_up(struct leases *leases, uint32_t process, uint64_t incarnation)
 {
     if (processes_fence(leases->processes, process, incarnation) < 0)
@@ -31,6 +35,8 @@ static void give_up(struct leases *leases, uint32_t process, uint64_t incarnatio
     leases->counters->workers_fenced++;
     log_warn("lease", "process %u has not answered for %llu ms and is given up", process,
         (unsigned long long)leases->lease_ms);
+    drain_turn(leases->farewell->drain, SIZE_MAX);
+    processes_disown(leases->processes, process, incarnation);
     farewell_process_stalled(leases->farewell, process, incarnation);
     struct worker *worker = workers_find(leases->workers, process, incarnation);
     if (worker)

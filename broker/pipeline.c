@@ -19,6 +19,7 @@ void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *opt
         .snapshot_bytes = options->snapshot_bytes,
         .max_own_runs = options->max_own_runs};
     holders_init(&pipeline->holders);
+    list_init(&pipeline->begun);
     queue_init(&pipeline->queue, options->counters);
 }
 
@@ -224,6 +225,7 @@ static enum verdict begin_run(struct pipeline *pipeline, struct user *user,
         run_free(run);
         return VERDICT_NO_MEMORY;
     }
+    list_append(&pipeline->begun, &run->farewell_link);
     return VERDICT_LEGAL;
 }
 

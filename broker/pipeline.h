@@ -24,8 +24,9 @@ struct pipeline {
     uint64_t last_serial;  /* of a run taken over */
     uint64_t max_own_runs; /* that one process may have begun of itself; 0: no limit */
     struct holders holders;
-    struct map runs;                         /* open runs by identifier; owned */
-    struct queue queue;                      /* those of them that wait */
+    struct list_link begun; /* runs that programs began in this turn: struct run.farewell_link */
+    struct map runs;        /* open runs by identifier; owned */
+    struct queue queue;     /* those of them that wait */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
     struct buffer encoded;
     struct buffer record;

@@ -18,6 +18,7 @@ struct watched {
     pid_t pid;
     uint32_t index;
     uint64_t incarnation; /* 0: nobody */
+    uint64_t buried;      /* 1 + the incarnation that died last; 0: none did */
     uint64_t fenced;      /* 1 + the incarnation that was given up last; 0: none was */
     bool seen;            /* in this look at the table */
     bool due;             /* dead, or not to be told from the dead yet: look in the next turn */
@@ -126,6 +127,7 @@ static void bury(struct processes *processes, uint32_t index, uint64_t incarnati
     }
     if (watched->incarnation == incarnation)
         forget(watched);
+    watched->buried = incarnation + 1;
     processes->events->on_death(processes->context, &death);
 }
 
@@ -230,12 +232,18 @@ bool processes_has_pid(const struct processes *processes, uint32_t index, uint64
 
 int processes_fence(struct processes *processes, uint32_t index, uint64_t incarnation)
 {
-    int rc = process_fence(processes->arena, index, (uint32_t)incarnation);
-    if (rc)
-        return rc;
+    return process_fence(processes->arena, index, (uint32_t)incarnation);
+}
+
+void processes_disown(struct processes *processes, uint32_t index, uint64_t incarnation)
+{
     processes->table[index].fenced = incarnation + 1;
     processes->any_fenced = true;
-    return 0;
+}
+
+bool processes_buried(const struct processes *processes, uint32_t index, uint64_t incarnation)
+{
+    return index < processes->count && processes->table[index].buried == incarnation + 1;
 }
 
 bool processes_fenced(const struct processes *processes, uint32_t index, uint64_t incarnation)

@@ -42,12 +42,16 @@ bool processes_incarnation(struct processes *processes, uint32_t index, uint64_t
 /* Whether the process with this index says of itself that it is `pid`. */
 bool processes_has_pid(const struct processes *processes, uint32_t index, uint64_t pid);
 /*
- * Gives a living process up (process_fence): it writes nothing more, but what it had committed is
- * still to be drained. Errors as there. It lives on, unless it is killed.
+ * Gives a living process up, in two steps: processes_fence stops it (process_fence, whose errors
+ * these are), what it had committed can be drained, and processes_disown says that this is over. It
+ * lives on, unless it is killed.
  */
 int processes_fence(struct processes *processes, uint32_t index, uint64_t incarnation);
+void processes_disown(struct processes *processes, uint32_t index, uint64_t incarnation);
 /* Whether that was done with this process, by this broker or one before it. */
 bool processes_fenced(const struct processes *processes, uint32_t index, uint64_t incarnation);
+/* Whether this broker has reported its death. */
+bool processes_buried(const struct processes *processes, uint32_t index, uint64_t incarnation);
 /* Sends SIGKILL to that very process; its death is reported as any other's. -ESRCH: it is not there
  * any more, or cannot be told apart from others; -EPERM: it is this one. */
 int processes_kill(struct processes *processes, uint32_t index, uint64_t incarnation);

@@ -104,7 +104,7 @@ struct run {
     uint64_t serial;                /* grows in the order of user.runs */
     struct list_link user_link;     /* in user.runs */
     struct list_link holder_link;   /* in holders.runs, while placed in the arena in use */
-    struct list_link farewell_link; /* in farewell.marked, while let go of */
+    struct list_link farewell_link; /* in pipeline.begun, then in farewell.marked */
 
     struct thread *thread;        /* once it is in the table of runs; as the next two, queue.c's */
     struct queue_line *line;      /* NULL: begun by a program of its own */

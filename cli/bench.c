@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const names[] = {"ring", "broker", "recovery"};
+static const char *const names[] = {"ring", "broker", "recovery", "death"};
 
 static void print_help(void)
 {
@@ -15,11 +15,12 @@ static void print_help(void)
          "goals\n"
          "beside them are for comparing.\n"
          "\n"
-         "Usage: ringside bench [ring|broker|recovery] [--json]\n"
+         "Usage: ringside bench [ring|broker|recovery|death] [--json]\n"
          "\n"
          "  ring      the shared-memory rings: about half a minute, up to 2 GiB of /dev/shm\n"
          "  broker    what a broker takes in and reads back: two minutes, 4 GiB of /tmp\n"
          "  recovery  mass resumes and restarts: four minutes, 6 GiB of /tmp\n"
+         "  death     a process with 200 open runs is killed: ten seconds\n"
          "\n"
          "  --json    one JSON object on the last line instead of the table\n"
          "\n"

@@ -72,7 +72,7 @@ command_bench() {
     build_programs
     for name in "${names[@]}"; do
         program=$root/build/bench/ringside-bench-$name
-        [ -x "$program" ] || die "there is no benchmark $name: ring, broker, recovery"
+        [ -x "$program" ] || die "there is no benchmark $name: ring, broker, recovery, death"
         "$program" ${options[@]+"${options[@]}"}
     done
 }

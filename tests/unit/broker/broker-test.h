@@ -39,7 +39,7 @@ struct fixture {
     struct worker_port worker_port;
     struct link_port ports[3];
     bool linked; /* peers were connected: links and loop stay until the process ends */
-    struct link fake_links[8]; /* of workers that are only entries in the table */
+    struct link fake_links[64]; /* of workers that are only entries in the table */
     size_t fake_count;
 };
 

@@ -178,6 +178,7 @@ static void test_fenced_writer_is_killed_when_somebody_waits_for_its_claim(void 
     drain_unstick(node->drain, 2000, &blocking);
     assert_int_equal(node->counters.writers_killed, 0); /* nobody has given it up */
     assert_int_equal(processes_fence(node->processes, 1, incarnation), 0);
+    processes_disown(node->processes, 1, incarnation);
     drain_unstick(node->drain, 2000, &never);
     assert_int_equal(node->counters.writers_killed, 0);
     drain_unstick(node->drain, 2000, &blocking);
