@@ -199,6 +199,7 @@ static void resume_sessions(struct feed *feed)
 {
     LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
     {
+        session_send_ack(session);
         session_resume(session);
     }
 }

@@ -90,6 +90,8 @@ static inline bool session_is_open(const struct session *session)
 void session_offer(struct session *session, struct feed_event *item);
 /* More may have become possible: a page, "caught up". */
 void session_resume(struct session *session);
+/* Tells the broker how far the client has come: a new one does not know. */
+void session_send_ack(struct session *session); /* session_requests.c */
 /* There is a new link: ask again for what the old one did not answer. */
 void session_reopen(struct session *session);
 

@@ -163,6 +163,17 @@ static void do_run_cancel(struct session *session, struct protocol_request *requ
     forward(session, request, &message);
 }
 
+void session_send_ack(struct session *session)
+{
+    const struct wire_message message = {.kind = WIRE_ACK,
+        .ack = {.user = span_of_string(session->claims.user),
+            .epoch = span_of_string(session->epoch),
+            .seq = session->acked,
+            .filtered = session->filter != NULL}};
+    if (session_is_open(session) && session->acked > 0)
+        broker_link_send(session->host->link, &message);
+}
+
 /* Only progress within what this connection was shown is passed on. */
 static void do_ack(struct session *session, struct protocol_request *request)
 {
@@ -172,14 +183,9 @@ static void do_ack(struct session *session, struct protocol_request *request)
         return;
     }
     if (request->seq > session->acked) {
-        const struct wire_message message = {.kind = WIRE_ACK,
-            .ack = {.user = span_of_string(session->claims.user),
-                .epoch = span_of_string(session->epoch),
-                .seq = request->seq,
-                .filtered = session->filter != NULL}};
         session->acked = request->seq;
         session->host->counters->acks_forwarded++;
-        broker_link_send(session->host->link, &message); /* the next one says more */
+        session_send_ack(session); /* lost with the link: the next one, or the next link, says it */
     }
     reply_result(session, buffer_span(&request->id), SPAN_EMPTY);
 }

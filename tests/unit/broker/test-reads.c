@@ -114,6 +114,22 @@ static void test_listener_that_takes_nothing_holds_up_no_other_and_no_live_event
     peer_leave(&quick);
 }
 
+static void test_listener_with_too_many_questions_is_refused_further_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct peer gateway;
+    peer_connect_gateway(&gateway, f);
+    struct listener *listener = peer_link(&gateway)->peer;
+    listener->reads_waiting = READS_WAITING_MAX;
+    ask(&gateway, "many", 0);
+    struct wire_reply reply = peer_expect(&gateway, WIRE_REPLY).reply;
+    assert_int_equal(reply.request, gateway.requests);
+    assert_true(span_is(reply.code, "internal"));
+    assert_int_equal(reply.retryable, 1);
+    listener->reads_waiting = 0;
+    peer_leave(&gateway);
+}
+
 /* First come, first served: after each page one is at the end of the line. */
 static void test_long_replay_does_not_keep_short_ones_waiting(void **state)
 {
@@ -235,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_more_than_a_window_is_under_way),
         cmocka_unit_test(test_listener_that_takes_nothing_holds_up_no_other_and_no_live_event),
+        cmocka_unit_test(test_listener_with_too_many_questions_is_refused_further_ones),
         cmocka_unit_test(test_long_replay_does_not_keep_short_ones_waiting),
         cmocka_unit_test(test_snapshot_shows_each_open_run_and_the_number_it_stands_for),
         cmocka_unit_test(test_snapshot_waits_for_what_it_shows_to_be_kept),

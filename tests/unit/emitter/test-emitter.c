@@ -152,6 +152,11 @@ static int emit_in_child(struct node *node, rs_run *run)
     int bad = rs_thinking_status(run, "x") != RS_E_FORKED;
     bad |= rs_run_open(&other, emitter, &context) != RS_E_FORKED;
     bad |= rs_run_flush(run, RS_SEQUENCED, -1) != RS_E_FORKED;
+    struct rs_position position;
+    bad |= rs_run_position(run, &position) != RS_OK;
+    bad |= rs_event_reached(emitter, &position, RS_DELIVERED) != RS_E_FORKED;
+    bad |= rs_event_wait(emitter, &position, RS_DELIVERED, -1) != RS_E_FORKED;
+    bad |= rs_run_unwatched_ms(run) != 0;
     rs_run_free(run);
     rs_detach(emitter);
     return bad;

@@ -68,6 +68,11 @@ static void test_session_passes_on_acks_of_what_it_sent(void **state)
     say(socket, "{\"method\":\"ack\",\"params\":{\"seq\":99}}");
     assert_int_equal(the_link.acks, 1);
     assert_int_equal(the_link.acked, 4);
+    lose_link();
+    restore_link(stage);
+    opened(stage, WIRE_RESUME_REPLAY, stage->head); /* a new broker does not know it */
+    assert_int_equal(the_link.acks, 2);
+    assert_int_equal(the_link.acked, 4);
 }
 
 static void test_session_closes_on_frames_that_are_none(void **state)
