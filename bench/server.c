@@ -28,6 +28,7 @@ void server_flags(
     snprintf(text[4], sizeof text[4], "--broker-max-events-per-second-per-user=%u",
         (unsigned)page->user_rate);
     snprintf(text[5], sizeof text[5], "--broker-max-events-per-second-per-worker=0");
+    snprintf(text[6], sizeof text[6], "--broker-metrics-host=off");
 }
 
 /* Beside this program, where it is installed, else where it was built. */

@@ -6,7 +6,7 @@
 
 #include "bench.h"
 
-#define SERVER_FLAGS 6
+#define SERVER_FLAGS 7
 
 /* The flags of a broker whose arena is `<page->directory>-<number>`, with everything else in
  * `<page->scratch>/<number>`. */
