@@ -2,6 +2,7 @@
 """A damaged history is reported, what is lost is told exactly, and the rest is served."""
 import json
 
+from harness.counted import assert_counted
 from harness.client import Client
 
 COUNTING = json.dumps({"steps": 40, "pause_ms": 20})
@@ -55,7 +56,7 @@ async def test_a_damaged_event_is_told_as_a_gap(make_node):
         assert client.stream.epoch == before.epoch
         kept = {key: text for key, text in before.raw.items() if key != seq}
         assert client.stream.raw.keys() == kept.keys()
-    assert node.status()["counters"]["reads_damaged"] == 1
+    assert_counted(node, "reads_damaged", 1)
 
 
 async def test_a_damaged_batch_is_set_aside(make_node):

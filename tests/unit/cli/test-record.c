@@ -101,7 +101,7 @@ static const struct broken broken[] = {
     {RECORD_BAD_FRAME, 1, EVENT("interrupt_requested", 1, 0, ",\"data\":{}")},
     {RECORD_BAD_FRAME, 1, WELCOME(0, "somehow")},
     {RECORD_BAD_FRAME, 1, WELCOME_OF("ann", "", 0, 1, "live")},
-    {RECORD_BAD_FRAME, 1, "{\"type\":\"gap\",\"from\":1,\"to\":2,\"reason\":\"bored\"}\n"},
+    {RECORD_BAD_FRAME, 1, "{\"type\":\"gap\",\"from\":1,\"to\":2}\n"},
     {RECORD_BAD_FRAME, 1, "{\"type\":\"caught_up\"}\n"},
     {RECORD_BAD_FRAME, 1, "{\"type\":\"snapshot\",\"seq\":1}\n"},
     {RECORD_EMPTY, 0, ""},
@@ -335,6 +335,8 @@ static void test_a_gap_that_is_said_forgives_what_was_open(void **state)
     (void)state;
     assert_sound(STARTED(1, 0) TOOL(2, 1) TEXT(3, 2, "x") GAP(4, 9) TOOL_DONE(10, 9) LAST(11, 10)
             DONE(12, 11));
+    assert_sound(STARTED(
+        1, 0) "{\"type\":\"gap\",\"from\":2,\"to\":4,\"reason\":\"damaged\"}\n" THINKING(5, 4));
     assert_sound(STARTED(1, 0) WELCOME(9, "gap") GAP(2, 8) THINKING(9, 8) CAUGHT_UP(9));
     assert_sound(STARTED(1, 0) WELCOME(9, "live") THINKING(10, 9));
     assert_sound(STARTED(1, 0) WELCOME_OF("ann", "e", 9, 6, "replay") THINKING(6, 5));
