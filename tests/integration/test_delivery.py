@@ -205,6 +205,26 @@ async def test_client_that_sees_some_threads_speaks_for_no_other(doors, user):
         asking.until_ended()
 
 
+async def test_what_was_acknowledged_while_the_broker_was_dead_is_told_to_the_next(doors, user):
+    asking = Part(doors, "asking-restart", [ASK, "--user", user]).start()
+    try:
+        until(lambda: "asked" in asking.said(), "the question")
+        async with Client(doors.doors[0], user, cursor="start") as client:
+            event = await client.until_event("interrupt_requested")
+            doors.broker.signal(signal.SIGKILL)
+            await asyncio.to_thread(doors.broker.until_ended)
+            await client.notify("ack", seq=event["seq"])
+            await client.request("ping")  # the gateway has it
+            assert asking.said().split() == ["asked"]
+            assert await asyncio.to_thread(doors.broker.start().until_ready)
+            await client.until_event("interrupt_resolved")
+            assert asking.said().split()[:2] == ["asked", "seen"]
+    finally:
+        asking.signal(signal.SIGKILL)
+        asking.until_ended()
+    until(lambda: doors.get("/health/ready")[0] == 200, "readiness")
+
+
 # ---- What open runs show
 
 
