@@ -46,13 +46,15 @@ struct run *pipeline_find(const struct pipeline *pipeline, struct span run_id)
 /* Events from the user's oldest open run on are not trimmed. */
 static void pin(const struct pipeline *pipeline, const struct user *user)
 {
-    uint64_t lowest = 0;
-    LIST_FOR_EACH(struct run, run, &user->runs, user_link)
-    {
-        if (run->first_seq && (lowest == 0 || run->first_seq < lowest))
-            lowest = run->first_seq;
-    }
-    history_pin(pipeline->history, user->stream, lowest);
+    const struct heap_node *oldest = user->begun.root;
+    history_pin(pipeline->history, user->stream, oldest ? oldest->key : 0);
+}
+
+/* The run has its first number. */
+static void note_begun(const struct pipeline *pipeline, struct run *run)
+{
+    heap_add(&run->user->begun, &run->begun_node, run->first_seq);
+    pin(pipeline, run->user);
 }
 
 int pipeline_adopt(struct pipeline *pipeline, struct run *run)
@@ -69,7 +71,7 @@ int pipeline_adopt(struct pipeline *pipeline, struct run *run)
     list_append(&run->user->runs, &run->user_link);
     pipeline->runs_by_state[run->state]++;
     if (run->first_seq)
-        pin(pipeline, run->user);
+        note_begun(pipeline, run);
     if (run->placed && run->arena_id == pipeline->arena_id)
         holders_add(&pipeline->holders, run);
     return 0;
@@ -131,6 +133,7 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
     queue_forget(&pipeline->queue, run);
     const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));
+    heap_remove(&run->user->begun, &run->begun_node);
     holders_remove(&pipeline->holders, run);
     run_free(run);
     pin(pipeline, user);
@@ -157,7 +160,7 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
     event->agent = span_of_string(run->agent);
     if (run->first_seq == 0) {
         run->first_seq = event->seq;
-        pin(pipeline, user);
+        note_begun(pipeline, run);
     }
     buffer_clear(&pipeline->encoded);
     event_encode(&pipeline->encoded, event);

@@ -83,6 +83,7 @@ struct run *run_new(struct user *user, struct span run_id, enum run_state state)
     snapshot_init(&run->snapshot);
     list_init(&run->user_link);
     list_init(&run->thread_link);
+    heap_node_init(&run->begun_node);
     list_init(&run->holder_link);
     list_init(&run->farewell_link);
     return run;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/heap.h"
 #include "base/identifier.h"
 #include "base/list.h"
 #include "event/grammar.h"
@@ -94,7 +95,6 @@ struct run {
     int death_exit_code;
     char release_code[IDENTIFIER_SIZE];
     char release_message[RELEASE_MESSAGE_SIZE];
-
     uint64_t accepted_ms;           /* wall clock */
     uint64_t deadline_ms;           /* wall clock; 0: none */
     uint64_t end_by_ms;             /* monotonic; when the broker ends it itself; 0: not set */
@@ -105,7 +105,7 @@ struct run {
     struct list_link user_link;     /* in user.runs */
     struct list_link holder_link;   /* in holders.runs, while placed in the arena in use */
     struct list_link farewell_link; /* in pipeline.begun, then in farewell.marked */
-
+    struct heap_node begun_node;    /* in user.begun, once it has a first_seq */
     struct thread *thread;        /* once it is in the table of runs; as the next two, queue.c's */
     struct queue_line *line;      /* NULL: begun by a program of its own */
     struct list_link thread_link; /* in thread.waiting while QUEUED, else in thread.active */

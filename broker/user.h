@@ -2,6 +2,7 @@
 #pragma once
 
 #include "account.h"
+#include "base/heap.h"
 #include "base/map.h"
 #include "history/history.h"
 #include "run.h"
@@ -20,6 +21,7 @@ struct user {
     uint64_t fresh_after;
     struct list_link fresh_link; /* in router.fresh */
 
+    struct heap begun;      /* struct run.begun_node: its open runs, by their first number */
     struct list_link lines; /* struct queue_line.user_link */
     size_t queued;          /* its runs that wait */
     bool renewed;           /* its stream was numbered anew in this life of the broker */
