@@ -62,6 +62,7 @@ function runOf(model, { run_id: id, thread_id: threadId, seq = 0, agent, request
         run = {
             kind: 'run', id, threadId: threadId ?? '', agent: agent ?? '', requestId,
             state: 'running', activity: '', status: '', position: null, parentRunId: undefined,
+            retryOf: undefined,
             startedAt: null,
             endedAt: null, firstSeq: seq, lastSeq: 0, foldedTo: 0, items: [], steps: new Map(),
             error: null, result: undefined, usage: undefined, synthetic: false, rev: 0,

@@ -73,6 +73,11 @@ test('progress and partial output belong to the tool and are not text of the ans
     assert.deepEqual([work(run)[0].progress, work(run)[0].partial], [0.75, 'line']);
 });
 
+test('a retry says which run it tries again', () => {
+    assert.equal(folded(['run_queued', { position: 0, retry_of: 'r-1' }]).run.retryOf, 'r-1');
+    assert.equal(folded(['run_queued', { position: 0 }]).run.retryOf, undefined);
+});
+
 test('a lost worker is told from a failure and from a refusal', () => {
     const fatal = (code) => [
         'error_event', { code, message: code, fatal: true }, { synthetic: true },
