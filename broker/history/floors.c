@@ -90,12 +90,20 @@ static void bury(struct raising *raising, struct raise *raise, const struct inde
     raise->pops += whole;
 }
 
+/* Where the stream goes on: a damaged batch may have left a hole behind the section. */
+static uint64_t first_behind(const struct history_stream *stream, const struct index_entry *entry)
+{
+    const struct index *index = &stream->index;
+    const struct index_entry *next = entry + 1;
+    return next < index->entries + index->end ? next->first_seq : stream->committed_head + 1;
+}
+
 static void drop_section(struct raising *raising, struct raise *raise,
     const struct index_entry *entry, const struct batch_section *section)
 {
     raise->bytes += batch_section_bytes(section) - raise->cut_bytes;
     raise->events += section->count - raise->cut_events;
-    raise->floor = section->last_seq + 1;
+    raise->floor = first_behind(raise->stream, entry);
     bury(raising, raise, entry, section->size - raise->cut_bytes, true);
     raise->cut_bytes = 0;
     raise->cut_events = 0;

@@ -63,8 +63,8 @@ static int fold_work(struct store *store, void *context)
     rewrite_reset(&folding->rewriting);
     int rc = rewrite_batches(&folding->rewriting, &folding->order);
     folding->damaged = rc == -EBADMSG;
-    if (folding->damaged)
-        rc = 0; /* what cannot be read is passed over */
+    if (folding->damaged || rc == -ENOBUFS)
+        rc = 0; /* what cannot be read, or has a hole that damage left, is passed over */
     return rc ? rc : store_put(store, STORE_META, META_FOLDED, span_of(reached, sizeof(reached)));
 }
 

@@ -2,6 +2,7 @@
 #include "history-test.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "chance.h"
 
 #include <errno.h>
@@ -197,6 +198,35 @@ static void test_a_number_that_may_have_been_in_a_damaged_batch_is_not_given_aga
     }
 }
 
+static void trim_all(struct fixture *fixture)
+{
+    int rc;
+    int calls = 0;
+    while ((rc = history_trim(fixture->history, clock_wall_ms() + 1000)) == 1 && calls < 100)
+        calls++;
+    assert_int_equal(rc, 0);
+}
+
+static void test_folding_passes_over_a_hole_and_a_user_is_trimmed_over_it(void **state)
+{
+    struct fixture *fixture = *state;
+    char epoch[HISTORY_EPOCH_SIZE];
+    damage_in_the_middle(fixture, epoch);
+    fixture->options.fold_after_ms = 1;
+    fixture_open(fixture);
+    trim_all(fixture);
+    assert_events(fixture, "ann-with-a-name", 0, 400);
+    assert_gone(fixture, "ann-with-a-name", 401, 405);
+    fixture->options.max_events_per_user = 5;
+    fixture_reopen(fixture);
+    trim_all(fixture);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(history_oldest(fixture_stream(fixture, "ann-with-a-name")), 406);
+        assert_events(fixture, "ann-with-a-name", 405, 410);
+        fixture_reopen(fixture);
+    }
+}
+
 static void test_batches_around_a_damaged_one_are_not_merged_across_it(void **state)
 {
     struct fixture *fixture = *state;
@@ -375,6 +405,7 @@ int main(void)
         CASE(test_an_epoch_with_other_characters_is_refused),
         CASE(test_a_damaged_batch_is_set_aside_and_the_rest_is_served),
         CASE(test_a_number_that_may_have_been_in_a_damaged_batch_is_not_given_again),
+        CASE(test_folding_passes_over_a_hole_and_a_user_is_trimmed_over_it),
         CASE(test_batches_around_a_damaged_one_are_not_merged_across_it),
         CASE(test_a_damaged_batch_leaves_when_it_is_beyond_the_limits),
         CASE(test_a_damaged_event_alone_is_gone),
