@@ -7,6 +7,10 @@
  *   DIALING   an address is known, the peer is awaited
  *   GREETING  HELLO is out, READY is awaited; what else comes was meant for an earlier peer
  *   READY     the owner's
+ *
+ * The library's dialer reconnects by itself, but not always: one that was just greeting a broker
+ * when that was killed can wait for ever. So after some questions in a row that nobody answered the
+ * control socket is dialled anew.
  */
 #include "wire/attachment.h"
 
@@ -23,6 +27,7 @@
 #define ANSWER_SECONDS 2.0
 #define REST_MIN_SECONDS 0.02
 #define REST_MAX_SECONDS 0.5
+#define UNANSWERED_MAX 6 /* in a row: with the pauses between them, some seconds */
 #define URL_SIZE 600
 
 enum state {
@@ -40,6 +45,9 @@ struct attachment {
     void *context;
     enum state state;
     nng_socket control;
+    nng_dialer dialer;
+    bool dialing;
+    int unanswered; /* questions in a row */
     ev_io answered;
     ev_timer timer; /* the state's time limit */
     double rest;    /* seconds of the next pause */
@@ -86,8 +94,27 @@ static int send_control(nng_socket socket, const struct wire_message *message)
     return rc;
 }
 
+static int dial_control(struct attachment *attachment)
+{
+    if (attachment->dialing)
+        nng_dialer_close(attachment->dialer);
+    attachment->dialing = false;
+    attachment->unanswered = 0;
+    if (nng_dialer_create(
+            &attachment->dialer, attachment->control, attachment->options.control_url))
+        return -EINVAL;
+    attachment->dialing = true;
+    if (nng_dialer_set_ms(attachment->dialer, NNG_OPT_RECONNMINT, 20) ||
+        nng_dialer_set_ms(attachment->dialer, NNG_OPT_RECONNMAXT, 250) ||
+        nng_dialer_start(attachment->dialer, NNG_FLAG_NONBLOCK))
+        return -EINVAL;
+    return 0;
+}
+
 static void ask(struct attachment *attachment)
 {
+    if (++attachment->unanswered > UNANSWERED_MAX)
+        (void)dial_control(attachment); /* when it fails, it is tried again as often */
     const struct wire_message message = {.kind = WIRE_ATTACH,
         .attach = {.version = WIRE_VERSION,
             .role = span_of_string(attachment->options.role),
@@ -121,6 +148,7 @@ static void handle_answer(struct attachment *attachment, struct span bytes)
     struct wire_message message;
     if (attachment->state != STATE_ASKING || wire_decode(&message, bytes) < 0)
         return;
+    attachment->unanswered = 0;
     if (message.kind == WIRE_ATTACHED) {
         dial(attachment, message.attached.url);
     } else if (message.kind == WIRE_REFUSED) {
@@ -207,13 +235,8 @@ static int open_control(struct attachment *attachment)
     int fd = -1;
     if (nng_req0_open(&attachment->control) != 0)
         return -ENOMEM;
-    nng_dialer dialer;
     if (nng_socket_set_ms(attachment->control, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE) ||
-        nng_socket_get_int(attachment->control, NNG_OPT_RECVFD, &fd) ||
-        nng_dialer_create(&dialer, attachment->control, attachment->options.control_url) ||
-        nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, 20) ||
-        nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, 250) ||
-        nng_dialer_start(dialer, NNG_FLAG_NONBLOCK)) {
+        nng_socket_get_int(attachment->control, NNG_OPT_RECVFD, &fd) || dial_control(attachment)) {
         nng_close(attachment->control);
         return -EINVAL;
     }
