@@ -9,7 +9,7 @@ and note each event whose emit succeeded in a ledger that outlives them. Each us
 clients, which write down every frame and come back with their cursor on whichever gateway answers,
 and asks agents for runs, with the same message_id until an answer is there and again afterwards.
 One after the other, each some events after the one before, the processes are killed (KILL), stopped
-for a while (STOP, CONT) or told to leave (TERM), and started again. At the end everything comes to
+for a while (STOP, CONT) or told to leave (TERM), and started again; or a new broker takes over. At the end everything comes to
 rest, and then must hold: every frame followed the one before it; all clients of a user, and one that
 reads it all anew, saw the same bytes; every emit that succeeded is there once, in order; every
 request that was answered has one run; every run has ended, once.
@@ -34,7 +34,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from harness.account import Account, check_ledger  # noqa: E402
 from harness.deadline import Missed  # noqa: E402
-from harness.parts import Parts  # noqa: E402
+from harness.parts import Part, Parts  # noqa: E402
 from harness.recorder import Recorder  # noqa: E402
 from harness.stream import Broken  # noqa: E402
 
@@ -51,6 +51,7 @@ DEEDS = {
     ("kill", "broker"): 30, ("kill", "gateway"): 20, ("kill", "worker"): 20, ("kill", "emitter"): 20,
     ("stop", "broker"): 3, ("stop", "gateway"): 3, ("stop", "worker"): 3, ("stop", "emitter"): 3,
     ("term", "broker"): 3, ("term", "gateway"): 2, ("term", "worker"): 3, ("term", "emitter"): 2,
+    ("over", "broker"): 5,
 }
 
 
@@ -143,12 +144,26 @@ class Stress:
     async def until_ended(self, part):
         await asyncio.to_thread(part.until_ended, 60)
 
+    async def take_over(self, former):
+        """A new broker, beside the one that serves, asks it to hand over."""
+        await asyncio.to_thread(former.until_ready)
+        name = f"broker-{self.done['over', 'broker'] + 1}"
+        self.node.broker = Part(self.node, name, [*former.command[:1], "--take-over"]).start()
+        if not await asyncio.to_thread(self.node.broker.until_ready, 60):
+            raise Broken(f"{name} did not take over:\n{self.node.broker.said()[-3000:]}")
+        await self.until_ended(former)
+        if former.process.returncode != 0:
+            raise Broken(f"the broker handed over and ended with {former.process.returncode}:\n"
+                         f"{former.said()[-3000:]}")
+
     async def do(self, deed, kind):
         part, began = self.victim(kind), time.monotonic()
         if not part.running():
             raise Broken(f"{part.name} ended by itself with {part.process.returncode}:\n"
                          f"{part.said()[-3000:]}")
-        if deed == "stop":
+        if deed == "over":
+            await self.take_over(part)
+        elif deed == "stop":
             part.signal(signal.SIGSTOP)
             await asyncio.sleep(self.chance.uniform(*STOPPED))
             part.signal(signal.SIGCONT)
@@ -292,7 +307,8 @@ class Stress:
     def show(self, verdict):
         kinds = ["broker", "gateway", "worker", "emitter"]
         print(f"{'':10}" + "".join(f"{kind:>9}" for kind in kinds))
-        for deed, words in (("kill", "killed"), ("stop", "stopped"), ("term", "told to go")):
+        for deed, words in (("kill", "killed"), ("stop", "stopped"), ("term", "told to go"),
+                            ("over", "replaced")):
             print(f"{words:10}" + "".join(f"{self.done[deed, kind]:9}" for kind in kinds))
         runs = sum(len(user.account.runs) for user in self.users)
         away = max(recorder.longest_away for user in self.users for recorder in user.recorders)
