@@ -37,6 +37,7 @@ static void trim(struct broker *broker)
 bool broker_tick(struct broker *broker)
 {
     size_t drained = 0;
+    bool farewells = false; /* some are left */
     broker->counters.ticks++;
     FAILPOINT(turn_begun);
     if (keeping_takes_in(&broker->keeping)) {
@@ -44,7 +45,7 @@ bool broker_tick(struct broker *broker)
         FAILPOINT(deaths_seen);
         drained = drain_turn(broker->drain, TURN_BUDGET);
         FAILPOINT(drained);
-        farewell_turn(&broker->farewell);
+        farewells = farewell_turn(&broker->farewell);
         FAILPOINT(farewells_said);
     }
     if (broker->keeping.state == KEEPING_SERVING)
@@ -68,7 +69,7 @@ bool broker_tick(struct broker *broker)
     FAILPOINT(pages_served);
     if (broker->trimming.more)
         trim(broker);
-    return behind || drained > 0 || broker->trimming.more;
+    return behind || drained > 0 || farewells || broker->trimming.more;
 }
 
 static void on_pace(struct ev_loop *loop, ev_timer *watcher, int events)

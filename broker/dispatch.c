@@ -11,6 +11,8 @@
 #define DISCONNECT_GRACE_MS 5000
 /* Of the reason for a cancel, as the agent is told it. */
 #define REASON_MAX 1024
+/* Events one call writes for runs that are overdue: an end closes all that its run has open. */
+#define OVERDUE_WRITTEN_MAX 16384
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options)
 {
@@ -219,7 +221,11 @@ void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t
     note_agents(dispatch);
     struct buffer found = BUFFER_INIT;
     struct run **runs = collect(dispatch, &found, is_due, &now);
-    for (size_t i = 0; runs && runs[i]; i++)
+    uint64_t before = dispatch->counters->events_written;
+    for (size_t i = 0; runs && runs[i]; i++) {
+        if (dispatch->counters->events_written - before >= OVERDUE_WRITTEN_MAX)
+            break; /* the others are due at the next call as well */
         act(dispatch, runs[i], &now);
+    }
     buffer_deinit(&found);
 }

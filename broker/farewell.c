@@ -144,14 +144,17 @@ static void look_at_begun(struct farewell *farewell)
     }
 }
 
-void farewell_turn(struct farewell *farewell)
+bool farewell_turn(struct farewell *farewell)
 {
     look_at_begun(farewell);
     LIST_FOR_EACH(struct run, run, &farewell->marked, farewell_link)
     {
+        if (drain_full(farewell->drain))
+            return true;
         if (!drain_passed(farewell->drain, &run->mark))
             continue;
         deal_with(farewell, run); /* it is freed, or in the queue again */
         FAILPOINT(run_farewelled);
     }
+    return false;
 }

@@ -29,5 +29,7 @@ void farewell_process_stalled(struct farewell *farewell, uint32_t process, uint6
 /* The slow safety net, and after a restart: runs whose process is gone without a death having been
  * seen, or was given up before. */
 void farewell_sweep(struct farewell *farewell);
-/* After a drain: deals with the runs whose last words are known. */
-void farewell_turn(struct farewell *farewell);
+/* After a drain: deals with the runs whose last words are known. Returns whether some are left for
+ * the next turn, because the batch is full: each may have a thousand tools and texts to be closed.
+ */
+bool farewell_turn(struct farewell *farewell);

@@ -9,6 +9,7 @@
 #include "failpoints/failpoint.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 void pipeline_init(struct pipeline *pipeline, const struct pipeline_options *options)
 {
@@ -94,6 +95,18 @@ void pipeline_unplace(struct pipeline *pipeline, struct run *run)
     run->placed = false;
 }
 
+/*
+ * What cannot be staged for want of memory would be lost if this broker went on. Nothing of this
+ * turn is committed yet: the next broker meets the same records in their rings, and does it all
+ * again.
+ */
+static _Noreturn void give_up(const struct run *run, int rc)
+{
+    log_error("pipeline", "run %s cannot be kept: %s; this broker ends, the next one goes on",
+        run->id, strerror(-rc));
+    abort();
+}
+
 void pipeline_stage(struct pipeline *pipeline, struct run *run)
 {
     buffer_clear(&pipeline->record);
@@ -101,7 +114,7 @@ void pipeline_stage(struct pipeline *pipeline, struct run *run)
     int rc = history_stage_run(pipeline->history, span_of_string(run->id),
         !run_state_final(run->state), buffer_span(&pipeline->record));
     if (rc)
-        log_error("pipeline", "run %s cannot be staged: %s", run->id, strerror(-rc));
+        give_up(run, rc);
 }
 
 /* A message that is sent again is known for as long after its run's end as the run itself. */
@@ -168,10 +181,8 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
     int rc = buffer_error(&pipeline->encoded);
     if (!rc)
         rc = history_append(pipeline->history, user->stream, event->seq, encoded);
-    if (rc) {
-        log_error("pipeline", "an event of run %s is lost: %s", run->id, strerror(-rc));
-        return;
-    }
+    if (rc)
+        give_up(run, rc);
     FAILPOINT(event_appended);
     router_note(pipeline->router, user, event->seq, encoded);
     FAILPOINT(event_noted);
@@ -181,8 +192,9 @@ static void apply(struct pipeline *pipeline, struct run *run, struct event *even
 {
     enum run_state before = run->state;
     append(pipeline, run, event);
-    if (lifecycle_apply(run, event) < 0)
-        log_error("pipeline", "out of memory: run %s may not be closed fully", run->id);
+    int rc = lifecycle_apply(run, event);
+    if (rc < 0)
+        give_up(run, rc);
     snapshot_fold(&run->snapshot, event, pipeline->snapshot_bytes);
     settle(pipeline, run, before);
 }

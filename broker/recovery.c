@@ -134,9 +134,13 @@ int recovery_settle(const struct recovery *recovery)
     size_t found = settle_runs(recovery);
     farewell_sweep(recovery->farewell);
     int rc = drain_everything(recovery->drain);
+    while (!rc && farewell_turn(recovery->farewell)) {
+        rc = history_commit(recovery->history);
+        if (!rc)
+            drain_release(recovery->drain);
+    }
     if (rc)
         return rc;
-    farewell_turn(recovery->farewell);
     log_info("recovery", "%zu open runs found, %zu queued", found, recovery->pipeline->queue.count);
     return 0;
 }
