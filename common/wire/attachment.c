@@ -27,7 +27,7 @@
 #define ANSWER_SECONDS 2.0
 #define REST_MIN_SECONDS 0.02
 #define REST_MAX_SECONDS 0.5
-#define UNANSWERED_MAX 6 /* in a row: with the pauses between them, some seconds */
+#define UNANSWERED_MAX 2 /* in a row; each takes ANSWER_SECONDS when it was sent at all */
 #define URL_SIZE 600
 
 enum state {
