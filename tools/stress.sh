@@ -12,11 +12,12 @@ stress_rings() {
     [ $verdict = pass ]
 }
 
-# stress_crashes KILLS EVENTS: a whole node whose processes are killed at random.
+# stress_crashes KILLS EVENTS: a whole node whose processes are killed at random, and its broker at
+# named steps, which only this build has.
 stress_crashes() {
     local verdict=pass
-    build build -Dtests=true
-    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/crashes/crashes.py" \
+    build_asan
+    RINGSIDE_TEST_BUILD=$root/build-asan /usr/bin/python3 "$root/tests/stress/crashes/crashes.py" \
         --kills "$1" --events "$2" || verdict=fail
     [ -z "${TALLY_FILE-}" ] || tally one $verdict "a node whose processes are killed"
     [ $verdict = pass ]

@@ -38,3 +38,6 @@ class Failpoints:
         kill_at = self.passed(name) + passes
         struct.pack_into("=I", self.memory, self.place[name] + 4, kill_at)
         return kill_at
+
+    def disarm(self, name):
+        struct.pack_into("=I", self.memory, self.place[name] + 4, 0)

@@ -9,8 +9,9 @@ and note each event whose emit succeeded in a ledger that outlives them. Each us
 clients, which write down every frame and come back with their cursor on whichever gateway answers,
 and asks agents for runs, with the same message_id until an answer is there and again afterwards.
 One after the other, each some events after the one before, the processes are killed (KILL), stopped
-for a while (STOP, CONT) or told to leave (TERM), and started again; or a new broker takes over. At the end everything comes to
-rest, and then must hold: every frame followed the one before it; all clients of a user, and one that
+for a while (STOP, CONT) or told to leave (TERM), and started again; or a new broker takes over. In a
+build with failpoints some of the broker's deaths are at a named step of its turn, where random moments
+hardly ever fall. At the end everything comes to rest, and then must hold: every frame followed the one before it; all clients of a user, and one that
 reads it all anew, saw the same bytes; every emit that succeeded is there once, in order; every
 request that was answered has one run; every run has ended, once.
 
@@ -34,6 +35,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from harness.account import Account, check_ledger  # noqa: E402
 from harness.deadline import Missed  # noqa: E402
+from harness.failpoints import STEPS, Failpoints, compiled_in  # noqa: E402
 from harness.parts import Part, Parts  # noqa: E402
 from harness.recorder import Recorder  # noqa: E402
 from harness.stream import Broken  # noqa: E402
@@ -46,6 +48,9 @@ STOPPED = (0.05, 1.0)   # seconds
 PROGRESS_SECONDS = 10
 SETTLE_SECONDS = 180
 
+STEP_PASSES = 60        # the broker dies at one of so many next passes of a step
+STEP_SECONDS = 10       # ... or, when it does not come there, by then
+
 # What is done to whom: weights.
 DEEDS = {
     ("kill", "broker"): 30, ("kill", "gateway"): 20, ("kill", "worker"): 20, ("kill", "emitter"): 20,
@@ -53,6 +58,10 @@ DEEDS = {
     ("term", "broker"): 3, ("term", "gateway"): 2, ("term", "worker"): 3, ("term", "emitter"): 2,
     ("over", "broker"): 5,
 }
+if compiled_in():
+    DEEDS["step", "broker"] = 40
+KILLS = ("kill", "step")
+TURN_STEPS = [step.name for step in STEPS if step.how == "turn"]
 
 
 class User:
@@ -75,8 +84,11 @@ class Stress:
         self.options = options
         self.chance = random.Random(options.seed)
         self.node = Parts(workers=2, gateways=2, environment={"RINGSIDE_WORKER_DRAIN_TIMEOUT": "2s"})
+        self.failpoints = Failpoints(self.node.base / "failpoints")
+        self.node.broker.extra |= self.failpoints.environment
         self.users = []
         self.done = collections.Counter()
+        self.steps = collections.Counter()
         self.asking = True
         self.began = time.monotonic()
         self.progressed = time.monotonic()
@@ -148,13 +160,30 @@ class Stress:
         """A new broker, beside the one that serves, asks it to hand over."""
         await asyncio.to_thread(former.until_ready)
         name = f"broker-{self.done['over', 'broker'] + 1}"
-        self.node.broker = Part(self.node, name, [*former.command[:1], "--take-over"]).start()
+        command = [*former.command[:1], "--take-over"]
+        self.node.broker = Part(self.node, name, command, former.extra).start()
         if not await asyncio.to_thread(self.node.broker.until_ready, 60):
             raise Broken(f"{name} did not take over:\n{self.node.broker.said()[-3000:]}")
         await self.until_ended(former)
         if former.process.returncode != 0:
             raise Broken(f"the broker handed over and ended with {former.process.returncode}:\n"
                          f"{former.said()[-3000:]}")
+
+    async def die_at_step(self, broker):
+        """Where a turn has got to a certain point, and no further."""
+        step = self.chance.choice(TURN_STEPS)
+        self.failpoints.arm(step, self.chance.randint(1, STEP_PASSES))
+        end = time.monotonic() + STEP_SECONDS
+        while broker.running() and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+        self.failpoints.disarm(step)
+        broker.signal(signal.SIGKILL)
+        await self.until_ended(broker)
+        if broker.process.returncode != -signal.SIGKILL:
+            raise Broken(f"{broker.name} ended with {broker.process.returncode} at {step}:\n"
+                         f"{broker.said()[-3000:]}")
+        self.steps[step] += 1
+        broker.start()
 
     async def do(self, deed, kind):
         part, began = self.victim(kind), time.monotonic()
@@ -163,6 +192,8 @@ class Stress:
                          f"{part.said()[-3000:]}")
         if deed == "over":
             await self.take_over(part)
+        elif deed == "step":
+            await self.die_at_step(part)
         elif deed == "stop":
             part.signal(signal.SIGSTOP)
             await asyncio.sleep(self.chance.uniform(*STOPPED))
@@ -186,7 +217,7 @@ class Stress:
 
     @property
     def kills(self):
-        return sum(count for (deed, _), count in self.done.items() if deed == "kill")
+        return sum(count for (deed, _), count in self.done.items() if deed in KILLS)
 
     async def torment(self):
         """Kill by kill, each when its share of the events has come: a slow machine takes longer."""
@@ -309,8 +340,8 @@ class Stress:
     def show(self, verdict):
         kinds = ["broker", "gateway", "worker", "emitter"]
         print(f"{'':10}" + "".join(f"{kind:>9}" for kind in kinds))
-        for deed, words in (("kill", "killed"), ("stop", "stopped"), ("term", "told to go"),
-                            ("over", "replaced")):
+        for deed, words in (("kill", "killed"), ("step", "at a step"), ("stop", "stopped"),
+                            ("term", "told to go"), ("over", "replaced")):
             print(f"{words:10}" + "".join(f"{self.done[deed, kind]:9}" for kind in kinds))
         runs = sum(len(user.account.runs) for user in self.users)
         away = max(recorder.longest_away for user in self.users for recorder in user.recorders)
