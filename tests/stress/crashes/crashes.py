@@ -226,10 +226,13 @@ class Stress:
         while self.kills < self.options.kills:
             wanted = (self.kills + self.chance.uniform(0.2, 1.0)) * share
             while self.events < wanted:
-                self.look_around()
                 await asyncio.sleep(0.05)
             await self.do(*self.chance.choices(deeds, weights)[0])
         while self.events < self.options.events:
+            await asyncio.sleep(0.05)
+
+    async def watch(self):
+        while True:
             self.look_around()
             await asyncio.sleep(0.05)
 
@@ -322,8 +325,10 @@ class Stress:
         asking = [asyncio.create_task(self.ask(user)) for user in self.users]
         try:
             tormenting = asyncio.create_task(self.torment())
-            done, _ = await asyncio.wait([tormenting, *asking],
+            watching = asyncio.create_task(self.watch())
+            done, _ = await asyncio.wait([tormenting, watching, *asking],
                                          return_when=asyncio.FIRST_COMPLETED)
+            watching.cancel()
             for task in done:
                 task.result()
             await self.settle(asking)
@@ -333,7 +338,7 @@ class Stress:
                     if recorder.failure:
                         raise recorder.failure
         finally:
-            for task in [tormenting, *asking]:
+            for task in [tormenting, watching, *asking]:
                 task.cancel()
         self.check()
 

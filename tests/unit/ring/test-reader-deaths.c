@@ -19,7 +19,7 @@
 #define DEATHS 240u
 #define WRITERS 2u
 #define RINGS (3 * FIXTURE_RINGS) /* of three classes */
-#define DEADLINE_S 50
+#define DEADLINE_S 100
 
 static const char *helper_path;
 

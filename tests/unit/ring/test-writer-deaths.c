@@ -19,7 +19,7 @@
 #include "ring/arena.h"
 
 #define DEATHS 480u
-#define DEADLINE_S 50
+#define DEADLINE_S 100
 #define SURVIVOR 0u
 #define VICTIM_EVENTS 40u /* a bit each in victim_seqs */
 
