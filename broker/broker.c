@@ -138,27 +138,6 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
-static void sync_history(struct broker *broker)
-{
-    FAILPOINT(sync_begun);
-    int rc = history_sync(broker->history);
-    FAILPOINT(synced);
-    if (rc)
-        log_error("history", "cannot sync: %s", strerror(-rc));
-    else
-        drain_durable(broker->drain);
-    FAILPOINT(durable_told);
-}
-
-static void on_sync(struct ev_loop *loop, ev_timer *watcher, int events)
-{
-    (void)loop;
-    (void)events;
-    struct broker *broker = watcher->data;
-    if (history_synced_count(broker->history) != history_commit_count(broker->history))
-        sync_history(broker);
-}
-
 /* About once a second: what need not be prompt. */
 static void look_after(struct broker *broker, uint64_t now_ms)
 {
@@ -195,7 +174,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 void broker_watch(struct broker *broker)
 {
     static const int signals[] = {SIGTERM, SIGINT};
-    double interval = (double)broker->config->history_sync_interval / 1000.;
     broker->rate_ms = clock_monotonic_ms();
     ring_spin_init(&broker->spin, (uint32_t)broker->config->ring_spin_max_us);
     ev_io_init(&broker->bell, on_bell, doorbell_fd(broker->arena), EV_READ);
@@ -204,10 +182,6 @@ void broker_watch(struct broker *broker)
     broker->timer.data = broker;
     ev_timer_start(broker->loop, &broker->timer);
     ev_timer_init(&broker->pace, on_pace, 0., 0.);
-    ev_timer_init(&broker->sync, on_sync, interval, interval);
-    broker->sync.data = broker;
-    if (strcmp(broker->config->history_sync, "never") != 0)
-        ev_timer_start(broker->loop, &broker->sync);
     for (int i = 0; i < 2; i++) {
         ev_signal_init(&broker->terminate[i], on_terminate, signals[i]);
         broker->terminate[i].data = broker;

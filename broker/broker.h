@@ -7,6 +7,7 @@
 #include "metrics_port.h"
 #include "recovery.h"
 #include "ring/spin.h"
+#include "syncing.h"
 #include "trimming.h"
 #include "worker_port.h"
 
@@ -40,6 +41,7 @@ struct broker {
     struct keeping keeping;
     struct backup backup;
     struct trimming trimming;
+    struct syncing syncing;
     struct gateway_port gateways;
     struct worker_port worker_port;
     struct link_port ports[4];
@@ -50,7 +52,6 @@ struct broker {
     struct ring_spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */
     ev_timer pace;  /* when a ring that was left alone is due */
-    ev_timer sync;
     ev_io bell;
     ev_signal terminate[2];
     uint64_t started_ms;  /* monotonic */

@@ -26,7 +26,9 @@ static bool lists_new(struct drain *drain, uint32_t count)
     drain->news.rings = calloc(count, sizeof(uint32_t));
     drain->touched.rings = calloc(count, sizeof(uint32_t));
     drain->unsynced.rings = calloc(count, sizeof(uint32_t));
-    return drain->states && drain->news.rings && drain->touched.rings && drain->unsynced.rings;
+    drain->syncing.rings = calloc(count, sizeof(uint32_t));
+    return drain->states && drain->news.rings && drain->touched.rings && drain->unsynced.rings &&
+           drain->syncing.rings;
 }
 
 int drain_new(struct drain **ret_drain, const struct drain_options *options)
@@ -65,6 +67,7 @@ void drain_free(struct drain *drain)
     free(drain->news.rings);
     free(drain->touched.rings);
     free(drain->unsynced.rings);
+    free(drain->syncing.rings);
     free(drain);
 }
 
@@ -466,12 +469,28 @@ void drain_release(struct drain *drain)
     drain->written_before = drain->options.counters->events_written;
 }
 
-void drain_durable(struct drain *drain)
+/* What a failed sync has left there stays, and moves up. */
+void drain_sync_begins(struct drain *drain)
 {
     for (size_t i = 0; i < drain->unsynced.count; i++) {
         uint32_t ring = drain->unsynced.rings[i];
-        drain->states[ring].unsynced = false;
-        ring_reader_set_durable(drain->reader, ring, drain->states[ring].released);
+        struct ring_state *state = &drain->states[ring];
+        state->unsynced = false;
+        state->durable_next = state->released;
+        if (!state->syncing) {
+            state->syncing = true;
+            drain->syncing.rings[drain->syncing.count++] = ring;
+        }
     }
     drain->unsynced.count = 0;
+}
+
+void drain_durable(struct drain *drain)
+{
+    for (size_t i = 0; i < drain->syncing.count; i++) {
+        uint32_t ring = drain->syncing.rings[i];
+        drain->states[ring].syncing = false;
+        ring_reader_set_durable(drain->reader, ring, drain->states[ring].durable_next);
+    }
+    drain->syncing.count = 0;
 }

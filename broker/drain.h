@@ -47,7 +47,9 @@ struct ring_mark drain_mark(struct drain *drain, const struct user *user);
 bool drain_passed(const struct drain *drain, const struct ring_mark *mark);
 /* After the commit: gives the drained records' space back. */
 void drain_release(struct drain *drain);
-/* After a sync: tells writers who wait for it that all that was released is durable. */
+/* As a sync begins: what was released by now is what it makes durable. */
+void drain_sync_begins(struct drain *drain);
+/* Once it is through: tells writers who wait for it that this is durable. */
 void drain_durable(struct drain *drain);
 /* A client of the user has acknowledged more: tells emitters what of theirs that reaches. */
 void drain_acknowledged(struct drain *drain, const struct user *user);

@@ -9,13 +9,15 @@
 struct ring_state {
     struct user *user; /* of this generation; NULL: not looked up yet */
     uint64_t generation;
-    uint64_t appended; /* history has everything before it, from an earlier broker's life */
-    uint64_t drained;  /* taken in this turn, up to here */
-    uint64_t released; /* given back, not yet said to be durable; 0: nothing */
-    uint64_t stuck_at; /* 1 + the position of the open claim that was told of */
+    uint64_t appended;     /* history has everything before it, from an earlier broker's life */
+    uint64_t drained;      /* taken in this turn, up to here */
+    uint64_t released;     /* given back, not yet said to be durable; 0: nothing */
+    uint64_t durable_next; /* in `syncing`: durable up to here once the sync is through */
+    uint64_t stuck_at;     /* 1 + the position of the open claim that was told of */
     struct delivery *undelivered; /* NULL: nothing is, or nobody remembers */
     bool touched;                 /* in `touched` */
     bool unsynced;                /* in `unsynced` */
+    bool syncing;                 /* in `syncing` */
 };
 
 struct ring_list {
@@ -29,10 +31,11 @@ struct drain {
     struct ring_state *states;
     struct ring_list news;
     struct ring_list touched;
-    struct ring_list unsynced;
-    struct buffer copy;      /* a record, out of reach of its writer */
-    size_t batch_bytes;      /* taken in since the last commit */
-    uint64_t written_before; /* that commit: counters.events_written */
+    struct ring_list unsynced; /* released since the last sync began */
+    struct ring_list syncing;  /* released before it, and not said to be durable */
+    struct buffer copy;        /* a record, out of reach of its writer */
+    size_t batch_bytes;        /* taken in since the last commit */
+    uint64_t written_before;   /* that commit: counters.events_written */
     uint32_t first; /* the ring that a full batch had no room for: served first next time */
     struct pacing pacing;
 };

@@ -405,9 +405,23 @@ static int start_metrics(struct broker *broker)
     return rc;
 }
 
+static int start_syncing(struct broker *broker)
+{
+    if (strcmp(broker->config->history_sync, "never") == 0)
+        return 0;
+    const struct syncing_options options = {.loop = broker->loop,
+        .history = broker->history,
+        .drain = broker->drain,
+        .interval_ms = broker->config->history_sync_interval};
+    int rc = syncing_start(&broker->syncing, &options);
+    if (rc)
+        log_error("start", "history cannot be synced: %s", strerror(-rc));
+    return rc;
+}
+
 static int start(struct broker *broker, const struct config *config, bool take_over)
 {
-    *broker = (struct broker){.config = config, .lock_fd = -1};
+    *broker = (struct broker){.config = config, .lock_fd = -1, .syncing = SYNCING_INIT};
     broker->started_ms = clock_monotonic_ms();
     broker->loop = ev_default_loop(0);
     identifier_make(broker->id, "b-");
@@ -435,6 +449,8 @@ static int start(struct broker *broker, const struct config *config, bool take_o
     if (!rc)
         rc = start_metrics(broker);
     FAILPOINT(start_listening);
+    if (!rc)
+        rc = start_syncing(broker);
     if (!rc)
         broker_watch(broker);
     FAILPOINT(start_done);
@@ -485,7 +501,8 @@ void broker_stop(struct broker *broker)
     effects_deinit(&broker->effects);
     backup_deinit(&broker->backup);
     arena_detach(broker->arena);
-    history_close(broker->history);
+    history_close(broker->history); /* waits for a sync that is under way */
+    syncing_stop(&broker->syncing);
     FAILPOINT(stop_closed);
     if (broker->lock_fd >= 0)
         close(broker->lock_fd);

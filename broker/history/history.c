@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "failpoints/failpoint.h"
 #include "history/copy.h"
+#include "history/sync.h"
 #include "history/trim.h"
 
 #include <errno.h>
@@ -325,6 +326,22 @@ int history_sync(struct history *history)
     int rc = store_sync(history->store);
     if (rc == 0)
         history->synced = history->commits;
+    return rc;
+}
+
+int history_sync_begin(struct history *history, int notify_fd)
+{
+    int rc = store_sync_begin(history->store, notify_fd);
+    if (rc == 0)
+        history->synced_next = history->commits;
+    return rc;
+}
+
+int history_sync_end(struct history *history)
+{
+    int rc = store_sync_end(history->store);
+    if (rc == 0 && history->synced_next > history->synced)
+        history->synced = history->synced_next;
     return rc;
 }
 

@@ -39,7 +39,8 @@ struct history {
     uint64_t numbers;       /* of those: more than events when some are folded */
     uint64_t commits;
     uint64_t synced;
-    bool epoch_unsaved; /* begun at opening, when there was no room to write it */
+    uint64_t synced_next; /* once the sync that was begun is through */
+    bool epoch_unsaved;   /* begun at opening, when there was no room to write it */
 };
 
 /* Names in the table `meta`. */

@@ -4,7 +4,8 @@
 #include "history/state_file.h"
 
 /*
- * The tables on disk and their transactions: the only file that knows LMDB. One thread.
+ * The tables on disk and their transactions: the only file that knows LMDB. One thread; a sync
+ * that was begun has its own, which the store waits for where it must.
  *
  * Writing happens inside `store_write`, which runs a function between begin and commit, and runs
  * it again after it gave the store more address space or opened it anew; so the function must not
@@ -57,6 +58,12 @@ int store_write(
 /* Makes all commits durable. Once it failed it fails for ever: what the kernel dropped cannot be
  * told any more. */
 int store_sync(struct store *store);
+/* The same for the commits so far, on a thread of its own: `notify_fd` (an eventfd, or -1) counts
+ * up once when it is through. -EBUSY: one was begun and not ended; or why none was begun. */
+int store_sync_begin(struct store *store, int notify_fd);
+/* What the sync that was begun came to; waits for it. Until then later commits keep out of the way
+ * of what is synced. */
+int store_sync_end(struct store *store);
 /* Has the disk begin with what a sync would wait for, and does not wait. */
 void store_write_back(struct store *store);
 

@@ -20,8 +20,8 @@
  *           loss of power the copied pages are put back: the store is exactly as at that sync.
  * never     No sync, hence no such state: what the disk has is probed, and used or refused.
  *
- * Order within a sync: data, copy of the two pages, and only then the reader moves on. No commit
- * comes between, there being one thread.
+ * The order within a sync, and who does what of it, is in store_sync.c. Commits go on meanwhile.
+ * Whatever changes the environment or the state file waits for a sync under way (store_sync_wait).
  *
  * Under `interval` and `never` commits may be gone then, and numbers given to clients with them:
  * `lost` stays set, in the state file, until the caller has made a new epoch durable.
@@ -41,103 +41,6 @@ const char *const store_table_names[STORE_TABLE_COUNT] = {
     [STORE_MESSAGES] = "messages",
 };
 
-/* ---- syncing */
-
-static int read_first_pages(struct store *store, char *pages, uint32_t *ret_size)
-{
-    MDB_stat stat;
-    int fd;
-    mdb_env_stat(store->env, &stat);
-    mdb_env_get_fd(store->env, &fd);
-    uint32_t size = 2 * stat.ms_psize;
-    if (size > STATE_PAGES_MAX)
-        return -ENOTSUP;
-    ssize_t got = pread(fd, pages, size, 0);
-    if (got != (ssize_t)size)
-        return got < 0 ? -errno : -EUCLEAN;
-    *ret_size = size;
-    return 0;
-}
-
-static int move_pin(struct store *store)
-{
-    if (!store->pin)
-        return store_error(store, mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->pin));
-    mdb_txn_reset(store->pin);
-    return store_error(store, mdb_txn_renew(store->pin));
-}
-
-static int save_state(struct store *store, bool clean)
-{
-    struct state_slot slot = {
-        .sync = store->sync, .clean = clean, .lost = store->lost, .shown = store->shown};
-    bool anchored = store->sync == HISTORY_SYNC_INTERVAL && !clean;
-    state_boot_id(slot.boot_id);
-    _cleanup_free_ char *pages = anchored ? malloc(STATE_PAGES_MAX) : NULL;
-    if (anchored) {
-        if (!pages)
-            return -ENOMEM;
-        slot.pages = pages;
-        int rc = read_first_pages(store, pages, &slot.pages_size);
-        if (rc)
-            return rc;
-    }
-    int rc = state_file_save(&store->state, &slot);
-    return rc || !anchored ? rc : move_pin(store);
-}
-
-static int sync_data(struct store *store)
-{
-    if (store->sync_failed)
-        return -EIO;
-    int rc = store_error(store, mdb_env_sync(store->env, 1));
-    store->sync_failed = rc != 0;
-    return rc;
-}
-
-void store_write_back(struct store *store)
-{
-    int fd;
-    /* A failure is the sync's to tell: it meets the same pages. */
-    if (store->env && mdb_env_get_fd(store->env, &fd) == MDB_SUCCESS)
-        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
-int store_sync(struct store *store)
-{
-    const char *what;
-    if (!store->env)
-        return store_env_open(store, &what); /* opening syncs */
-    int rc = sync_data(store);
-    if (rc || store->sync != HISTORY_SYNC_INTERVAL)
-        return rc;
-    return save_state(store, false);
-}
-
-/* The anchor stays as it is: no sync has come between. */
-int store_note_shown(struct store *store, bool shown)
-{
-    struct state_slot slot = store->state.slot;
-    slot.shown = shown;
-    int rc = store->shown == shown ? 0 : state_file_save(&store->state, &slot);
-    if (rc == 0)
-        store->shown = shown;
-    return rc;
-}
-
-int store_settle_loss(struct store *store)
-{
-    int rc = sync_data(store);
-    if (rc)
-        return rc;
-    bool before = store->lost;
-    store->lost = false;
-    rc = save_state(store, false);
-    if (rc)
-        store->lost = before;
-    return rc;
-}
-
 /* ---- growing */
 
 int store_env_grow(struct store *store)
@@ -145,6 +48,7 @@ int store_env_grow(struct store *store)
     if (store->map_bytes > STORE_MAP_MOST / 2)
         return -ENOSPC;
     int rc = 0;
+    store_sync_wait(store);
     if (store->pin) {
         /* The reader must let go, so it has to be at the newest state. */
         rc = store_sync(store);
@@ -236,9 +140,7 @@ static int open_checked(struct store *store, const char **ret_what)
     mdb_env_info(store->env, &info);
     store->map_bytes = info.me_mapsize;
     *ret_what = "the state of the store cannot be made durable";
-    rc = sync_data(store);
-    if (rc == 0)
-        rc = save_state(store, false);
+    rc = store_sync_now(store, STORE_SYNC_STATE);
     if (rc)
         return rc;
     *ret_what = "the tables of the store cannot be opened";
@@ -263,10 +165,13 @@ int store_env_open(struct store *store, const char **ret_what)
 
 void store_env_close(struct store *store)
 {
+    store_sync_wait(store);
     mdb_txn_abort(store->reader);
     mdb_txn_abort(store->pin);
+    mdb_txn_abort(store->next_pin);
     store->reader = NULL;
     store->pin = NULL;
+    store->next_pin = NULL;
     mdb_env_close(store->env);
     store->env = NULL;
 }
@@ -377,8 +282,8 @@ void store_close(struct store *store, bool clean)
 {
     if (!store)
         return;
-    if (clean && store->env && sync_data(store) == 0)
-        (void)save_state(store, true); /* else the next start treats it as not clean */
+    if (clean && store->env) /* when it fails the next start treats it as not clean */
+        (void)store_sync_now(store, STORE_SYNC_CLEAN);
     store_env_close(store);
     state_file_close(&store->state);
     free(store);

@@ -213,8 +213,58 @@ static void test_space_is_given_back_only_after_the_commit(void **state)
     drain_release(f->drain);
     assert_int_equal(ring_wait_position(f->arena, ring, 1, RING_SEQUENCED, 0), 0);
     assert_int_equal(ring_wait_position(f->arena, ring, 1, RING_DURABLE, 0), -ETIMEDOUT);
+    drain_sync_begins(f->drain);
     drain_durable(f->drain);
     assert_int_equal(ring_wait_position(f->arena, ring, 1, RING_DURABLE, 0), 0);
+    child_stop(&child);
+}
+
+/* Emits, keeps and releases one event of "ann"; where her ring ends then. */
+static struct ring_mark release_one(struct fixture *f, struct child *child, struct event event)
+{
+    child_emit(child, "ann", event);
+    drain_turn(f->drain, 100);
+    fixture_commit(f);
+    drain_release(f->drain);
+    return drain_mark(f->drain, fixture_user(f, "ann"));
+}
+
+static int wait_durable(struct fixture *f, const struct ring_mark *mark)
+{
+    return ring_wait_position(f->arena, mark->ring, mark->position, RING_DURABLE, 0);
+}
+
+static void test_a_sync_makes_durable_what_was_released_before_it_began(void **state)
+{
+    struct fixture *f = *state;
+    struct child child;
+    child_start(&child, f);
+    struct ring_mark before = release_one(f, &child, started("r-1"));
+    drain_sync_begins(f->drain);
+    struct ring_mark after = release_one(f, &child, text_event("r-1", "m-1", 0));
+    assert_int_equal(wait_durable(f, &before), -ETIMEDOUT);
+    drain_durable(f->drain);
+    assert_int_equal(wait_durable(f, &before), 0);
+    assert_int_equal(wait_durable(f, &after), -ETIMEDOUT);
+    drain_sync_begins(f->drain);
+    drain_durable(f->drain);
+    assert_int_equal(wait_durable(f, &after), 0);
+    child_stop(&child);
+}
+
+static void test_what_a_failed_sync_left_is_the_next_ones(void **state)
+{
+    struct fixture *f = *state;
+    struct child child;
+    child_start(&child, f);
+    release_one(f, &child, started("r-1"));
+    drain_sync_begins(f->drain); /* and nothing is durable */
+    struct ring_mark second = release_one(f, &child, text_event("r-1", "m-1", 0));
+    drain_sync_begins(f->drain);
+    struct ring_mark third = release_one(f, &child, text_event("r-1", "m-1", 0));
+    drain_durable(f->drain);
+    assert_int_equal(wait_durable(f, &second), 0);
+    assert_int_equal(wait_durable(f, &third), -ETIMEDOUT);
     child_stop(&child);
 }
 
@@ -338,6 +388,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_backlog_larger_than_a_batch_is_committed_in_parts, fixture_up_large, fixture_down),
         CASE(test_space_is_given_back_only_after_the_commit),
+        CASE(test_a_sync_makes_durable_what_was_released_before_it_began),
+        CASE(test_what_a_failed_sync_left_is_the_next_ones),
         CASE(test_killed_process_has_its_last_words_and_then_its_runs_closed),
         CASE(test_process_that_exits_says_with_what),
         CASE(test_run_begun_and_left_between_two_turns_is_closed_too),

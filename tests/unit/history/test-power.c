@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "history-test.h"
+#include "power.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
-#include "chance.h"
 
 #include <stdio.h>
 
 /*
  * The loss of power: the store's files are copied while it is open, the copy is made to look like
  * another boot's, and opened. What had not reached the disk is played by taking each page either
- * from the last sync or from now, at random.
+ * from the last sync or from now, at random (power.h). Syncs under way: test-sync.c.
  */
-#define PAGE 4096
 
 static void remember_epoch(struct fixture *fixture, char ret_epoch[HISTORY_EPOCH_SIZE])
 {
@@ -99,69 +96,17 @@ static void test_another_boot_after_a_clean_end_is_no_loss(void **state)
 
 /* ---- a tree of which only some pages reached the disk */
 
-struct disk {
-    char *data;
-    size_t size;
-};
-
-static struct disk disk_now(const struct fixture *fixture)
-{
-    struct disk disk;
-    disk.data = read_whole_file(fixture->directory, "data.mdb", &disk.size);
-    return disk;
-}
-
-/* Each page of `now`, or in its place what the last sync had there. */
-static void mix(struct disk *now, const struct disk *synced, struct chance *chance)
-{
-    size_t share = 1 + chance_below(chance, 99);
-    for (size_t at = 0; at < now->size; at += PAGE) {
-        if (chance_below(chance, 100) < share)
-            continue;
-        if (at < synced->size)
-            memcpy(now->data + at, synced->data + at, PAGE);
-        else
-            memset(now->data + at, 0, PAGE);
-    }
-}
-
-/* Events of many users, trimmed as they come, so that pages are freed and used again. */
-static void work(struct fixture *fixture, struct chance *chance)
-{
-    for (size_t i = 10 + chance_below(chance, 40); i > 0; i--) {
-        char user[16];
-        snprintf(user, sizeof(user), "user-%zu", chance_below(chance, 20));
-        stage_events(fixture, user, 1 + (unsigned)chance_below(chance, 100));
-        commit_events(fixture, "ann", 10);
-        assert_return_code(history_trim(fixture->history, clock_wall_ms()), 0);
-        assert_return_code(history_merge(fixture->history), 0);
-    }
-}
-
 static void lose_power_once(struct fixture *fixture, struct chance *chance)
 {
-    work(fixture, chance);
+    churn(fixture, chance);
     assert_return_code(history_sync(fixture->history), 0);
     struct disk synced = disk_now(fixture);
-    uint64_t oldest = history_oldest(fixture_stream(fixture, "ann"));
-    uint64_t head = history_head(fixture_stream(fixture, "ann"));
-    char epoch[HISTORY_EPOCH_SIZE];
-    remember_epoch(fixture, epoch);
-    work(fixture, chance);
+    churn(fixture, chance);
     struct disk now = disk_now(fixture);
-    size_t state_size;
-    char *state = read_whole_file(fixture->directory, "state", &state_size);
-    fixture_close(fixture);
-    mix(&now, &synced, chance);
-    write_whole_file(fixture->directory, "data.mdb", now.data, now.size);
-    write_whole_file(fixture->directory, "state", state, state_size);
-    pretend_other_boot(fixture->directory);
-    free(state);
-    free(now.data);
-    free(synced.data);
-    fixture_open(fixture);
-    assert_range(fixture, "ann", oldest, head);
-    assert_string_not_equal(history_epoch(fixture_stream(fixture, "ann")), epoch);
+    assert_found_after_power_loss(fixture, chance,
+        &(struct loss){.now = &now, .synced = &synced, .state = &now, .found = &synced});
+    disk_free(&now);
+    disk_free(&synced);
 }
 
 static void test_power_loss_between_syncs_leaves_exactly_the_last_sync(void **state)
