@@ -8,7 +8,7 @@ struct lookback {
     double p99_us;
     double busy_p50_us; /* of the read alone, once it was its turn */
     double busy_p99_us;
-    double sync_ms;      /* the longest sync: what was due meanwhile waited */
+    double sync_ms;      /* the longest sync, beside all that */
     double appended_s;   /* events a second meanwhile */
     double commit_us[2]; /* of a turn with one event, and with ten of ten users; no sync */
 };

@@ -167,7 +167,6 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
         dispatch_overdue(&broker->dispatch, now_ms, clock_wall_ms());
         leases_turn(&broker->leases, now_ms);
     }
-    history_write_back(broker->history);
     look_after(broker, now_ms);
 }
 

@@ -345,12 +345,6 @@ int history_sync_end(struct history *history)
     return rc;
 }
 
-void history_write_back(struct history *history)
-{
-    if (history->sync == HISTORY_SYNC_INTERVAL && history->synced != history->commits)
-        store_write_back(history->store);
-}
-
 /* ---- looking up */
 
 int history_find_position(struct history *history, struct history_position *position)

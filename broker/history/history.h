@@ -133,8 +133,6 @@ uint64_t history_synced_count(const struct history *history);
 /* Makes all commits durable. May take milliseconds. After it failed once it fails until the history
  * is opened anew: what the kernel has dropped cannot be known. */
 int history_sync(struct history *history);
-/* Has the disk begin with what is not synced, without waiting: a sync then has little left. */
-void history_write_back(struct history *history);
 
 /* ---- looking up what was committed or staged */
 

@@ -64,8 +64,6 @@ int store_sync_begin(struct store *store, int notify_fd);
 /* What the sync that was begun came to; waits for it. Until then later commits keep out of the way
  * of what is synced. */
 int store_sync_end(struct store *store);
-/* Has the disk begin with what a sync would wait for, and does not wait. */
-void store_write_back(struct store *store);
 
 int store_read_begin(struct store *store);
 void store_read_end(struct store *store);

@@ -2,7 +2,6 @@
 #include "history/store_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -207,14 +206,6 @@ int store_sync_end(struct store *store)
 }
 
 /* ---- beside them */
-
-void store_write_back(struct store *store)
-{
-    int fd;
-    /* A failure is the sync's to tell: it meets the same pages. */
-    if (store->env && !store->syncing.running && mdb_env_get_fd(store->env, &fd) == MDB_SUCCESS)
-        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
 
 /* The anchor stays as it is: no sync comes between. */
 int store_note_shown(struct store *store, bool shown)
