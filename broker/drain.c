@@ -467,6 +467,11 @@ void drain_release(struct drain *drain)
     drain->touched.count = 0;
     drain->batch_bytes = 0;
     drain->written_before = drain->options.counters->events_written;
+    const struct history *history = drain->options.history;
+    if (history_synced_count(history) == history_commit_count(history)) {
+        drain_sync_begins(drain); /* each commit is synced: it was this one */
+        drain_durable(drain);
+    }
 }
 
 /* What a failed sync has left there stays, and moves up. */

@@ -138,6 +138,11 @@ async def until_state(node, wanted):
     return await asyncio.to_thread(until, look, wanted, 60)
 
 
+async def until_ready(node):
+    """Waits until the gateway has found the broker again."""
+    await asyncio.to_thread(until, lambda: node.get("/health/ready")[0] == 200, "readiness", 60)
+
+
 async def until_full_for_good(node):
     """A sync may yet free pages of the store: waits until a commit has failed behind the last."""
     failures = []
@@ -206,6 +211,7 @@ async def test_a_broker_killed_while_the_disk_is_full_loses_nothing(live_node):
     await asyncio.to_thread(node.until_restarted, "ringside-broker", killed)
     ballast.unlink()
     await until_state(node, "serving")
+    await until_ready(node)
     async with Client(node, "alice", cursor="start") as fresh:
         await fresh.until_ended(run_id)
         check_counted(fresh, run_id)

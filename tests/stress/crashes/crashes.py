@@ -48,7 +48,7 @@ STOPPED = (0.05, 1.0)   # seconds
 PROGRESS_SECONDS = 10
 SETTLE_SECONDS = 180
 
-STEP_PASSES = 60        # the broker dies at one of so many next passes of a step
+STEP_PASSES = {"turn": 60, "request": 4}  # the broker dies at one of so many next passes of a step
 STEP_SECONDS = 10       # ... or, when it does not come there, by then
 
 # What is done to whom: weights.
@@ -61,7 +61,7 @@ DEEDS = {
 if compiled_in():
     DEEDS["step", "broker"] = 40
 KILLS = ("kill", "step")
-TURN_STEPS = [step.name for step in STEPS if step.how == "turn"]
+STEPS_OF = {how: [step.name for step in STEPS if step.how == how] for how in STEP_PASSES}
 
 
 class User:
@@ -171,8 +171,9 @@ class Stress:
 
     async def die_at_step(self, broker):
         """Where a turn has got to a certain point, and no further."""
-        step = self.chance.choice(TURN_STEPS)
-        self.failpoints.arm(step, self.chance.randint(1, STEP_PASSES))
+        how = self.chance.choice(list(STEP_PASSES))
+        step = self.chance.choice(STEPS_OF[how])
+        self.failpoints.arm(step, self.chance.randint(1, STEP_PASSES[how]))
         end = time.monotonic() + STEP_SECONDS
         while broker.running() and time.monotonic() < end:
             await asyncio.sleep(0.01)

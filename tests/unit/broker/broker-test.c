@@ -25,7 +25,7 @@ static void open_history(struct fixture *f)
     char reason[HISTORY_REASON_SIZE];
     assert_return_code(paths_join(path, f->directory, "history"), 0);
     const struct history_options options = {.directory = path,
-        .sync = HISTORY_SYNC_NEVER,
+        .sync = f->syncs_commits ? HISTORY_SYNC_ALWAYS : HISTORY_SYNC_NEVER,
         .max_age_ms = f->config.history_max_age,
         .max_bytes = f->config.history_max_bytes,
         .max_events_per_user = f->config.history_max_events_per_user,

@@ -19,6 +19,7 @@ struct fixture {
     char directory[64];
     uint32_t ring_bytes;
     struct config config;
+    bool syncs_commits; /* from the next restart on */
     struct counters counters;
     struct history *history;
     struct ev_loop *loop;

@@ -252,6 +252,18 @@ static void test_a_sync_makes_durable_what_was_released_before_it_began(void **s
     child_stop(&child);
 }
 
+static void test_a_commit_that_is_synced_makes_durable_what_it_brought(void **state)
+{
+    struct fixture *f = *state;
+    struct child child;
+    f->syncs_commits = true;
+    fixture_restart(f);
+    child_start(&child, f);
+    struct ring_mark mark = release_one(f, &child, started("r-1"));
+    assert_int_equal(wait_durable(f, &mark), 0);
+    child_stop(&child);
+}
+
 static void test_what_a_failed_sync_left_is_the_next_ones(void **state)
 {
     struct fixture *f = *state;
@@ -389,6 +401,7 @@ int main(void)
             test_backlog_larger_than_a_batch_is_committed_in_parts, fixture_up_large, fixture_down),
         CASE(test_space_is_given_back_only_after_the_commit),
         CASE(test_a_sync_makes_durable_what_was_released_before_it_began),
+        CASE(test_a_commit_that_is_synced_makes_durable_what_it_brought),
         CASE(test_what_a_failed_sync_left_is_the_next_ones),
         CASE(test_killed_process_has_its_last_words_and_then_its_runs_closed),
         CASE(test_process_that_exits_says_with_what),
