@@ -19,7 +19,7 @@
 #include "server.h"
 
 #define LIVE 100u             /* users with live events */
-#define LIVE_PERIOD_NS 100000 /* 10,000 events a second, of all of them */
+#define LIVE_PERIOD_NS 1000000 /* 1,000 events a second, of all of them */
 #define LISTEN_TRIES 1000
 #define BUSY (OUTAGE_ACTIVE + LIVE)
 #define RINGS 16384u
