@@ -29,6 +29,7 @@ def check_numbers(stream, run_id, steps):
 
 async def check_history(node, stream, user):
     """What was seen live is what is kept, byte for byte."""
+    await asyncio.to_thread(until, lambda: node.get("/health/ready")[0] == 200, "readiness")
     async with Client(node, user, cursor="start") as fresh:
         await fresh.until_caught_up()
         assert fresh.stream.raw == stream.raw

@@ -13,7 +13,7 @@ import pytest
 from harness.client import Client, Follower
 from harness.deadline import PATIENCE, until
 from harness.folding import Open
-from harness.node import BUILD
+from harness.node import BUILD, PROGRAMS
 from harness.parts import Part, Parts, free_port
 from harness.stream import is_terminal
 
@@ -118,6 +118,10 @@ async def test_resumed_at_random_while_emitters_write_as_fast_as_they_can(doors,
         assert_same(part, whole.stream)
 
 
+# AddressSanitizer keeps what is freed, and so much beside, that a process's memory says nothing of it.
+MEMORY_TELLS = b"__asan_init" not in PROGRAMS["ringside-broker"].read_bytes()
+
+
 def anonymous_bytes(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) << 10
@@ -131,17 +135,18 @@ async def test_gateway_that_stands_still_costs_little_and_nobody_else_anything(d
         os.kill(slow.part.pid, signal.SIGSTOP)
         floods = [doors.flood(user, f"s-{number}").start() for number in range(2)]
         try:
-            await until_head(quick, user, 12000)  # 5 MB, and 4 MiB is what a gateway grants
+            await until_head(quick, user, 20000)  # 9 MB, and 4 MiB is what a gateway grants
             full = anonymous_bytes(doors.broker.pid)
-            await until_head(quick, user, 22000)
+            await until_head(quick, user, 45000)  # 11 MB more
             cost = anonymous_bytes(doors.broker.pid) - before
             growth = anonymous_bytes(doors.broker.pid) - full
             await one.until(lambda: one.stream.position, "events past the one that stands still")
         finally:
             os.kill(slow.part.pid, signal.SIGCONT)
         await stop_all(floods)
-        assert cost < 32 * MIB, f"{cost} bytes for a gateway that takes nothing"  # most of it the sanitizer
-        assert growth < 3 * MIB, f"{growth} bytes more while it takes nothing"
+        if MEMORY_TELLS:
+            assert cost < 16 * MIB, f"{cost} bytes for a gateway that takes nothing"
+            assert growth < 3 * MIB, f"{growth} bytes more while it takes nothing"
         assert doors.status()["counters"]["subscriptions_behind"] > behind
         _, head = await head_of(quick, user)
         await all_of(one, head)
