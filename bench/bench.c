@@ -44,6 +44,15 @@ void bench_need(int r, const char *what)
     exit(1);
 }
 
+void *bench_need_memory(void *pointer, const char *what)
+{
+    if (!pointer) {
+        bench_need(-ENOMEM, what);
+        abort();
+    }
+    return pointer;
+}
+
 static int bench_compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

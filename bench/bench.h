@@ -51,6 +51,8 @@ void bench_pin(unsigned nth);
 void bench_unpin(void);
 /* Stops the part with a reason when r is negative. */
 void bench_need(int r, const char *what);
+/* The pointer; NULL stops the part with a reason. */
+void *bench_need_memory(void *pointer, const char *what) __attribute__((returns_nonnull));
 int64_t bench_now_ns(void);
 /* What this thread has used of its processor, whatever else ran there. */
 int64_t bench_cpu_ns(void);

@@ -24,8 +24,8 @@ struct filling {
 
 static void open_streams(struct filling *f)
 {
-    f->streams = calloc(f->fill->users, sizeof(struct history_stream *));
-    bench_need(f->streams ? 0 : -ENOMEM, "calloc");
+    f->streams =
+        bench_need_memory(calloc(f->fill->users, sizeof(struct history_stream *)), "calloc");
     for (uint32_t user = 0; user < f->fill->users; user++) {
         char name[32];
         size_t length = load_user_name(name, user);

@@ -73,7 +73,7 @@ static struct names names_of(uint64_t run, unsigned event)
     snprintf(names.thread, sizeof names.thread, "t-%020llu", (unsigned long long)run);
     snprintf(names.message, sizeof names.message, "m-%020llu", (unsigned long long)run);
     snprintf(names.tool, sizeof names.tool, "c-%020llu",
-        (unsigned long long)(run * LOAD_RUN_EVENTS + event / 8));
+        (unsigned long long)run * LOAD_RUN_EVENTS + event / 8);
     return names;
 }
 

@@ -54,9 +54,9 @@ void node_down(struct node *node)
 
 void node_listen(struct node *node, const char *name)
 {
-    struct user *user = users_get(&node->broker.users, span_of_string(name));
+    struct user *user =
+        bench_need_memory(users_get(&node->broker.users, span_of_string(name)), "users_get");
 
-    bench_need(user ? 0 : -ENOMEM, "users_get");
     bench_need(router_subscribe(node->listener, user, history_committed_head(user->stream)),
         "router_subscribe");
 }

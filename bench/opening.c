@@ -29,8 +29,8 @@ struct filling {
 
 static struct history_stream **streams_of(struct history *history, uint32_t users)
 {
-    struct history_stream **streams = calloc(users, sizeof(*streams));
-    bench_need(streams ? 0 : -1, "streams");
+    struct history_stream **streams =
+        bench_need_memory(calloc(users, sizeof(struct history_stream *)), "streams");
     for (uint32_t i = 0; i < users; i++) {
         char name[24];
         snprintf(name, sizeof(name), "user-%u", i);
@@ -70,8 +70,7 @@ static void commit(struct history *history, uint64_t *position, bool tend)
 static void fill_history(struct history *history, const struct filling *filling)
 {
     struct history_stream **streams = streams_of(history, filling->users);
-    char *bytes = malloc(filling->event_bytes);
-    bench_need(bytes ? 0 : -1, "an event");
+    char *bytes = bench_need_memory(malloc(filling->event_bytes), "an event");
     memset(bytes, 'x', filling->event_bytes);
     uint64_t chance = 88172645463325252u;
     uint64_t position = 1;

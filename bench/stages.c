@@ -163,10 +163,10 @@ static void repeat_all(struct stages *stages, const struct load *load)
     for (uint32_t nth = 0; nth < load->active; nth++) {
         char name[32];
         size_t length = load_user_name(name, load_user(load, nth));
-        struct user *user = users_get(&stages->users, span_of(name, length));
+        struct user *user =
+            bench_need_memory(users_get(&stages->users, span_of(name, length)), "users_get");
         uint32_t ring;
 
-        bench_need(user ? 0 : -ENOMEM, "users_get");
         bench_need(router_subscribe(stages->listener, user, history_head(user->stream)),
             "router_subscribe");
         bench_need(directory_find(&ring, arena, name, length), "directory_find");

@@ -23,9 +23,11 @@ void threads_deinit(struct threads *threads)
 static struct span make_key(
     char memory[2 * IDENTIFIER_SIZE], struct span user_id, struct span thread_id)
 {
-    memcpy(memory, user_id.data, user_id.len);
+    if (user_id.len)
+        memcpy(memory, user_id.data, user_id.len);
     memory[user_id.len] = '\0';
-    memcpy(memory + user_id.len + 1, thread_id.data, thread_id.len);
+    if (thread_id.len)
+        memcpy(memory + user_id.len + 1, thread_id.data, thread_id.len);
     return span_of(memory, user_id.len + 1 + thread_id.len);
 }
 
