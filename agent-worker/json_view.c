@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_view.h"
 
+#include "base/json_member.h"
+
 #define EXACT_MAX (UINT64_C(1) << 53)
 
 enum json_kind json_kind(struct span value)
@@ -34,84 +36,14 @@ struct span json_trim(struct span text)
 
 /* ---- walking */
 
-static size_t skip_space(struct span text, size_t at)
-{
-    while (at < text.len && is_space(text.data[at]))
-        at++;
-    return at;
-}
-
-/* `at` is an opening quotation mark; the result is behind the closing one. */
-static size_t skip_string(struct span text, size_t at)
-{
-    for (at++; at < text.len && text.data[at] != '"'; at++)
-        at += text.data[at] == '\\';
-    return at < text.len ? at + 1 : text.len;
-}
-
-static size_t skip_scalar(struct span text, size_t at)
-{
-    while (at < text.len && !is_space(text.data[at]) && text.data[at] != ',' &&
-           text.data[at] != '}' && text.data[at] != ']')
-        at++;
-    return at;
-}
-
-static size_t skip_container(struct span text, size_t at)
-{
-    size_t depth = 0;
-    while (at < text.len) {
-        char byte = text.data[at];
-        if (byte == '"') {
-            at = skip_string(text, at);
-            continue;
-        }
-        at++;
-        if (byte == '{' || byte == '[')
-            depth++;
-        else if ((byte == '}' || byte == ']') && --depth == 0)
-            break;
-    }
-    return at;
-}
-
-static size_t skip_value(struct span text, size_t at)
-{
-    if (at == text.len)
-        return at;
-    if (text.data[at] == '"')
-        return skip_string(text, at);
-    if (text.data[at] == '{' || text.data[at] == '[')
-        return skip_container(text, at);
-    return skip_scalar(text, at);
-}
-
-/* Takes the next member and moves *at behind it; false at the end of the object. */
-static bool next_member(
-    struct span *ret_name, struct span *ret_value, struct span object, size_t *at)
-{
-    size_t name = skip_space(object, *at);
-    if (name < object.len && (object.data[name] == '{' || object.data[name] == ','))
-        name = skip_space(object, name + 1);
-    if (name >= object.len || object.data[name] != '"')
-        return false;
-    size_t name_end = skip_string(object, name);
-    size_t value = skip_space(object, skip_space(object, name_end) + 1);
-    if (value > object.len)
-        return false;
-    *at = skip_value(object, value);
-    *ret_name = span_of(object.data + name, name_end - name);
-    *ret_value = span_of(object.data + value, *at - value);
-    return true;
-}
-
-/* `name` still has its quotation marks; one with escapes is unescaped first. */
+/* A name that is written with escapes is unescaped first. */
 static bool name_is(struct span name, const char *wanted)
 {
-    if (!memchr(name.data, '\\', name.len))
-        return span_is(span_of(name.data + 1, name.len - 2), wanted);
+    if (name.len == 0 || !memchr(name.data, '\\', name.len))
+        return span_is(name, wanted);
     struct buffer plain = BUFFER_INIT;
-    bool same = json_string(&plain, name) && span_is(buffer_span(&plain), wanted);
+    struct span quoted = span_of(name.data - 1, name.len + 2);
+    bool same = json_string(&plain, quoted) && span_is(buffer_span(&plain), wanted);
     buffer_deinit(&plain);
     return same;
 }
@@ -122,12 +54,11 @@ bool json_members(struct span object, const struct json_wanted *wanted, size_t c
         *wanted[i].value = SPAN_EMPTY;
     if (json_kind(object) != JSON_OBJECT)
         return false;
-    struct span name;
-    struct span value;
-    for (size_t at = 0; next_member(&name, &value, object, &at);) {
+    struct json_member member;
+    for (size_t at = 0; json_member_next(&member, object, &at);) {
         for (size_t i = 0; i < count; i++) {
-            if (name_is(name, wanted[i].name))
-                *wanted[i].value = value;
+            if (name_is(member.name, wanted[i].name))
+                *wanted[i].value = member.value;
         }
     }
     return true;

@@ -394,7 +394,8 @@ struct arena *arena_detach(struct arena *arena)
     return NULL;
 }
 
-int arena_settle(struct arena *arena)
+/* Does what only an owner may do, and only while no other process is attached or can attach. */
+static int arena_alone(struct arena *arena, int (*act)(struct arena *arena))
 {
     int r;
 
@@ -408,12 +409,23 @@ int arena_settle(struct arena *arena)
     if (lock_is_held(arena->lock_fd, LOCK_PROCESS, arena->geometry.process_count))
         r = -EBUSY;
     else
-        atomic_store(arena_rest_word(arena), LAYOUT_AT_REST);
+        r = act(arena);
     lock_release(arena->lock_fd, LOCK_GATE, 1);
     return r;
 }
 
-static int arena_remove_files(const struct arena *arena)
+static int arena_note_rest(struct arena *arena)
+{
+    atomic_store(arena_rest_word(arena), LAYOUT_AT_REST);
+    return 0;
+}
+
+int arena_settle(struct arena *arena)
+{
+    return arena_alone(arena, arena_note_rest);
+}
+
+static int arena_remove_files(struct arena *arena)
 {
     static const char *const names[] = {FILE_ARENA, FILE_BELL, FILE_LOCK};
 
@@ -425,21 +437,7 @@ static int arena_remove_files(const struct arena *arena)
 
 int arena_unlink(struct arena *arena)
 {
-    int r;
-
-    if (arena->forked)
-        return -ECHILD;
-    if (!arena->owner)
-        return -EPERM;
-    r = lock_try(arena->lock_fd, LOCK_GATE, 1);
-    if (r < 0)
-        return r;
-    if (lock_is_held(arena->lock_fd, LOCK_PROCESS, arena->geometry.process_count))
-        r = -EBUSY;
-    else
-        r = arena_remove_files(arena);
-    lock_release(arena->lock_fd, LOCK_GATE, 1);
-    return r;
+    return arena_alone(arena, arena_remove_files);
 }
 
 static int arena_fallocate(const struct arena *arena, int mode, uint64_t begin, uint64_t bytes)
