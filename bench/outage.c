@@ -18,7 +18,7 @@
 #include "load.h"
 #include "server.h"
 
-#define LIVE 100u             /* users with live events */
+#define LIVE 100u              /* users with live events */
 #define LIVE_PERIOD_NS 1000000 /* 1,000 events a second, of all of them */
 #define LISTEN_TRIES 1000
 #define BUSY (OUTAGE_ACTIVE + LIVE)

@@ -17,7 +17,7 @@ def squeezed(text):
 
 def body_of(source, function):
     """The function's text: its definition begins and ends in the first column."""
-    found = re.search(rf"^[a-z][^;{{}}]*\b{function}\([^;{{}}]*\)\n{{\n.*?^}}$", source,
+    found = re.search(rf"^[a-z_][^;{{}}]*\b{function}\([^;{{}}]*\)\n{{\n.*?^}}$", source,
                       re.MULTILINE | re.DOTALL)
     return squeezed(found.group()) if found else None
 
