@@ -108,30 +108,3 @@ void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall);
 /* Says where to resume and when to come back, and closes with 4001. */
 void session_send_away(struct session *session, const char *reason, uint64_t reconnect_after_ms);
 void session_close(struct session *session, int code, const char *reason);
-
-/* ---- snapshots of open runs (session_snapshots.c) */
-
-/*
- * After a gap, or when the client asked for them: from now on the client is owed what its open runs
- * show. The broker is asked when the view has reached what there is; the answer stands for all
- * events up to a number, and its frames go out exactly behind the event of that number.
- */
-void session_owe_snapshots(struct session *session);
-/* The broker was asked: the view stands still until the answer says where it goes. */
-bool session_snapshots_asked(const struct session *session);
-/* The view has moved: sends what belongs here. */
-void session_snapshots_passed(struct session *session);
-/* What there is was sent, as far as is known. False when the view must wait for the broker. */
-bool session_snapshots_step(struct session *session);
-/* The store has nothing more, whatever was announced. True while something is owed. */
-bool session_snapshots_exhausted(struct session *session);
-void session_forget_snapshots(struct session *session);
-
-/* ---- between session.c, session_requests.c and session_snapshots.c */
-
-/*
- * Queues a control frame or reply; over the limit the session closes with 4002. A reply that comes
- * before the welcome waits for it.
- */
-void session_send_text(struct session *session, struct buffer *json);
-void session_cancel_requests(struct session *session);

@@ -5,7 +5,7 @@
  * forgotten with it; what the broker does with it then is not undone (a run goes on without its
  * client).
  */
-#include "session.h"
+#include "session_private.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -10,7 +10,7 @@
  * event once. The answer is asked for late, so that it is held for a few events, not for a replay.
  * It may come in several parts, each with a number of its own.
  */
-#include "session.h"
+#include "session_private.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"

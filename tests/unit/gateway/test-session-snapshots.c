@@ -2,6 +2,8 @@
 /* Where in a view the state of open runs is told. */
 #include "stage.h"
 
+#include "session_private.h"
+
 #include "chance.h"
 #include "wire/snapshot.h"
 
