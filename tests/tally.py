@@ -6,8 +6,9 @@
     tally.py junit FILE    the cases of pytest's JUnit report
     tally.py node FILE     the cases of node's TAP report
     tally.py one pass|fail [WHAT]
-    tally.py part STATUS   ends a part: a part that went wrong without a failed case gets one
-    tally.py sum           prints all of it; status 1 when anything failed or nothing ran
+    tally.py part STATUS SECONDS
+                           ends a part: a part that went wrong without a failed case gets one
+    tally.py sum SECONDS   prints all of it; status 1 when anything failed or nothing ran
 """
 import json
 import os
@@ -18,9 +19,9 @@ import xml.etree.ElementTree as ElementTree
 TAP_LINE = re.compile(r"^(ok|not ok) \d+\b(.*)$", re.MULTILINE)
 
 
-def record(passed, failed, skipped=0, failures=()):
+def record(passed, failed, skipped=0, failures=(), seconds=0):
     line = {"part": os.environ.get("TALLY_PART", "?"), "passed": passed, "failed": failed,
-            "skipped": skipped, "failures": list(failures)}
+            "skipped": skipped, "failures": list(failures), "seconds": seconds}
     with open(os.environ["TALLY_FILE"], "a", encoding="utf-8") as tally:
         tally.write(json.dumps(line) + "\n")
 
@@ -81,8 +82,9 @@ def count_node(path):
            numbers.get("skipped", 0), names)
 
 
-def end_part(status):
+def end_part(status, seconds):
     part = os.environ["TALLY_PART"]
+    record(0, 0, seconds=seconds)
     mine = [line for line in records() if line["part"] == part]
     if status != 0 and not any(line["failed"] for line in mine):
         record(0, 1, 0, [f"ended with status {status}"])
@@ -90,19 +92,21 @@ def end_part(status):
         record(0, 1, 0, ["ran nothing"])
 
 
-def print_sum():
+def print_sum(seconds):
     parts = {}
     for line in records():
-        total = parts.setdefault(line["part"], {"passed": 0, "failed": 0, "skipped": 0})
+        total = parts.setdefault(line["part"],
+                                 {"passed": 0, "failed": 0, "skipped": 0, "seconds": 0})
         for key in total:
             total[key] += line[key]
         for name in line["failures"]:
             print(f"failed: {line['part']}: {name}")
     for part, total in parts.items():
         print(f"{part:12} {total['passed']:5} passed {total['failed']:3} failed "
-              f"{total['skipped']:3} skipped")
+              f"{total['skipped']:3} skipped {total['seconds']:5} s")
     passed = sum(total["passed"] for total in parts.values())
     failed = sum(total["failed"] for total in parts.values())
+    print(f"{'in all':12} {passed:5} passed {failed:3} failed {'':11} {seconds:5} s")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
@@ -113,10 +117,10 @@ def main(verb, *rest):
         record(int(passed), int(not passed), 0, () if passed else rest[1:])
         return 0
     if verb == "part":
-        end_part(int(rest[0]))
+        end_part(*map(int, rest))
         return 0
     if verb == "sum":
-        return print_sum()
+        return print_sum(int(rest[0]))
     {"meson": count_meson, "junit": count_junit, "node": count_node}[verb](rest[0])
     return 0
 
