@@ -25,7 +25,7 @@ stress_crashes() {
 
 # stress_fuzz SECONDS: each fuzz program for so long.
 stress_fuzz() {
-    CC=clang-14 build build-fuzz -Dfuzz=true -Dtests=true -Db_lundef=false \
+    CC=clang-14 targets=fuzz-programs build build-fuzz -Dfuzz=true -Dtests=true -Db_lundef=false \
         -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$root/tools/fuzz" "$root/build-fuzz" "$1"
 }
