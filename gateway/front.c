@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way in: which request gets which answer, and which becomes a session. A handshake is checked
- * from what costs least and tells least to what costs most: its form, its origin, whether there is
- * room and a broker at all, and last its token.
+ * The way in: which request gets which answer, and which becomes a session.
  */
-#include "gateway.h"
+#include "admission.h"
 
 #include "base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RETRY_SOON 1
-#define RETRY_CROWDED 10
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 static void respond(struct http_exchange *exchange, struct http_response *response)
@@ -28,64 +24,7 @@ static void respond_refusal(struct http_exchange *exchange, const struct http_re
     respond(exchange, &response);
 }
 
-/* ---- admission */
-
-static bool refuse_for_now(
-    struct http_refusal *refusal, int status, unsigned retry_after, const char *why)
-{
-    http_refusal_set(refusal, status, status == 429 ? "rate_limited" : "unavailable", "%s", why);
-    refusal->error.retryable = true;
-    refusal->retry_after = retry_after;
-    return false;
-}
-
-static bool check_readiness(struct http_refusal *refusal, const struct gateway *gateway)
-{
-    if (gateway->draining)
-        return refuse_for_now(refusal, 503, RETRY_SOON, "this gateway is draining");
-    if (!broker_link_ready(gateway->link))
-        return refuse_for_now(refusal, 503, RETRY_SOON, "the broker cannot be reached");
-    return true;
-}
-
-static bool check_token(struct http_refusal *refusal, struct token_claims *claims,
-    const struct gateway *gateway, const struct http_request *request)
-{
-    struct span token = handshake_token(request);
-    if (!token.len) {
-        http_refusal_set(refusal, 401, "unauthenticated", "a bearer token is needed");
-        return false;
-    }
-    enum token_verdict verdict = auth_verify(claims, gateway->auth, token);
-    if (verdict == TOKEN_VALID)
-        return true;
-    http_refusal_set(refusal, 401, token_verdict_code(verdict), "%s", token_verdict_text(verdict));
-    return false;
-}
-
-static bool check_limits(
-    struct http_refusal *refusal, const struct gateway *gateway, const char *user)
-{
-    const struct config *config = gateway->config;
-    if (gateway->counters.connections >= config->gateway_max_connections)
-        return refuse_for_now(refusal, 429, RETRY_CROWDED, "this gateway is full");
-    if (fanout_user_sessions(&gateway->fanout, user) >= config->gateway_max_connections_per_user)
-        return refuse_for_now(refusal, 429, RETRY_CROWDED, "this user has too many connections");
-    return true;
-}
-
-static bool admit(struct http_refusal *refusal, struct handshake *handshake,
-    struct token_claims *claims, const struct gateway *gateway, const struct http_request *request)
-{
-    if (!handshake_parse(handshake, refusal, request))
-        return false;
-    if (!handshake_origin_allowed(request, gateway->config->gateway_allowed_origins)) {
-        http_refusal_set(refusal, 403, "permission_denied", "pages of this origin may not connect");
-        return false;
-    }
-    return check_readiness(refusal, gateway) && check_token(refusal, claims, gateway, request) &&
-           check_limits(refusal, gateway, claims->user);
-}
+/* ---- connections */
 
 static void start_session(struct gateway *gateway, struct http_exchange *exchange,
     const struct http_request *request, struct session *session)
@@ -107,9 +46,10 @@ static void handle_handshake(
     struct handshake handshake;
     struct token_claims claims;
     struct session *session = NULL;
-    bool admitted = admit(&refusal, &handshake, &claims, gateway, request);
+    bool admitted = handshake_parse(&handshake, &refusal, request) &&
+                    admission_check(&claims, &refusal, gateway, request);
     if (admitted && session_new(&session, &gateway->host, &claims, &handshake) < 0)
-        admitted = refuse_for_now(&refusal, 503, RETRY_SOON, "out of memory");
+        admitted = admission_refuse_for_now(&refusal, 503, ADMISSION_RETRY_SOON, "out of memory");
     if (!admitted) {
         gateway->counters.handshakes_refused++;
         respond_refusal(exchange, &refusal);
@@ -152,7 +92,8 @@ static void handle_probe(
     struct http_refusal refusal;
     struct token_claims claims;
     struct wire_message message = {.kind = WIRE_PING};
-    if (!check_token(&refusal, &claims, gateway, request) || !check_readiness(&refusal, gateway)) {
+    if (!admission_check_token(&claims, &refusal, gateway, request) ||
+        !admission_check_ready(&refusal, gateway)) {
         respond_refusal(exchange, &refusal);
         return;
     }
@@ -189,7 +130,7 @@ static void handle_ready(
     (void)request;
     struct http_response response;
     struct http_refusal refusal;
-    if (check_readiness(&refusal, gateway))
+    if (admission_check_ready(&refusal, gateway))
         http_response_health(&response, 200, "ready", NULL);
     else
         http_response_health(&response, 503, "not_ready", refusal.error.message);

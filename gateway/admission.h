@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "gateway.h"
+
+/*
+ * Whether a request may become a connection: checked from what costs least and tells least to what
+ * costs most. The caller has looked at its form before (400). What is left, in order: its origin
+ * (403), whether there is a broker and no draining (503), its token (401), limits (429).
+ */
+
+/* False, with the refusal set, or the claims of the request's token. */
+bool admission_check(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
+    const struct gateway *gateway, const struct http_request *request);
+
+/* Single steps of it, for requests that become no connection. */
+bool admission_check_ready(struct http_refusal *ret_refusal, const struct gateway *gateway);
+bool admission_check_token(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
+    const struct gateway *gateway, const struct http_request *request);
+
+/* A refusal that another time may not be one: 429 `rate_limited`, else `unavailable`. */
+bool admission_refuse_for_now(
+    struct http_refusal *ret_refusal, int status, unsigned retry_after, const char *why);
+#define ADMISSION_RETRY_SOON 1
