@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_port.h"
 
+#include "run_queries.h"
+
 #include "base/json.h"
 #include "base/log.h"
 
@@ -211,6 +213,43 @@ static void handle_cancel(
     reply_answer(port, listener, request->request, &answer);
 }
 
+/* ---- questions: answered like those above, so that nothing is told that may be lost */
+
+static void reply_query(struct gateway_port *port, struct listener *listener, uint64_t request,
+    const char *code, const char *message)
+{
+    const struct wire_reply reply = {.request = request,
+        .code = span_of_string(code),
+        .message = span_of_string(code ? message : NULL),
+        .retryable = code && strcmp(code, "internal") == 0,
+        .result = code ? SPAN_EMPTY : buffer_span(&port->scratch)};
+    effects_add_reply(port->effects, listener->link, &reply);
+}
+
+static void handle_runs_list(
+    struct gateway_port *port, struct listener *listener, const struct wire_runs_list *request)
+{
+    const char *message;
+    buffer_clear(&port->scratch);
+    if (refuse_stalled(port, listener, request->request))
+        return;
+    const char *code = run_query_list(port, request, &port->scratch, &message);
+    reply_query(port, listener, request->request, code, message);
+}
+
+static void handle_run_get(
+    struct gateway_port *port, struct listener *listener, const struct wire_run_get *request)
+{
+    const char *message;
+    buffer_clear(&port->scratch);
+    if (refuse_stalled(port, listener, request->request))
+        return;
+    const char *code = run_query_get(port, request, &port->scratch, &message);
+    reply_query(port, listener, request->request, code, message);
+}
+
+/* ---- what is heard */
+
 static void acknowledge(struct gateway_port *port, struct user *user, uint64_t seq)
 {
     user->acknowledged = seq;
@@ -273,6 +312,8 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_ACK: handle_ack(port, &message->ack); break;
     case WIRE_CHAT_SEND: handle_chat(port, listener, &message->chat_send); break;
     case WIRE_RUN_CANCEL: handle_cancel(port, listener, &message->run_cancel); break;
+    case WIRE_RUNS_LIST: handle_runs_list(port, listener, &message->runs_list); break;
+    case WIRE_RUN_GET: handle_run_get(port, listener, &message->run_get); break;
     case WIRE_PING: handle_ping(listener, &message->ping); break;
     case WIRE_REPORT: link_keep_report(&listener->report, &message->report); break;
     default:

@@ -22,16 +22,42 @@ static void begin(struct buffer *out, const char *type)
     json_append_member(out, "type", span_of_string(type));
 }
 
+static void append_bounds(struct buffer *out, struct span epoch, uint64_t head, uint64_t oldest)
+{
+    json_append_member(out, "epoch", epoch);
+    json_append_member_uint(out, "head", head);
+    json_append_member_uint(out, "oldest", oldest);
+}
+
+static void append_runs(struct buffer *out, struct span runs)
+{
+    json_append_member_raw(out, "runs", runs.len ? runs : SPAN_LITERAL("[]"));
+}
+
+void control_append_bounds(struct buffer *out, struct span epoch, uint64_t head, uint64_t oldest)
+{
+    buffer_append_char(out, '{');
+    append_bounds(out, epoch, head, oldest);
+    buffer_append_char(out, '}');
+}
+
+void control_append_subscribed(struct buffer *out, const struct control_subscribed *subscribed)
+{
+    buffer_append_char(out, '{');
+    append_bounds(out, subscribed->epoch, subscribed->head, subscribed->oldest);
+    append_runs(out, subscribed->runs);
+    json_append_member(out, "resume", span_of_string(subscribed->resume));
+    buffer_append_char(out, '}');
+}
+
 void control_append_welcome(struct buffer *out, const struct control_welcome *welcome)
 {
     begin(out, "welcome");
     json_append_member(out, "protocol", SPAN_LITERAL(PROTOCOL_NAME));
     json_append_member(out, "connection_id", span_of_string(welcome->connection_id));
     json_append_member(out, "user_id", span_of_string(welcome->user_id));
-    json_append_member(out, "epoch", welcome->epoch);
-    json_append_member_uint(out, "head", welcome->head);
-    json_append_member_uint(out, "oldest", welcome->oldest);
-    json_append_member_raw(out, "runs", welcome->runs.len ? welcome->runs : SPAN_LITERAL("[]"));
+    append_bounds(out, welcome->epoch, welcome->head, welcome->oldest);
+    append_runs(out, welcome->runs);
     json_append_member_uint(out, "heartbeat_ms", welcome->heartbeat_ms);
     append_limits(out, &welcome->limits);
     json_append_member(out, "resume", span_of_string(welcome->resume));

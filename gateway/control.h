@@ -26,6 +26,18 @@ struct control_welcome {
     const char *resume;
 };
 
+/* The result of a subscribe: what a welcome says of the stream. */
+struct control_subscribed {
+    struct span epoch;
+    uint64_t head;
+    uint64_t oldest;
+    struct span runs; /* as above */
+    const char *resume;
+};
+
+void control_append_subscribed(struct buffer *out, const struct control_subscribed *subscribed);
+/* {"epoch","head","oldest"}: with a refused cursor. */
+void control_append_bounds(struct buffer *out, struct span epoch, uint64_t head, uint64_t oldest);
 void control_append_welcome(struct buffer *out, const struct control_welcome *welcome);
 void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const char *reason);
 /* `body`: a JSON object, what the broker says of one run. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "view.h"
+
 #include "base/buffer.h"
-#include "base/identifier.h"
+#include "wire/message.h"
 
 #include <stdint.h>
 
@@ -19,6 +21,9 @@
 enum protocol_method {
     METHOD_CHAT_SEND,
     METHOD_RUN_CANCEL,
+    METHOD_RUNS_LIST,
+    METHOD_RUN_GET,
+    METHOD_SUBSCRIBE,
     METHOD_ACK,
     METHOD_AUTH_REFRESH,
     METHOD_PING,
@@ -45,6 +50,19 @@ struct protocol_error {
 /* The deepest nesting of arrays and objects in `content`. */
 #define PROTOCOL_CONTENT_DEPTH 16
 
+/* The most runs of one page of runs.list, and the longest name of a page. */
+#define PROTOCOL_RUNS_MAX 100
+#define PROTOCOL_PAGE_NAME_MAX 160
+
+/* A view of the stream, as a handshake asks for one. */
+struct protocol_subscribe {
+    enum wire_open_mode mode;
+    char epoch[IDENTIFIER_SIZE]; /* with WIRE_OPEN_CURSOR */
+    uint64_t after;
+    bool snapshots;
+    struct filter filter;
+};
+
 /* Spans point into `json`, or into `content`; empty: absent. Freed with protocol_request_deinit. */
 struct protocol_request {
     enum protocol_method method;
@@ -60,7 +78,11 @@ struct protocol_request {
     struct span retry_of;
     struct span reason;
     struct span token;
+    struct span state;
+    struct span after;
+    uint64_t limit;
     uint64_t seq;
+    struct protocol_subscribe *subscribe; /* owned */
 };
 
 /*

@@ -10,6 +10,13 @@
 void session_stream_init(struct session *session);
 /* Nothing comes from the broker for the stream any more. */
 void session_stream_cancel(struct session *session);
+/* A view begins where the broker says. `asked`: the client gave a cursor, and is told when it is
+ * caught up. */
+void session_begin_view(struct session *session, const struct wire_opened *opened, bool asked);
+/* The gap it begins with, snapshots when they are due, and what is there to send. */
+void session_begin_sending(struct session *session, const struct wire_opened *opened);
+/* "live", "replay", "gap", "reset". */
+const char *session_resume_name(uint64_t resume);
 /* The view has moved behind `seq`; `sent`: by an event that goes out. */
 void session_advance(struct session *session, uint64_t seq, bool sent);
 
@@ -31,7 +38,37 @@ bool session_has_room(const struct session *session);
 
 /* ---- session_requests.c: what the client asks */
 
+/* A request that waits for the broker. */
+struct session_request {
+    struct session *session;
+    struct list_link link; /* in session.requests */
+    struct link_call call;
+    struct buffer id;                     /* as in protocol_request; empty: nobody waits */
+    struct protocol_subscribe *subscribe; /* owned; NULL: another method */
+};
+
+/* Sends `message`; `done` is called with the answer, unless the session ends before. Takes over
+ * what of `decoded` it needs; refuses by itself when nothing can be sent. */
+void session_forward(struct session *session, struct protocol_request *decoded,
+    struct wire_message *message,
+    void (*done)(struct link_call *call, const struct wire_message *answer));
+/* First thing in a `done`: the session's end does not free the request any more. */
+void session_request_take(struct session_request *request);
+/* Last thing in a `done`. */
+void session_request_free(struct session_request *request);
 void session_cancel_requests(struct session *session);
+
+/* Each does nothing for an empty `id`, but refusals are counted. */
+void session_reply(struct session *session, struct span id, struct span result);
+void session_refuse(
+    struct session *session, struct span id, const struct protocol_error *error, struct span data);
+void session_refuse_unavailable(struct session *session, struct span id);
+/* The broker's REPLY, as the client's. */
+void session_pass_reply(struct session *session, struct span id, const struct wire_reply *reply);
+
+/* ---- session_subscribe.c: another view on the same connection */
+
+void session_handle_subscribe(struct session *session, struct protocol_request *request);
 
 /* ---- session_snapshots.c: what open runs show */
 

@@ -14,16 +14,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-struct session_request {
-    struct session *session;
-    struct list_link link;
-    struct link_call call;
-    struct buffer id; /* as in protocol_request; empty: nobody waits for the reply */
-};
-
 /* ---- replies */
 
-static void reply_result(struct session *session, struct span id, struct span result)
+void session_reply(struct session *session, struct span id, struct span result)
 {
     _cleanup_(buffer_deinit) struct buffer json = BUFFER_INIT;
     if (!id.len)
@@ -32,7 +25,7 @@ static void reply_result(struct session *session, struct span id, struct span re
     session_send_text(session, &json);
 }
 
-static void reply_error(
+void session_refuse(
     struct session *session, struct span id, const struct protocol_error *error, struct span data)
 {
     _cleanup_(buffer_deinit) struct buffer json = BUFFER_INIT;
@@ -49,25 +42,25 @@ static void refuse(
     struct protocol_error error;
     protocol_error_set(&error, code, "%s", why);
     error.retryable = retryable;
-    reply_error(session, id, &error, SPAN_EMPTY);
+    session_refuse(session, id, &error, SPAN_EMPTY);
 }
 
-static void refuse_unavailable(struct session *session, struct span id)
+void session_refuse_unavailable(struct session *session, struct span id)
 {
     refuse(session, id, "unavailable", "the broker cannot be reached; try again", true);
 }
 
 /* ---- requests that wait for the broker */
 
-static void request_free(struct session_request *request)
+void session_request_free(struct session_request *request)
 {
     broker_link_cancel(&request->call);
     buffer_deinit(&request->id);
+    free(request->subscribe);
     free(request);
 }
 
-/* After this the session's end does not free it. */
-static void leave_session(struct session_request *request)
+void session_request_take(struct session_request *request)
 {
     list_remove(&request->link);
     request->session->request_count--;
@@ -77,40 +70,40 @@ void session_cancel_requests(struct session *session)
 {
     LIST_FOR_EACH(struct session_request, request, &session->requests, link)
     {
-        leave_session(request);
-        request_free(request);
+        session_request_take(request);
+        session_request_free(request);
     }
 }
 
-static void reply_from_broker(
-    struct session *session, struct span id, const struct wire_reply *reply)
+void session_pass_reply(struct session *session, struct span id, const struct wire_reply *reply)
 {
     struct protocol_error error;
     if (!reply->code.len) {
-        reply_result(session, id, reply->result);
+        session_reply(session, id, reply->result);
         return;
     }
     protocol_error_set(&error, "", "%.*s", SPAN_ARG(reply->message));
     snprintf(error.code, sizeof(error.code), "%.*s", SPAN_ARG(reply->code));
     error.retryable = reply->retryable != 0;
     bool has_data = reply->result.len && !span_is(reply->result, "{}");
-    reply_error(session, id, &error, has_data ? reply->result : SPAN_EMPTY);
+    session_refuse(session, id, &error, has_data ? reply->result : SPAN_EMPTY);
 }
 
 /* The reply may overflow the outbox and close the session, hence the order. */
 static void request_done(struct link_call *call, const struct wire_message *answer)
 {
     struct session_request *request = CONTAINER_OF(call, struct session_request, call);
-    leave_session(request);
+    session_request_take(request);
     if (answer && answer->kind == WIRE_REPLY)
-        reply_from_broker(request->session, buffer_span(&request->id), &answer->reply);
+        session_pass_reply(request->session, buffer_span(&request->id), &answer->reply);
     else
-        refuse_unavailable(request->session, buffer_span(&request->id));
-    request_free(request);
+        session_refuse_unavailable(request->session, buffer_span(&request->id));
+    session_request_free(request);
 }
 
-static void forward(
-    struct session *session, struct protocol_request *decoded, struct wire_message *message)
+void session_forward(struct session *session, struct protocol_request *decoded,
+    struct wire_message *message,
+    void (*done)(struct link_call *call, const struct wire_message *answer))
 {
     struct span id = buffer_span(&decoded->id);
     if (session->request_count >= SESSION_PENDING_MAX) {
@@ -123,15 +116,16 @@ static void forward(
         return;
     }
     request->session = session;
-    request->call.done = request_done;
+    request->call.done = done;
     list_init(&request->link);
     if (broker_link_call(session->host->link, &request->call, message) < 0) {
-        request_free(request);
-        refuse_unavailable(session, id);
+        session_request_free(request);
+        session_refuse_unavailable(session, id);
         return;
     }
     request->id = decoded->id;
     decoded->id = BUFFER_INIT;
+    request->subscribe = STEAL_POINTER(decoded->subscribe);
     list_append(&session->requests, &request->link);
     session->request_count++;
     session->host->counters->requests_forwarded++;
@@ -150,7 +144,7 @@ static void do_chat_send(struct session *session, struct protocol_request *reque
             .on_busy = request->on_busy,
             .on_disconnect = request->on_disconnect,
             .retry_of = request->retry_of}};
-    forward(session, request, &message);
+    session_forward(session, request, &message, request_done);
 }
 
 static void do_run_cancel(struct session *session, struct protocol_request *request)
@@ -160,7 +154,25 @@ static void do_run_cancel(struct session *session, struct protocol_request *requ
             .run_id = request->run_id,
             .thread_id = request->thread_id,
             .reason = request->reason}};
-    forward(session, request, &message);
+    session_forward(session, request, &message, request_done);
+}
+
+static void do_runs_list(struct session *session, struct protocol_request *request)
+{
+    struct wire_message message = {.kind = WIRE_RUNS_LIST,
+        .runs_list = {.user = span_of_string(session->claims.user),
+            .thread_id = request->thread_id,
+            .state = request->state,
+            .after = request->after,
+            .limit = request->limit}};
+    session_forward(session, request, &message, request_done);
+}
+
+static void do_run_get(struct session *session, struct protocol_request *request)
+{
+    struct wire_message message = {.kind = WIRE_RUN_GET,
+        .run_get = {.user = span_of_string(session->claims.user), .run_id = request->run_id}};
+    session_forward(session, request, &message, request_done);
 }
 
 void session_send_ack(struct session *session)
@@ -187,7 +199,7 @@ static void do_ack(struct session *session, struct protocol_request *request)
         session->host->counters->acks_forwarded++;
         session_send_ack(session); /* lost with the link: the next one, or the next link, says it */
     }
-    reply_result(session, buffer_span(&request->id), SPAN_EMPTY);
+    session_reply(session, buffer_span(&request->id), SPAN_EMPTY);
 }
 
 static void do_auth_refresh(struct session *session, struct protocol_request *request)
@@ -208,12 +220,12 @@ static void do_auth_refresh(struct session *session, struct protocol_request *re
     session->claims = claims;
     int len = snprintf(result, sizeof(result), "{\"expires_at\":%llu}",
         (unsigned long long)claims.expires_at * 1000);
-    reply_result(session, id, span_of(result, (size_t)len));
+    session_reply(session, id, span_of(result, (size_t)len));
 }
 
 static void do_ping(struct session *session, struct protocol_request *request)
 {
-    reply_result(session, buffer_span(&request->id), SPAN_EMPTY);
+    session_reply(session, buffer_span(&request->id), SPAN_EMPTY);
 }
 
 static void dispatch(struct session *session, struct protocol_request *request)
@@ -222,6 +234,9 @@ static void dispatch(struct session *session, struct protocol_request *request)
         struct session * session, struct protocol_request * request) = {
         [METHOD_CHAT_SEND] = do_chat_send,
         [METHOD_RUN_CANCEL] = do_run_cancel,
+        [METHOD_RUNS_LIST] = do_runs_list,
+        [METHOD_RUN_GET] = do_run_get,
+        [METHOD_SUBSCRIBE] = session_handle_subscribe,
         [METHOD_ACK] = do_ack,
         [METHOD_AUTH_REFRESH] = do_auth_refresh,
         [METHOD_PING] = do_ping,
@@ -250,7 +265,7 @@ void session_handle_text(struct session *session, struct span text)
     else if (rate == RATE_OVER)
         refuse(session, id, "rate_limited", "too many messages a second; slow down", true);
     else if (verdict == PROTOCOL_REFUSED)
-        reply_error(session, id, &error, SPAN_EMPTY);
+        session_refuse(session, id, &error, SPAN_EMPTY);
     else
         dispatch(session, &request);
     protocol_request_deinit(&request);

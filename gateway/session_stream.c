@@ -164,7 +164,7 @@ static void page_done(struct link_call *call, const struct wire_message *answer)
 
 /* ---- opening */
 
-static const char *resume_name(uint64_t resume)
+const char *session_resume_name(uint64_t resume)
 {
     static const char *const names[] = {[WIRE_RESUME_LIVE] = "live",
         [WIRE_RESUME_REPLAY] = "replay",
@@ -189,7 +189,7 @@ static void send_welcome(struct session *session, const struct wire_opened *open
             .max_content = WIRE_CONTENT_MAX,
             .max_messages_per_second = config->gateway_max_messages_per_second,
             .max_pending_requests = SESSION_PENDING_MAX},
-        .resume = resume_name(opened->resume),
+        .resume = session_resume_name(opened->resume),
     };
     control_append_welcome(&json, &welcome);
     session_send_first(session, &json);
@@ -206,6 +206,24 @@ static bool has_open_runs(const struct wire_opened *opened)
     return opened->runs.len && !span_is(opened->runs, "[]");
 }
 
+void session_begin_view(struct session *session, const struct wire_opened *opened, bool asked)
+{
+    feed_learn(session->feed, opened->epoch, opened->head);
+    view_begin(&session->view, opened->start, opened->head, asked);
+}
+
+void session_begin_sending(struct session *session, const struct wire_opened *opened)
+{
+    if (opened->resume == WIRE_RESUME_GAP && session_is_open(session))
+        send_gap(session, opened->gap_from, opened->gap_to, "trimmed");
+    if (opened->resume == WIRE_RESUME_RESET && session_is_open(session))
+        send_gap(session, opened->gap_from, opened->gap_to, "epoch_changed");
+    if (session_is_open(session) && has_open_runs(opened) &&
+        (session->wants_snapshots || begins_with_gap(opened)))
+        session_owe_snapshots(session);
+    session_resume(session);
+}
+
 static void handle_opened(struct session *session, const struct wire_opened *opened)
 {
     if (opened->epoch.len == 0 || opened->epoch.len >= sizeof(session->epoch)) {
@@ -213,17 +231,10 @@ static void handle_opened(struct session *session, const struct wire_opened *ope
         return;
     }
     snprintf(session->epoch, sizeof(session->epoch), "%.*s", SPAN_ARG(opened->epoch));
-    feed_learn(session->feed, opened->epoch, opened->head);
+    session_begin_view(session, opened, session->mode != WIRE_OPEN_LIVE);
     session->state = SESSION_OPEN;
-    view_begin(&session->view, opened->start, opened->head, session->mode != WIRE_OPEN_LIVE);
     send_welcome(session, opened);
-    if (opened->resume == WIRE_RESUME_GAP && session_is_open(session))
-        send_gap(session, opened->gap_from, opened->gap_to, "trimmed");
-    if (opened->resume == WIRE_RESUME_RESET && session_is_open(session))
-        send_gap(session, opened->gap_from, opened->gap_to, "epoch_changed");
-    if ((session->wants_snapshots || begins_with_gap(opened)) && has_open_runs(opened))
-        session_owe_snapshots(session);
-    session_resume(session);
+    session_begin_sending(session, opened);
 }
 
 static void open_done(struct link_call *call, const struct wire_message *answer)

@@ -364,6 +364,13 @@ int history_find_message(
     return records_find_message(out, &history->records, history->store, &key);
 }
 
+int history_next_message(struct history *history, struct span user_id, struct span after,
+    struct found_message *ret_message)
+{
+    const struct message_key key = {user_id, after};
+    return records_next_message(ret_message, history->store, &key);
+}
+
 int history_each_open_run(struct history *history,
     int (*callback)(void *context, struct span run_id, struct span record), void *context)
 {

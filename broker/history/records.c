@@ -234,6 +234,64 @@ int records_find_message(struct buffer *out, const struct records *records, stru
     return rc;
 }
 
+/* The smallest key above: with one byte more, which no identifier begins with. */
+static int make_key_behind(
+    char memory[RECORD_KEY_MAX + 1], struct span *ret_key, const struct message_key *message)
+{
+    struct span key;
+    if (message->message_id.len) {
+        int rc = make_message_key(memory, &key, message->user_id, message->message_id);
+        if (rc)
+            return rc;
+        memory[key.len] = '\0';
+        *ret_key = span_of(memory, key.len + 1);
+        return 0;
+    }
+    if (!key_valid(message->user_id))
+        return -EINVAL;
+    memcpy(memory, message->user_id.data, message->user_id.len);
+    memory[message->user_id.len] = '\0';
+    *ret_key = span_of(memory, message->user_id.len + 1);
+    return 0;
+}
+
+static int take_message(
+    struct found_message *ret_message, const struct store_entry *entry, struct span user_id)
+{
+    size_t prefix = user_id.len + 1;
+    if (entry->key.len <= prefix || memcmp(entry->key.data, user_id.data, user_id.len) != 0 ||
+        entry->key.data[user_id.len] != '\0')
+        return -ENOENT;
+    struct span message_id = span_of(entry->key.data + prefix, entry->key.len - prefix);
+    struct span row = entry->value;
+    if (message_id.len > IDENTIFIER_MAX || row.len < ROW_HEADER_SIZE ||
+        row.len - ROW_HEADER_SIZE > IDENTIFIER_MAX)
+        return -EIO;
+    ret_message->message_len = message_id.len;
+    memcpy(ret_message->message_id, message_id.data, message_id.len);
+    ret_message->run_len = row.len - ROW_HEADER_SIZE;
+    memcpy(ret_message->run_id, row.data + ROW_HEADER_SIZE, ret_message->run_len);
+    return 0;
+}
+
+int records_next_message(
+    struct found_message *ret_message, struct store *store, const struct message_key *after)
+{
+    char memory[RECORD_KEY_MAX + 1];
+    struct span key;
+    struct store_entry entry;
+    int rc = make_key_behind(memory, &key, after);
+    if (!rc)
+        rc = store_read_begin(store);
+    if (rc)
+        return rc;
+    rc = store_seek(store, STORE_MESSAGES, key, &entry);
+    if (!rc)
+        rc = take_message(ret_message, &entry, after->user_id);
+    store_read_end(store);
+    return rc;
+}
+
 /* ---- open runs: what is committed under what is staged, copied, so that the callback may stage */
 
 static int collect(void *context, const struct store_entry *entry)

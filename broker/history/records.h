@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/map.h"
+#include "history/messages.h"
 #include "history/store.h"
 
 /*
@@ -34,6 +35,10 @@ struct message_key {
 };
 int records_find_message(struct buffer *out, const struct records *records, struct store *store,
     const struct message_key *key);
+/* The committed message behind `after`, in the order of their bytes ("" for the first); of the same
+ * user. -ENOENT. */
+int records_next_message(
+    struct found_message *ret_message, struct store *store, const struct message_key *after);
 int records_each_open_run(const struct records *records, struct store *store,
     int (*callback)(void *context, struct span run_id, struct span record), void *context);
 

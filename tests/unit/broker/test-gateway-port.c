@@ -284,6 +284,46 @@ static void test_cancel_is_answered_with_the_runs_state(void **state)
     peer_leave(&peer);
 }
 
+static bool begins_with(struct span text, const char *beginning)
+{
+    size_t len = strlen(beginning);
+    return text.len >= len && memcmp(text.data, beginning, len) == 0;
+}
+
+static void test_questions_about_runs_are_answered_with_records(void **state)
+{
+    struct fixture *f = *state;
+    struct peer peer;
+    peer_connect_gateway(&peer, f);
+    fill(f, "query", "r-query", 0);
+    const struct wire_message get = {.kind = WIRE_RUN_GET,
+        .run_get = {
+            .request = 6, .user = SPAN_LITERAL("query"), .run_id = SPAN_LITERAL("r-query")}};
+    const struct wire_message list = {.kind = WIRE_RUNS_LIST,
+        .runs_list = {.request = 7, .user = SPAN_LITERAL("query"), .limit = 10}};
+    const struct wire_message foreign = {.kind = WIRE_RUN_GET,
+        .run_get = {
+            .request = 8, .user = SPAN_LITERAL("other"), .run_id = SPAN_LITERAL("r-query")}};
+    peer_send(&peer, &get);
+    peer_send(&peer, &list);
+    peer_send(&peer, &foreign);
+    peer_expect_nothing(&peer);
+    fixture_turn(f);
+    const char *record = "{\"run_id\":\"r-query\",\"thread_id\":\"t-1\",\"agent\":\"librarian\","
+                         "\"state\":\"running\",\"ended\":false,";
+    struct wire_reply reply = peer_expect(&peer, WIRE_REPLY).reply;
+    assert_int_equal(reply.request, 6);
+    assert_true(begins_with(reply.result, record));
+    reply = peer_expect(&peer, WIRE_REPLY).reply;
+    assert_int_equal(reply.request, 7);
+    assert_true(begins_with(reply.result, "{\"runs\":[{"));
+    assert_true(begins_with(span_of(reply.result.data + 9, reply.result.len - 9), record));
+    reply = peer_expect(&peer, WIRE_REPLY).reply;
+    assert_true(span_is(reply.code, "run_not_found"));
+    assert_int_equal(reply.result.len, 0);
+    peer_leave(&peer);
+}
+
 static void test_refusal_has_code_message_and_no_result(void **state)
 {
     struct fixture *f = *state;
@@ -333,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_page_of_another_numbering_or_from_beyond_says_so),
         cmocka_unit_test(test_request_is_answered_when_it_is_kept),
         cmocka_unit_test(test_cancel_is_answered_with_the_runs_state),
+        cmocka_unit_test(test_questions_about_runs_are_answered_with_records),
         cmocka_unit_test(test_refusal_has_code_message_and_no_result),
         cmocka_unit_test(test_nothing_new_is_taken_while_history_cannot_be_written),
     };

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SUBSCRIBE(params) "{\"id\":1,\"method\":\"subscribe\",\"params\":{" params "}}"
+#define RUNS_LIST(params) "{\"id\":1,\"method\":\"runs.list\",\"params\":{" params "}}"
 #define CHAT "\"method\":\"chat.send\",\"params\":{\"thread_id\":\"t\",\"message_id\":\"m\""
 
 static void test_protocol_reads_a_chat_send_whole(void **state)
@@ -48,6 +50,15 @@ static void test_protocol_reads_every_method(void **state)
         {"{\"method\":\"run.cancel\",\"params\":{\"run_id\":\"r\"}}", METHOD_RUN_CANCEL},
         {"{\"method\":\"run.cancel\",\"params\":{\"thread_id\":\"t\",\"reason\":\"\xc3\xa4\"}}",
             METHOD_RUN_CANCEL},
+        {"{\"id\":1,\"method\":\"runs.list\"}", METHOD_RUNS_LIST},
+        {"{\"id\":1,\"method\":\"runs.list\",\"params\":{\"thread_id\":\"t\",\"state\":"
+         "\"running\",\"after\":\"o7\",\"limit\":100}}",
+            METHOD_RUNS_LIST},
+        {"{\"id\":1,\"method\":\"run.get\",\"params\":{\"run_id\":\"r\"}}", METHOD_RUN_GET},
+        {"{\"id\":1,\"method\":\"subscribe\"}", METHOD_SUBSCRIBE},
+        {"{\"id\":1,\"method\":\"subscribe\",\"params\":{\"cursor\":\"start\",\"threads\":[],"
+         "\"snapshots\":true}}",
+            METHOD_SUBSCRIBE},
         {"{\"method\":\"ack\",\"params\":{\"seq\":0}}", METHOD_ACK},
         {"{\"method\":\"auth.refresh\",\"params\":{\"token\":\"a.b.c\"}}", METHOD_AUTH_REFRESH},
         {"{\"id\":\"\",\"method\":\"ping\"}", METHOD_PING},
@@ -93,7 +104,23 @@ static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
     } rows[] = {
         {"{\"id\":1,\"method\":\"nope\"}", "unknown_method", "nope"},
         {"{\"id\":1,\"method\":\"\"}", "unknown_method", "name"},
-        {"{\"id\":1,\"method\":\"subscribe\",\"params\":{}}", "unknown_method", "subscribe"},
+        {"{\"id\":1,\"method\":\"Subscribe\",\"params\":{}}", "unknown_method", "Subscribe"},
+        {SUBSCRIBE("\"cursor\":\"\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":7"), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":\"e.x\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":\"e.99999999999999999999\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"threads\":\"t\""), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"threads\":[\"a b\"]"), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"threads\":[7]"), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"snapshots\":1"), "invalid_argument", "snapshots"},
+        {"{\"id\":1,\"method\":\"run.get\"}", "invalid_argument", "run_id"},
+        {RUNS_LIST("\"thread_id\":\"\""), "invalid_argument", "thread_id"},
+        {RUNS_LIST("\"state\":7"), "invalid_argument", "state"},
+        {RUNS_LIST("\"after\":\"\""), "invalid_argument", "after"},
+        {RUNS_LIST("\"after\":7"), "invalid_argument", "after"},
+        {RUNS_LIST("\"limit\":0"), "invalid_argument", "limit"},
+        {RUNS_LIST("\"limit\":101"), "invalid_argument", "limit"},
+        {RUNS_LIST("\"limit\":\"9\""), "invalid_argument", "limit"},
         {"{\"id\":1,\"method\":7}", "invalid_argument", "method"},
         {"{\"id\":1}", "invalid_argument", "method"},
         {"{\"id\":1,\"method\":\"ping\",\"params\":[]}", "invalid_argument", "params"},
@@ -142,6 +169,48 @@ static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
         assert_true(span_is(buffer_span(&request.id), "1"));
         protocol_request_deinit(&request);
     }
+}
+
+static void test_protocol_reads_a_subscribe_whole(void **state)
+{
+    (void)state;
+    struct protocol_request request;
+    struct protocol_error error;
+    assert_int_equal(
+        protocol_decode(&request, &error,
+            SPAN_LITERAL(SUBSCRIBE("\"cursor\":\"e.1.42\",\"threads\":[\"a\",\"b\"]"))),
+        PROTOCOL_DECODED);
+    assert_int_equal(request.subscribe->mode, WIRE_OPEN_CURSOR);
+    assert_string_equal(request.subscribe->epoch, "e.1");
+    assert_int_equal(request.subscribe->after, 42);
+    assert_false(request.subscribe->snapshots);
+    assert_int_equal(request.subscribe->filter.count, 2);
+    assert_string_equal(request.subscribe->filter.threads[1], "b");
+    protocol_request_deinit(&request);
+}
+
+static enum protocol_verdict decode_threads(int count, struct protocol_error *error)
+{
+    struct protocol_request request;
+    struct buffer text = BUFFER_INIT;
+    buffer_append_string(
+        &text, "{\"id\":1,\"method\":\"subscribe\",\"params\":{\"threads\":[\"t\"");
+    for (int i = 1; i < count; i++)
+        buffer_append_string(&text, ",\"t\"");
+    buffer_append_string(&text, "]}}");
+    enum protocol_verdict verdict = protocol_decode(&request, error, buffer_span(&text));
+    protocol_request_deinit(&request);
+    buffer_deinit(&text);
+    return verdict;
+}
+
+static void test_protocol_bounds_the_threads_of_a_filter(void **state)
+{
+    (void)state;
+    struct protocol_error error;
+    assert_int_equal(decode_threads(FILTER_THREADS_MAX, &error), PROTOCOL_DECODED);
+    assert_int_equal(decode_threads(FILTER_THREADS_MAX + 1, &error), PROTOCOL_REFUSED);
+    assert_string_equal(error.code, "invalid_argument");
 }
 
 static void test_protocol_calls_it_a_violation_when_nothing_can_be_answered(void **state)
@@ -249,6 +318,8 @@ int main(void)
         cmocka_unit_test(test_protocol_reads_every_method),
         cmocka_unit_test(test_protocol_repeats_ids_as_they_came),
         cmocka_unit_test(test_protocol_refuses_what_breaks_a_methods_rules),
+        cmocka_unit_test(test_protocol_reads_a_subscribe_whole),
+        cmocka_unit_test(test_protocol_bounds_the_threads_of_a_filter),
         cmocka_unit_test(test_protocol_calls_it_a_violation_when_nothing_can_be_answered),
         cmocka_unit_test(test_protocol_bounds_content_to_the_byte),
         cmocka_unit_test(test_protocol_bounds_the_depth_of_content),

@@ -2,7 +2,7 @@
 #include "history-test.h"
 
 #include "base/cleanup.h"
-#include "base/identifier.h"
+#include "history/messages.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +136,38 @@ static void test_a_message_is_one_users_own(void **state)
     assert_message(fixture, "ann", "m-2", NULL);
 }
 
+static void stage_message(
+    struct fixture *fixture, const char *user, const char *message, const char *run)
+{
+    assert_return_code(history_stage_message(fixture->history, span_of_string(user),
+                           span_of_string(message), span_of_string(run)),
+        0);
+}
+
+static void test_messages_of_a_user_are_gone_through_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct found_message found;
+    struct span after = SPAN_EMPTY;
+    _cleanup_(buffer_deinit) struct buffer seen = BUFFER_INIT;
+    fixture_open(fixture);
+    stage_message(fixture, "an", "m-0", "r-0");
+    stage_message(fixture, "ann", "m-2", "r-2");
+    stage_message(fixture, "ann", "m-1", "r-1");
+    stage_message(fixture, "ann", "m-12", "r-3");
+    stage_message(fixture, "anna", "m-9", "r-9");
+    assert_int_equal(
+        history_next_message(fixture->history, SPAN_LITERAL("ann"), after, &found), -ENOENT);
+    assert_return_code(history_commit(fixture->history), 0);
+    while (history_next_message(fixture->history, SPAN_LITERAL("ann"), after, &found) == 0) {
+        after = span_of(found.message_id, found.message_len);
+        buffer_printf(&seen, "%.*s=%.*s ", SPAN_ARG(after), (int)found.run_len, found.run_id);
+    }
+    assert_true(span_is(buffer_span(&seen), "m-1=r-1 m-12=r-3 m-2=r-2 "));
+    assert_int_equal(
+        history_next_message(fixture->history, SPAN_LITERAL("bob"), SPAN_EMPTY, &found), -ENOENT);
+}
+
 static void test_identifiers_out_of_bounds_are_refused_and_not_found(void **state)
 {
     struct fixture *fixture = *state;
@@ -231,6 +263,7 @@ int main(void)
         CASE(test_open_runs_are_told_in_order_without_the_closed),
         CASE(test_runs_can_be_closed_while_they_are_told),
         CASE(test_a_message_is_one_users_own),
+        CASE(test_messages_of_a_user_are_gone_through_in_order),
         CASE(test_identifiers_out_of_bounds_are_refused_and_not_found),
         CASE(test_the_newest_position_of_a_ring_counts),
         CASE(test_a_rings_new_generation_retires_the_old),
