@@ -4,20 +4,22 @@
 
 #include <stdio.h>
 
-static enum cli_status make_token(const struct config *config, const char *user, const char *ttl)
+static enum cli_status make_token(
+    const struct config *config, struct tokens_wanted *wanted, const char *ttl)
 {
     uint64_t lifetime_ms;
-    if (!user)
+    if (!wanted->user)
         return cli_fail(CLI_USAGE, "token", "needs --user NAME");
-    if (!cli_identifier("token", "user", user))
+    if (!cli_identifier("token", "user", wanted->user))
         return CLI_USAGE;
     if (config_parse_duration(ttl, &lifetime_ms) < 0 || lifetime_ms < 1000)
         return cli_fail(
             CLI_USAGE, "token", "--ttl: \"%s\" is not a duration (30s, 10m, 24h) from 1s on", ttl);
+    wanted->lifetime = lifetime_ms / 1000;
     struct buffer token = BUFFER_INIT;
     char why[TOKENS_WHY_SIZE];
     enum cli_status status = CLI_DONE;
-    if (tokens_make(&token, config, user, lifetime_ms / 1000, why) < 0)
+    if (tokens_make(&token, config, wanted, why) < 0)
         status = cli_fail(CLI_FAILED, "token", "%s", why);
     else
         printf("%.*s\n", SPAN_ARG(buffer_span(&token)));
@@ -27,10 +29,13 @@ static enum cli_status make_token(const struct config *config, const char *user,
 
 enum cli_status verb_token(int argc, char **argv)
 {
-    const char *user = NULL, *ttl = "1h";
+    const char *ttl = "1h", *admin = NULL;
+    struct tokens_wanted wanted = {0};
     const struct config_flag flags[] = {
-        {"user", "NAME", "whom the token names (its sub claim)", &user},
+        {"user", "NAME", "whom the token names (its sub claim)", &wanted.user},
         {"ttl", "DURATION", "how long it is good for; default 1h", &ttl},
+        {"admin", NULL, "an administrator's token: with gateway.token_admin_claim", &admin},
+        {"claims", "JSON", "further claims, an object: {\"team\":\"blue\"}", &wanted.claims},
         {NULL, NULL, NULL, NULL},
     };
     static const char *const sections[] = {"node", NULL};
@@ -51,7 +56,8 @@ enum cli_status verb_token(int argc, char **argv)
     enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
     if (status != CLI_GO_ON)
         return status;
-    status = make_token(&config, user, ttl);
+    wanted.admin = admin != NULL;
+    status = make_token(&config, &wanted, ttl);
     config_deinit(&config);
     return status;
 }

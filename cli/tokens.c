@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tokens.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/paths.h"
 #include "token/token.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#include <jansson.h>
 
 int tokens_key_path(char *ret_path, size_t size, const struct config *config)
 {
@@ -44,8 +48,87 @@ static const char *reason_of(int rc)
     }
 }
 
-int tokens_make(struct buffer *out, const struct config *config, const char *user,
-    uint64_t lifetime, char ret_why[TOKENS_WHY_SIZE])
+/* ---- further claims */
+
+static void json_release(json_t **json)
+{
+    json_decref(*json);
+}
+
+static int refuse(char ret_why[TOKENS_WHY_SIZE], const char *why)
+{
+    snprintf(ret_why, TOKENS_WHY_SIZE, "%s", why);
+    return -EINVAL;
+}
+
+static bool names_our_own(const json_t *claims)
+{
+    static const char *const own[] = {"sub", "iss", "aud", "iat", "exp"};
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+        if (json_object_get(claims, own[i]))
+            return true;
+    }
+    return false;
+}
+
+static int add_admin(json_t *claims, const char *claim, char ret_why[TOKENS_WHY_SIZE])
+{
+    char name[TOKENS_WHY_SIZE];
+    const char *equals = strchr(claim, '=');
+    size_t len = equals ? (size_t)(equals - claim) : 0;
+    if (!len || len >= sizeof(name))
+        return refuse(ret_why, "this node has no administrators: set gateway.token_admin_claim");
+    memcpy(name, claim, len);
+    name[len] = '\0';
+    return json_object_set_new(claims, name, json_string(equals + 1)) < 0 ? -ENOMEM : 0;
+}
+
+/* The members of the object alone, as token_sign takes them. */
+static int append_members(struct buffer *out, const json_t *claims)
+{
+    _cleanup_free_ char *text = json_dumps(claims, JSON_COMPACT);
+    if (!text)
+        return -ENOMEM;
+    buffer_append(out, text + 1, strlen(text) - 2);
+    return buffer_error(out);
+}
+
+static int append_more(struct buffer *out, const struct config *config,
+    const struct tokens_wanted *wanted, char ret_why[TOKENS_WHY_SIZE])
+{
+    _cleanup_(json_release) json_t *claims =
+        json_loads(wanted->claims ? wanted->claims : "{}", JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(claims))
+        return refuse(ret_why, "--claims is not a JSON object");
+    if (names_our_own(claims))
+        return refuse(ret_why, "--claims: sub, iss, aud, iat and exp are given otherwise");
+    int rc = wanted->admin ? add_admin(claims, config->gateway_token_admin_claim, ret_why) : 0;
+    return rc ? rc : append_members(out, claims);
+}
+
+/* ---- tokens */
+
+static int sign(struct buffer *out, const struct token_secret *secret, const struct config *config,
+    const struct tokens_wanted *wanted, char ret_why[TOKENS_WHY_SIZE])
+{
+    _cleanup_(buffer_deinit) struct buffer more = BUFFER_INIT;
+    snprintf(ret_why, TOKENS_WHY_SIZE, "no token could be made");
+    int rc = append_more(&more, config, wanted, ret_why);
+    if (rc)
+        return rc;
+    const struct token_grant grant = {
+        .user = wanted->user,
+        .issuer = config->gateway_token_issuer,
+        .audience = config->gateway_token_audience,
+        .more = buffer_span(&more),
+        .now = clock_wall_ms() / 1000,
+        .lifetime = wanted->lifetime,
+    };
+    return token_sign(out, secret, &grant);
+}
+
+int tokens_make(struct buffer *out, const struct config *config, const struct tokens_wanted *wanted,
+    char ret_why[TOKENS_WHY_SIZE])
 {
     char path[2 * PATHS_MAX] = "";
     struct token_secret secret;
@@ -57,16 +140,7 @@ int tokens_make(struct buffer *out, const struct config *config, const char *use
             ret_why, TOKENS_WHY_SIZE, "the key %.500s cannot be used: %s", path, reason_of(rc));
         return rc;
     }
-    const struct token_grant grant = {
-        .user = user,
-        .issuer = config->gateway_token_issuer,
-        .audience = config->gateway_token_audience,
-        .now = clock_wall_ms() / 1000,
-        .lifetime = lifetime,
-    };
-    rc = token_sign(out, &secret, &grant);
+    rc = sign(out, &secret, config, wanted, ret_why);
     explicit_bzero(&secret, sizeof(secret));
-    if (rc)
-        snprintf(ret_why, TOKENS_WHY_SIZE, "no token could be made: %s", strerror(-rc));
     return rc;
 }

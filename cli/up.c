@@ -115,7 +115,8 @@ static void print_address(const struct up *up, unsigned port)
     if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0 || !*host)
         host = "127.0.0.1";
     bool brackets = strchr(host, ':') != NULL;
-    if (tokens_make(&token, &up->config, DEMO_USER, DEMO_SECONDS, why) < 0)
+    const struct tokens_wanted wanted = {.user = DEMO_USER, .lifetime = DEMO_SECONDS};
+    if (tokens_make(&token, &up->config, &wanted, why) < 0)
         log_warn("up", "%s", why);
     printf("\n  http://%s%s%s:%u/%s%.*s\n\n", brackets ? "[" : "", host, brackets ? "]" : "", port,
         token.len ? "#token=" : "", SPAN_ARG(buffer_span(&token)));

@@ -40,6 +40,18 @@ bool admission_check_token(struct token_claims *ret_claims, struct http_refusal 
     return false;
 }
 
+bool admission_check_admin(struct http_refusal *ret_refusal, const struct gateway *gateway,
+    const struct http_request *request)
+{
+    struct token_claims claims;
+    if (!admission_check_token(&claims, ret_refusal, gateway, request))
+        return false;
+    if (claims.admin)
+        return true;
+    http_refusal_set(ret_refusal, 403, "permission_denied", "this is for administrators");
+    return false;
+}
+
 static bool check_limits(
     struct http_refusal *refusal, const struct gateway *gateway, const char *user)
 {

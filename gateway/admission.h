@@ -17,6 +17,9 @@ bool admission_check(struct token_claims *ret_claims, struct http_refusal *ret_r
 bool admission_check_ready(struct http_refusal *ret_refusal, const struct gateway *gateway);
 bool admission_check_token(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
     const struct gateway *gateway, const struct http_request *request);
+/* An administrator's token: 401 without any, 403 with a user's. */
+bool admission_check_admin(struct http_refusal *ret_refusal, const struct gateway *gateway,
+    const struct http_request *request);
 
 /* A refusal that another time may not be one: 429 `rate_limited`, else `unavailable`. */
 bool admission_refuse_for_now(

@@ -7,11 +7,14 @@
 /* Who may come in: the node's keys and the configured policy. Loop thread only. */
 struct auth;
 
-/* `config` is borrowed. Says on the log what is wrong with a key; -errno. */
+/*
+ * `config` is borrowed; what it says of the policy counts at any time, what it says of keys when
+ * they are read. Says on the log what is wrong; -errno.
+ */
 int auth_new(struct auth **ret_auth, const struct config *config);
 void auth_free(struct auth *auth);
-/* Reads the keys again; when that fails the old ones stay. */
-int auth_reload(struct auth *auth);
+/* Reads the keys again, as `next` says; when that fails the old ones stay. */
+int auth_reload(struct auth *auth, const struct config *next);
 enum token_verdict auth_verify(
     struct token_claims *ret_claims, const struct auth *auth, struct span token);
 /* Whether a token that ends at `expires_at` is over, clock difference included. */

@@ -140,9 +140,14 @@ static void handle_ready(
 static void handle_metrics(
     struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
 {
-    (void)request;
     struct buffer text = BUFFER_INIT;
     struct http_response response;
+    struct http_refusal refusal;
+    if (strcmp(gateway->config->gateway_metrics_access, "admin") == 0 &&
+        !admission_check_admin(&refusal, gateway, request)) {
+        respond_refusal(exchange, &refusal);
+        return;
+    }
     counters_append_metrics(&text, &gateway->counters);
     http_response_text(&response, METRICS_TYPE, &text);
     respond(exchange, &response);

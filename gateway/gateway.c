@@ -159,11 +159,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)loop;
     (void)events;
-    struct gateway *gateway = watcher->data;
-    if (auth_reload(gateway->auth) == 0)
-        log_info("gateway", "token keys were read again");
-    else
-        log_error("gateway", "the token keys in use stay");
+    gateway_reload(watcher->data);
 }
 
 /* ---- set-up, in order */
@@ -293,9 +289,12 @@ static void start_watchers(struct gateway *gateway)
     gateway_drain_init(gateway);
 }
 
-int gateway_init(struct gateway *gateway, const struct config *config)
+int gateway_init(struct gateway *gateway, struct config *config,
+    enum config_action (*read_config)(struct config *ret_config))
 {
     gateway->config = config;
+    gateway->changing_config = config;
+    gateway->read_config = read_config;
     gateway->started_at = clock_monotonic_ms();
     gateway->loop = ev_default_loop(EVFLAG_AUTO);
     if (!gateway->loop)

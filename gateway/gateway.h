@@ -10,6 +10,8 @@
 struct gateway {
     struct ev_loop *loop;
     const struct config *config;
+    struct config *changing_config; /* the same one, for reload.c alone */
+    enum config_action (*read_config)(struct config *ret_config);
     struct counters counters;
     struct auth *auth;
     struct broker_link *link;
@@ -39,9 +41,11 @@ struct gateway {
 
 /*
  * Makes the parts: keys, link, sockets, listener. -errno after saying on the log what is wrong.
- * `gateway` is zeroed memory of the caller's; `config` is borrowed.
+ * `gateway` is zeroed memory of the caller's; `config` is borrowed, and changed when HUP has
+ * `read_config` read it again.
  */
-int gateway_init(struct gateway *gateway, const struct config *config);
+int gateway_init(struct gateway *gateway, struct config *config,
+    enum config_action (*read_config)(struct config *ret_config));
 /* Runs until it was told to leave and the last connection is gone. */
 void gateway_run(struct gateway *gateway);
 /* Takes half-made gateways. The link to the broker is left to the end of the process. */
@@ -50,6 +54,8 @@ void gateway_deinit(struct gateway *gateway);
 /* Sends the clients away, spread over the configured window, then ends gateway_run (drain.c). */
 void gateway_drain(struct gateway *gateway);
 void gateway_drain_init(struct gateway *gateway);
+/* Takes over what has changed in configuration and key files, or nothing (reload.c). */
+void gateway_reload(struct gateway *gateway);
 
 /* Answers one HTTP request, or makes a session of it (front.c); an http_server_events callback. */
 void front_handle_request(

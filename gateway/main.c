@@ -14,24 +14,36 @@ static const struct config_program program = {
     .summary =
         "Serves WebSocket clients: sends each user the events of the user's stream, live and\n"
         "from history, and takes the user's requests to the broker.\n"
-        "TERM: clients are sent away, then it leaves. HUP: token keys are read again.",
+        "TERM: clients are sent away, then it leaves. HUP: the configuration and the token keys "
+        "are\n"
+        "read again; no connection ends for it.",
     .sections = sections,
     .flags = flags,
 };
+
+static int argument_count;
+static char **arguments;
+
+static enum config_action read_config(struct config *ret_config)
+{
+    return config_load(ret_config, &program, argument_count, arguments, NULL);
+}
 
 int main(int argc, char **argv)
 {
     static struct gateway gateway;
     struct config config;
     enum log_level level = LOG_INFO;
-    switch (config_load(&config, &program, argc, argv, NULL)) {
+    argument_count = argc;
+    arguments = argv;
+    switch (read_config(&config)) {
     case CONFIG_RUN: break;
     case CONFIG_EXIT_DONE: config_deinit(&config); return 0;
     case CONFIG_EXIT_USAGE: config_deinit(&config); return 2;
     }
     log_level_parse(config.node_log_level, &level);
     log_init("gateway", level);
-    int rc = gateway_init(&gateway, &config);
+    int rc = gateway_init(&gateway, &config, read_config);
     if (!rc)
         gateway_run(&gateway);
     gateway_deinit(&gateway);

@@ -64,19 +64,35 @@ static EVP_PKEY *read_certificate(struct span pem)
     return key;
 }
 
-static int algorithm_of(EVP_PKEY *key, enum token_algorithm *ret_algorithm)
+const char *token_algorithm_name(enum token_algorithm algorithm)
+{
+    static const char *const names[TOKEN_ALGORITHMS] = {[TOKEN_HS256] = "HS256",
+        [TOKEN_RS256] = "RS256",
+        [TOKEN_ES256] = "ES256",
+        [TOKEN_EDDSA] = "EdDSA"};
+    return names[algorithm];
+}
+
+static bool is_p256(EVP_PKEY *pkey)
 {
     char group[32];
-    if (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) >= 2048) {
+    return EVP_PKEY_is_a(pkey, "EC") &&
+           EVP_PKEY_get_group_name(pkey, group, sizeof(group), NULL) == 1 &&
+           strcmp(group, "prime256v1") == 0;
+}
+
+int token_algorithm_of(EVP_PKEY *pkey, enum token_algorithm *ret_algorithm)
+{
+    int bits = EVP_PKEY_get_bits(pkey);
+    if (EVP_PKEY_is_a(pkey, "RSA") && bits >= TOKEN_RSA_BITS_MIN && bits <= TOKEN_RSA_BITS_MAX)
         *ret_algorithm = TOKEN_RS256;
-        return 0;
-    }
-    if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
-        strcmp(group, "prime256v1") == 0) {
+    else if (is_p256(pkey))
         *ret_algorithm = TOKEN_ES256;
-        return 0;
-    }
-    return -EINVAL;
+    else if (EVP_PKEY_is_a(pkey, "ED25519"))
+        *ret_algorithm = TOKEN_EDDSA;
+    else
+        return -EINVAL;
+    return 0;
 }
 
 int token_keys_add_pem(struct token_keys *keys, struct span pem)
@@ -89,7 +105,7 @@ int token_keys_add_pem(struct token_keys *keys, struct span pem)
     if (!pkey)
         pkey = read_certificate(pem);
     enum token_algorithm algorithm = TOKEN_ALGORITHMS;
-    if (!pkey || algorithm_of(pkey, &algorithm)) {
+    if (!pkey || token_algorithm_of(pkey, &algorithm)) {
         EVP_PKEY_free(pkey);
         return -EINVAL;
     }
@@ -97,7 +113,7 @@ int token_keys_add_pem(struct token_keys *keys, struct span pem)
     return 0;
 }
 
-static int read_small_file(struct buffer *out, int fd)
+int token_read_file(struct buffer *out, int fd, size_t max)
 {
     for (;;) {
         char chunk[4096];
@@ -110,7 +126,7 @@ static int read_small_file(struct buffer *out, int fd)
             return buffer_error(out);
         buffer_append(out, chunk, (size_t)got);
         OPENSSL_cleanse(chunk, sizeof(chunk));
-        if (out->len > KEY_FILE_MAX)
+        if (out->len > max)
             return -EINVAL;
     }
 }
@@ -121,7 +137,7 @@ int token_keys_add_pem_file(struct token_keys *keys, const char *path)
     if (fd < 0)
         return -errno;
     _cleanup_(buffer_deinit) struct buffer pem = BUFFER_INIT;
-    int rc = read_small_file(&pem, fd);
+    int rc = token_read_file(&pem, fd, KEY_FILE_MAX);
     return rc ? rc : token_keys_add_pem(keys, buffer_span(&pem));
 }
 
@@ -189,7 +205,7 @@ int token_key_load(struct token_secret *ret_secret, const char *path)
     if (info.st_mode & (S_IRWXO | S_IWGRP))
         return -EPERM;
     _cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
-    int rc = read_small_file(&text, fd);
+    int rc = token_read_file(&text, fd, KEY_FILE_MAX);
     if (!rc)
         rc = parse_secret(ret_secret, trim(buffer_span(&text)));
     OPENSSL_cleanse(text.data, text.len);

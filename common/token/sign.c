@@ -28,6 +28,10 @@ static void append_claims(struct buffer *out, const struct token_grant *grant)
         json_append_member(out, "aud", span_of_string(grant->audience));
     json_append_member_uint(out, "iat", grant->now);
     json_append_member_uint(out, "exp", grant->now + grant->lifetime);
+    if (grant->more.len) {
+        buffer_append_char(out, ',');
+        buffer_append_span(out, grant->more);
+    }
     buffer_append_char(out, '}');
 }
 

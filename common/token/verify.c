@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order matters: size, form, algorithm, signature, and only then what the claims say. Nothing
- * of the claims is looked at before a key has vouched for them, so that an attacker learns nothing
- * from the answers and reaches no more code than base64 and one JSON header.
+ * The order matters: size, form, algorithm, key, signature, and only then what the claims say.
+ * Nothing of the claims is looked at before a key has vouched for them, so that an attacker learns
+ * nothing from the answers and reaches no more code than base64 and one JSON header.
  */
 #include "token/base64url.h"
 #include "token/keys.h"
@@ -17,6 +17,7 @@
 #include <openssl/ecdsa.h>
 
 #define ES256_HALF 32
+#define ADMIN_CLAIM_NAME_MAX 128
 
 static const struct {
     const char *code;
@@ -26,6 +27,7 @@ static const struct {
     [TOKEN_TOO_LARGE] = {"unauthenticated", "the token is too long"},
     [TOKEN_MALFORMED] = {"unauthenticated", "the token is not a JWT"},
     [TOKEN_ALGORITHM] = {"unauthenticated", "the token's algorithm is not accepted here"},
+    [TOKEN_UNKNOWN_KEY] = {"unauthenticated", "the token's key (kid) is not known here"},
     [TOKEN_SIGNATURE] = {"unauthenticated", "the token's signature is wrong"},
     [TOKEN_NO_EXPIRY] = {"unauthenticated", "the token has no exp"},
     [TOKEN_EXPIRED] = {"token_expired", "the token has expired"},
@@ -89,13 +91,11 @@ static json_t *decode_object(struct span part)
 /* TOKEN_ALGORITHMS unless the header names one of ours and has no critical extension. */
 static enum token_algorithm algorithm_of(const json_t *header)
 {
-    static const char *const names[TOKEN_ALGORITHMS] = {
-        [TOKEN_HS256] = "HS256", [TOKEN_RS256] = "RS256", [TOKEN_ES256] = "ES256"};
     const char *name = json_string_value(json_object_get(header, "alg"));
     enum token_algorithm algorithm = TOKEN_HS256;
     if (!name || json_object_get(header, "crit"))
         return TOKEN_ALGORITHMS;
-    while (algorithm < TOKEN_ALGORITHMS && strcmp(name, names[algorithm]) != 0)
+    while (algorithm < TOKEN_ALGORITHMS && strcmp(name, token_algorithm_name(algorithm)) != 0)
         algorithm++;
     return algorithm;
 }
@@ -107,12 +107,13 @@ static bool mac_matches(const struct token_key *key, struct span text, struct sp
            CRYPTO_memcmp(mac, signature.data, TOKEN_MAC_SIZE) == 0;
 }
 
+/* `digest` is NULL where the algorithm brings its own. */
 static bool public_key_agrees(
-    EVP_PKEY *key, struct span text, const unsigned char *signature, size_t signature_len)
+    EVP_PKEY *key, const EVP_MD *digest, struct span text, struct span signature)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool agrees = context && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
-                  EVP_DigestVerify(context, signature, signature_len,
+    bool agrees = context && EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
+                  EVP_DigestVerify(context, (const unsigned char *)signature.data, signature.len,
                       (const unsigned char *)text.data, text.len) == 1;
     EVP_MD_CTX_free(context);
     return agrees;
@@ -132,7 +133,7 @@ static bool ecdsa_agrees(EVP_PKEY *key, struct span text, struct span signature)
     if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
         r = s = NULL; /* the pair's now */
         int len = i2d_ECDSA_SIG(pair, &der);
-        agrees = len > 0 && public_key_agrees(key, text, der, (size_t)len);
+        agrees = len > 0 && public_key_agrees(key, EVP_sha256(), text, span_of(der, (size_t)len));
     }
     OPENSSL_free(der);
     BN_free(r);
@@ -145,31 +146,54 @@ static bool key_agrees(const struct token_key *key, struct span text, struct spa
 {
     switch (key->algorithm) {
     case TOKEN_HS256: return mac_matches(key, text, signature);
-    case TOKEN_RS256:
-        return public_key_agrees(
-            key->pkey, text, (const unsigned char *)signature.data, signature.len);
+    case TOKEN_RS256: return public_key_agrees(key->pkey, EVP_sha256(), text, signature);
     case TOKEN_ES256: return ecdsa_agrees(key->pkey, text, signature);
+    case TOKEN_EDDSA: return public_key_agrees(key->pkey, NULL, text, signature);
     case TOKEN_ALGORITHMS: break;
     }
     return false;
 }
 
-static enum token_verdict check_signature(const struct token_keys *keys, const struct parts *parts)
+/* What of a token's header decides about its key. */
+struct choice {
+    enum token_algorithm algorithm;
+    const char *kid; /* NULL: any key of the algorithm may have signed */
+};
+
+static enum token_verdict try_keys(const struct token_keys *keys, const struct choice *choice,
+    struct span text, struct span signature)
 {
-    _cleanup_(json_release) json_t *header = decode_object(parts->header);
-    _cleanup_(buffer_deinit) struct buffer signature = BUFFER_INIT;
-    if (!header || base64url_decode(&signature, parts->signature))
-        return TOKEN_MALFORMED;
-    enum token_algorithm algorithm = algorithm_of(header);
-    enum token_verdict verdict = TOKEN_ALGORITHM;
+    enum token_verdict verdict = choice->kid ? TOKEN_UNKNOWN_KEY : TOKEN_ALGORITHM;
     for (size_t i = 0; i < keys->count; i++) {
-        if (keys->keys[i].algorithm != algorithm)
+        const struct token_key *key = &keys->keys[i];
+        if (choice->kid && strcmp(key->kid, choice->kid) != 0)
             continue;
-        if (key_agrees(&keys->keys[i], parts->signed_text, buffer_span(&signature)))
+        if (key->algorithm != choice->algorithm) {
+            verdict = choice->kid ? TOKEN_ALGORITHM : verdict;
+            continue;
+        }
+        if (key_agrees(key, text, signature))
             return TOKEN_VALID;
         verdict = TOKEN_SIGNATURE;
     }
     return verdict;
+}
+
+/* Where no key has a name, the names that tokens give theirs mean nothing here. */
+static enum token_verdict check_signature(const struct token_keys *keys, const struct parts *parts)
+{
+    _cleanup_(json_release) json_t *header = decode_object(parts->header);
+    _cleanup_(buffer_deinit) struct buffer signature = BUFFER_INIT;
+    const json_t *kid = json_object_get(header, "kid");
+    if (!header || (kid && !json_is_string(kid)) || base64url_decode(&signature, parts->signature))
+        return TOKEN_MALFORMED;
+    const struct choice choice = {
+        .algorithm = algorithm_of(header),
+        .kid = keys->named ? json_string_value(kid) : NULL,
+    };
+    if (choice.algorithm == TOKEN_ALGORITHMS)
+        return TOKEN_ALGORITHM;
+    return try_keys(keys, &choice, parts->signed_text, buffer_span(&signature));
 }
 
 /* A NumericDate may have a fraction; negative and absurd ones are not dates. */
@@ -205,17 +229,31 @@ static bool names(const json_t *value, const char *wanted)
     return text && strcmp(text, wanted) == 0;
 }
 
-/* `aud` is one name or a list of them. */
-static bool audience_has(const json_t *audience, const char *wanted)
+/* A claim that is one name or a list of them. */
+static bool claim_has(const json_t *claim, const char *wanted)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(audience, i, item)
+    json_array_foreach(claim, i, item)
     {
         if (names(item, wanted))
             return true;
     }
-    return names(audience, wanted);
+    return names(claim, wanted);
+}
+
+/* `wanted` is "name=value"; the claim has the value, or is true where "true" is wanted. */
+static bool is_admin(const json_t *claims, const char *wanted)
+{
+    char name[ADMIN_CLAIM_NAME_MAX];
+    const char *equals = wanted ? strchr(wanted, '=') : NULL;
+    size_t len = equals ? (size_t)(equals - wanted) : 0;
+    if (!len || len >= sizeof(name))
+        return false;
+    memcpy(name, wanted, len);
+    name[len] = '\0';
+    const json_t *claim = json_object_get(claims, name);
+    return claim_has(claim, equals + 1) || (json_is_true(claim) && strcmp(equals + 1, "true") == 0);
 }
 
 static enum token_verdict check_claims(struct token_claims *ret_claims, const json_t *claims,
@@ -228,7 +266,7 @@ static enum token_verdict check_claims(struct token_claims *ret_claims, const js
     if (policy->issuer && *policy->issuer && !names(json_object_get(claims, "iss"), policy->issuer))
         return TOKEN_ISSUER;
     if (policy->audience && *policy->audience &&
-        !audience_has(json_object_get(claims, "aud"), policy->audience))
+        !claim_has(json_object_get(claims, "aud"), policy->audience))
         return TOKEN_AUDIENCE;
     const json_t *subject = json_object_get(claims, "sub");
     struct span user = span_of(json_string_value(subject), json_string_length(subject));
@@ -237,6 +275,7 @@ static enum token_verdict check_claims(struct token_claims *ret_claims, const js
     memcpy(ret_claims->user, user.data, user.len);
     ret_claims->user[user.len] = '\0';
     ret_claims->expires_at = expires_at;
+    ret_claims->admin = is_admin(claims, policy->admin_claim);
     return TOKEN_VALID;
 }
 

@@ -77,6 +77,17 @@ def finish(node):
     return status
 
 
+def finish_parts(parts):
+    """Stops a node that was started part by part, and looks at what its processes said."""
+    try:
+        parts.stop()
+    finally:
+        parts.kill_everything()
+        reports = parts.reports()
+        parts.remove()
+    assert not reports, "\n\n".join(reports)
+
+
 class Makers:
     """Makes nodes that a test wants in its own way; all are stopped after it."""
 

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "token/base64url.h"
-#include "token/token.h"
-#include "unit.h"
+#include "token-test.h"
 
 #include <errno.h>
-#include <string.h>
-
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/pem.h>
-
-#define NOW 1800000000u
-#define GOOD "\"sub\":\"alice\",\"exp\":1800000600"
 
 /* Keys are made once for the group: RSA takes its time. */
 static EVP_PKEY *rsa;
 static EVP_PKEY *small_rsa;
 static EVP_PKEY *ec;
 static EVP_PKEY *other_curve;
-static struct token_secret secret = {.len = 32, .bytes = "0123456789abcdef0123456789abcdef"};
+static EVP_PKEY *ed;
+static const struct token_secret secret = {.len = 32, .bytes = TEST_SECRET};
 
 static int make_keys(void **state)
 {
@@ -28,7 +18,8 @@ static int make_keys(void **state)
     small_rsa = EVP_RSA_gen(1024);
     ec = EVP_EC_gen("P-256");
     other_curve = EVP_EC_gen("P-384");
-    return rsa && small_rsa && ec && other_curve ? 0 : -1;
+    ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    return rsa && small_rsa && ec && other_curve && ed ? 0 : -1;
 }
 
 static int free_keys(void **state)
@@ -38,75 +29,14 @@ static int free_keys(void **state)
     EVP_PKEY_free(small_rsa);
     EVP_PKEY_free(ec);
     EVP_PKEY_free(other_curve);
+    EVP_PKEY_free(ed);
     return 0;
-}
-
-static size_t public_pem(EVP_PKEY *key, char *pem, size_t size)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    assert_int_equal(PEM_write_bio_PUBKEY(bio, key), 1);
-    int len = BIO_read(bio, pem, (int)size);
-    BIO_free(bio);
-    assert_true(len > 0);
-    return (size_t)len;
 }
 
 static int add_public(struct token_keys *keys, EVP_PKEY *key)
 {
     char pem[2048];
     return token_keys_add_pem(keys, span_of(pem, public_pem(key, pem, sizeof(pem))));
-}
-
-/* ---- forging: any header, any claims, signed with any key */
-
-static void append_raw_ecdsa(struct buffer *out, const unsigned char *der, size_t len)
-{
-    unsigned char raw[64];
-    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &der, (long)len);
-    assert_non_null(pair);
-    BN_bn2binpad(ECDSA_SIG_get0_r(pair), raw, 32);
-    BN_bn2binpad(ECDSA_SIG_get0_s(pair), raw + 32, 32);
-    ECDSA_SIG_free(pair);
-    base64url_append(out, span_of(raw, sizeof(raw)));
-}
-
-static void append_public_signature(struct buffer *token, EVP_PKEY *key)
-{
-    unsigned char signature[512];
-    size_t len = sizeof(signature);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    assert_int_equal(EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key), 1);
-    assert_int_equal(
-        EVP_DigestSign(context, signature, &len, (const unsigned char *)token->data, token->len),
-        1);
-    EVP_MD_CTX_free(context);
-    buffer_append_char(token, '.');
-    if (EVP_PKEY_is_a(key, "EC"))
-        append_raw_ecdsa(token, signature, len);
-    else
-        base64url_append(token, span_of(signature, len));
-}
-
-static void append_mac(struct buffer *token, struct span key)
-{
-    unsigned char mac[32];
-    unsigned int len = sizeof(mac);
-    HMAC(EVP_sha256(), key.data, (int)key.len, (const unsigned char *)token->data, token->len, mac,
-        &len);
-    buffer_append_char(token, '.');
-    base64url_append(token, span_of(mac, len));
-}
-
-static struct buffer unsigned_token(const char *header, const char *claims)
-{
-    struct buffer token = BUFFER_INIT;
-    struct buffer object = BUFFER_INIT;
-    buffer_printf(&object, "{%s}", claims);
-    base64url_append(&token, span_of_string(header));
-    buffer_append_char(&token, '.');
-    base64url_append(&token, buffer_span(&object));
-    buffer_deinit(&object);
-    return token;
 }
 
 static struct buffer hs256_token(const char *claims)
@@ -123,6 +53,7 @@ static struct token_keys *all_keys(void)
     assert_int_equal(token_keys_add_secret(keys, &secret), 0);
     assert_int_equal(add_public(keys, rsa), 0);
     assert_int_equal(add_public(keys, ec), 0);
+    assert_int_equal(add_public(keys, ed), 0);
     return keys;
 }
 
@@ -175,7 +106,7 @@ static void test_sign_refuses_a_user_that_verify_would_refuse(void **state)
     assert_int_equal(token.len, 0);
 }
 
-static void test_verify_accepts_rs256_and_es256_of_known_keys(void **state)
+static void test_verify_accepts_public_key_signatures_of_known_keys(void **state)
 {
     (void)state;
     const struct token_policy policy = {0};
@@ -185,6 +116,9 @@ static void test_verify_accepts_rs256_and_es256_of_known_keys(void **state)
     assert_int_equal(judge(keys, &policy, token, NULL), TOKEN_VALID);
     token = unsigned_token("{\"alg\":\"ES256\"}", GOOD);
     append_public_signature(&token, ec);
+    assert_int_equal(judge(keys, &policy, token, NULL), TOKEN_VALID);
+    token = unsigned_token("{\"alg\":\"EdDSA\"}", GOOD);
+    append_public_signature(&token, ed);
     assert_int_equal(judge(keys, &policy, token, NULL), TOKEN_VALID);
     token_keys_free(keys);
 }
@@ -343,6 +277,52 @@ static void test_verify_refuses_every_single_changed_byte(void **state)
     token_keys_free(keys);
 }
 
+static void test_verify_finds_administrators_by_their_claim(void **state)
+{
+    (void)state;
+    const struct {
+        const char *wanted;
+        const char *claims;
+        bool admin;
+    } rows[] = {
+        {"role=admin", GOOD ",\"role\":\"admin\"", true},
+        {"role=admin", GOOD ",\"role\":[\"user\",\"admin\"]", true},
+        {"role=admin", GOOD ",\"role\":\"administrator\"", false},
+        {"role=admin", GOOD ",\"role\":true", false},
+        {"role=admin", GOOD ",\"admin\":\"role\"", false},
+        {"role=admin", GOOD, false},
+        {"operator=true", GOOD ",\"operator\":true", true},
+        {"operator=true", GOOD ",\"operator\":1", false},
+        {"a=b=c", GOOD ",\"a\":\"b=c\"", true},
+        {"", GOOD ",\"\":\"\"", false},
+        {"=", GOOD ",\"\":\"\"", false},
+        {NULL, GOOD ",\"role\":\"admin\"", false},
+    };
+    struct token_keys *keys = all_keys();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct token_policy policy = {.admin_claim = rows[i].wanted};
+        struct token_claims claims;
+        assert_int_equal(judge(keys, &policy, hs256_token(rows[i].claims), &claims), TOKEN_VALID);
+        assert_int_equal(claims.admin, rows[i].admin);
+    }
+    token_keys_free(keys);
+}
+
+static void test_sign_adds_further_claims(void **state)
+{
+    (void)state;
+    const struct token_policy policy = {.admin_claim = "role=admin"};
+    const struct token_grant grant = {
+        .user = "alice", .now = NOW, .lifetime = 60, .more = SPAN_LITERAL("\"role\":\"admin\"")};
+    struct token_keys *keys = all_keys();
+    struct token_claims claims;
+    struct buffer token = BUFFER_INIT;
+    assert_int_equal(token_sign(&token, &secret, &grant), 0);
+    assert_int_equal(judge(keys, &policy, token, &claims), TOKEN_VALID);
+    assert_true(claims.admin);
+    token_keys_free(keys);
+}
+
 static void test_keys_refuse_what_is_too_weak_or_of_another_kind(void **state)
 {
     (void)state;
@@ -374,7 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verify_accepts_what_sign_made),
         cmocka_unit_test(test_sign_refuses_a_user_that_verify_would_refuse),
-        cmocka_unit_test(test_verify_accepts_rs256_and_es256_of_known_keys),
+        cmocka_unit_test(test_verify_accepts_public_key_signatures_of_known_keys),
         cmocka_unit_test(test_verify_refuses_signatures_of_other_keys),
         cmocka_unit_test(test_verify_pins_the_algorithm_to_the_kind_of_key),
         cmocka_unit_test(test_verify_refuses_unsigned_and_unknown_algorithms),
@@ -382,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_verify_judges_claims_one_by_one),
         cmocka_unit_test(test_verify_holds_the_policy_for_issuer_and_audience),
         cmocka_unit_test(test_verify_refuses_every_single_changed_byte),
+        cmocka_unit_test(test_verify_finds_administrators_by_their_claim),
+        cmocka_unit_test(test_sign_adds_further_claims),
         cmocka_unit_test(test_keys_refuse_what_is_too_weak_or_of_another_kind),
         cmocka_unit_test(test_verdicts_have_the_protocols_codes),
     };
