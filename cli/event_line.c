@@ -289,7 +289,7 @@ void event_line_append(
     struct buffer *out, struct event_view *view, const struct event *event, uint64_t prev)
 {
     if (view->json) {
-        event_frame_append(out, event, prev, NULL);
+        event_frame_append(out, event, prev);
         buffer_append_char(out, '\n');
     } else if (flows(event)) {
         append_text_event(out, view, event);

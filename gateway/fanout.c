@@ -33,7 +33,7 @@ void fanout_deinit(struct fanout *fanout)
         cursor--;
     }
     map_deinit(&fanout->feeds);
-    buffer_deinit(&fanout->scratch);
+    slab_pool_deinit(&fanout->slabs);
 }
 
 /* ---- feeds */
@@ -138,15 +138,35 @@ struct feed_event feed_event_of(struct feed *feed, const struct event *event)
     return item;
 }
 
-struct frame *feed_event_frame(struct feed *feed, struct feed_event *item)
+void feed_event_done(struct feed_event *item)
+{
+    for (size_t i = 0; i < FRAME_FORMATS; i++)
+        slice_unref(&item->frames[i]);
+}
+
+static int make_frame(struct slice *ret_slice, struct feed *feed, const struct event *event,
+    const struct feed_view *view)
 {
     struct fanout *fanout = feed->fanout;
-    if (!item->frame) {
-        item->frame =
-            frame_new_event(&fanout->scratch, item->event, event_first_seq(item->event) - 1);
-        fanout->counters->events_encoded++;
-    }
-    return item->frame;
+    struct buffer *out = slab_pool_open(&fanout->slabs);
+    if (!out)
+        return -ENOMEM;
+    size_t start = out->len;
+    frame_append_event(out, view->format, &(struct frame_event){event, view->prev, feed->epoch});
+    fanout->counters->events_encoded++;
+    return slab_pool_take(ret_slice, &fanout->slabs, start);
+}
+
+int feed_event_frame(struct slice *ret_slice, struct feed *feed, struct feed_event *item,
+    const struct feed_view *view)
+{
+    struct slice *shared = &item->frames[view->format];
+    if (view->prev != event_first_seq(item->event) - 1)
+        return make_frame(ret_slice, feed, item->event, view);
+    int rc = shared->slab ? 0 : make_frame(shared, feed, item->event, view);
+    if (!rc)
+        *ret_slice = slice_ref(shared);
+    return rc;
 }
 
 static void deliver(struct feed *feed, const struct event *event)
@@ -158,7 +178,7 @@ static void deliver(struct feed *feed, const struct event *event)
     {
         session_offer(session, &item);
     }
-    frame_unref(item.frame);
+    feed_event_done(&item);
 }
 
 void fanout_handle_events(struct fanout *fanout, const struct wire_events *events)

@@ -3,6 +3,7 @@
 
 #include "broker_link.h"
 #include "frame.h"
+#include "slab.h"
 
 /*
  * Who of this gateway's sessions gets which live event. A feed stands for one user here: however
@@ -16,7 +17,7 @@ struct fanout {
     struct map feeds;          /* struct feed by its user */
     struct broker_link *link;  /* borrowed */
     struct counters *counters; /* borrowed */
-    struct buffer scratch;     /* where frames are made */
+    struct slab_pool slabs;    /* where frames are made */
 };
 
 struct feed {
@@ -30,10 +31,10 @@ struct feed {
     struct link_call reopen; /* after the link was made again */
 };
 
-/* An event on its way to several sessions; the frame is made when the first one wants it. */
+/* An event on its way to several sessions; a frame is made when the first one wants its format. */
 struct feed_event {
     const struct event *event;
-    struct frame *frame;
+    struct slice frames[FRAME_FORMATS];
     bool foreign; /* another user's: takes its place in the count, and is shown to nobody */
 };
 
@@ -56,8 +57,19 @@ void feed_learn(struct feed *feed, struct span epoch, uint64_t head);
 /* The stream's numbering is void: every session is closed with 4004. */
 void feed_lose_state(struct feed *feed);
 struct feed_event feed_event_of(struct feed *feed, const struct event *event);
-/* The shared frame, without a reference for the caller. NULL when memory is out. */
-struct frame *feed_event_frame(struct feed *feed, struct feed_event *item);
+/* Lets the frames go that no session holds. */
+void feed_event_done(struct feed_event *item);
+
+/* How a session sees the stream. */
+struct feed_view {
+    enum frame_format format;
+    uint64_t prev;
+};
+
+/* The event's frame, with a reference for the caller: the shared one where the view is like most,
+ * one of its own otherwise. -ENOMEM. */
+int feed_event_frame(struct slice *ret_slice, struct feed *feed, struct feed_event *item,
+    const struct feed_view *view);
 
 void fanout_handle_events(struct fanout *fanout, const struct wire_events *events);
 void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_changed *changed);

@@ -1,108 +1,148 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frame.h"
 
+#include "base/json_member.h"
 #include "event/frame.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define FINAL_FRAGMENT 0x80
 
-/* RFC 6455, section 5.2: 7 bits of length, or 126 and 16 bits, or 127 and 64 bits. */
-static uint32_t put_header(unsigned char *at, enum frame_opcode opcode, size_t len)
+enum frame_opcode {
+    OPCODE_TEXT = 0x1,
+    OPCODE_CLOSE = 0x8,
+    OPCODE_PING = 0x9,
+};
+
+/* ---- WebSocket framing: RFC 6455, section 5.2: 7 bits of length, or 126 and 16, or 127 and 64 */
+
+#define HEADER_USUAL 4
+
+static unsigned wide_of(size_t len)
 {
-    unsigned wide = len < 126 ? 0 : len < 65536 ? 2 : 8;
-    at[0] = (unsigned char)(FINAL_FRAGMENT | opcode);
-    at[1] = (unsigned char)(wide == 0 ? len : wide == 2 ? 126 : 127);
-    for (unsigned i = 0; i < wide; i++)
-        at[2 + i] = (unsigned char)((uint64_t)len >> (8 * (wide - 1 - i)));
-    return 2 + wide;
+    return len < 126 ? 0 : len < 65536 ? 2 : 8;
 }
 
-/* Room for the frame; the payload is the caller's to write behind the header. */
-static struct frame *frame_alloc(enum frame_opcode opcode, size_t payload_len)
+/* Leaves room for the header that nearly every frame has. Returns where the frame begins. */
+static size_t begin_frame(struct buffer *out)
 {
-    struct frame *frame = malloc(sizeof(*frame) + FRAME_HEADER_MAX + payload_len);
-    if (!frame)
-        return NULL;
-    uint32_t header = put_header(frame->bytes, opcode, payload_len);
-    frame->refs = 1;
-    frame->header = header;
-    frame->len = header + payload_len;
-    frame->prev_start = 0;
-    frame->prev_end = 0;
-    return frame;
+    size_t start = out->len;
+    buffer_append(out, "    ", HEADER_USUAL);
+    return start;
 }
 
-struct frame *frame_new(enum frame_opcode opcode, struct span payload)
+/* The payload ends here: moves it when the room for the header is another. */
+static void end_frame(struct buffer *out, size_t start, enum frame_opcode opcode)
 {
-    struct frame *frame = frame_alloc(opcode, payload.len);
-    if (frame && payload.len)
-        memcpy(frame->bytes + frame->header, payload.data, payload.len);
-    return frame;
-}
-
-struct frame *frame_new_event(struct buffer *scratch, const struct event *event, uint64_t prev)
-{
-    struct event_frame_span span;
-    buffer_clear(scratch);
-    event_frame_append(scratch, event, prev, &span);
-    if (buffer_error(scratch))
-        return NULL;
-    struct frame *frame = frame_new(FRAME_TEXT, buffer_span(scratch));
-    if (frame) {
-        frame->prev_start = frame->header + span.prev_start;
-        frame->prev_end = frame->header + span.prev_end;
-    }
-    return frame;
-}
-
-struct frame *frame_new_with_prev(const struct frame *frame, uint64_t prev)
-{
-    char digits[24];
-    assert(frame->prev_end > frame->prev_start);
-    size_t width = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)prev);
-    size_t before = frame->prev_start - frame->header;
-    size_t after = frame->len - frame->prev_end;
-    struct frame *copy = frame_alloc(FRAME_TEXT, before + width + after);
-    if (!copy)
-        return NULL;
-    unsigned char *at = copy->bytes + copy->header;
-    memcpy(at, frame->bytes + frame->header, before);
-    memcpy(at + before, digits, width);
-    memcpy(at + before + width, frame->bytes + frame->prev_end, after);
-    copy->prev_start = copy->header + before;
-    copy->prev_end = copy->prev_start + width;
-    return copy;
-}
-
-struct frame *frame_new_close(int code, const char *reason)
-{
-    char payload[2 + FRAME_REASON_MAX];
-    size_t len = strnlen(reason, FRAME_REASON_MAX);
-    payload[0] = (char)(code >> 8);
-    payload[1] = (char)code;
-    memcpy(payload + 2, reason, len);
-    return frame_new(FRAME_CLOSE, span_of(payload, 2 + len));
-}
-
-struct frame *frame_ref(struct frame *frame)
-{
-    frame->refs++;
-    return frame;
-}
-
-void frame_unref(struct frame *frame)
-{
-    if (!frame)
+    if (buffer_error(out))
         return;
-    assert(frame->refs > 0);
-    if (--frame->refs == 0)
-        free(frame);
+    size_t len = out->len - start - HEADER_USUAL;
+    unsigned wide = wide_of(len);
+    if (2 + wide > HEADER_USUAL && !buffer_reserve(out, 2 + wide - HEADER_USUAL))
+        return;
+    char *at = out->data + start;
+    if (2 + wide != HEADER_USUAL)
+        memmove(at + 2 + wide, at + HEADER_USUAL, len);
+    out->len = start + 2 + wide + len;
+    at[0] = (char)(FINAL_FRAGMENT | opcode);
+    at[1] = (char)(wide == 0 ? len : wide == 2 ? 126 : 127);
+    for (unsigned i = 0; i < wide; i++)
+        at[2 + i] = (char)((uint64_t)len >> (8 * (wide - 1 - i)));
 }
 
-void frame_unrefp(struct frame **frame)
+static size_t frame_size(const unsigned char *at)
 {
-    frame_unref(*frame);
+    unsigned wide = at[1] < 126 ? 0 : at[1] == 126 ? 2 : 8;
+    uint64_t len = wide ? 0 : at[1];
+    for (unsigned i = 0; i < wide; i++)
+        len = len << 8 | at[2 + i];
+    return 2 + wide + (size_t)len;
+}
+
+size_t frame_missing(struct span whole, size_t bytes)
+{
+    size_t end = 0;
+    while (end < bytes)
+        end += frame_size((const unsigned char *)whole.data + end);
+    assert(end <= whole.len);
+    return end - bytes;
+}
+
+/* ---- Server-Sent Events: lines, of which the data's may not be broken */
+
+/* JSON has line ends only where white space may stand. */
+static void flatten(struct buffer *out, size_t start)
+{
+    for (size_t i = start; i < out->len; i++) {
+        if (out->data[i] == '\n' || out->data[i] == '\r')
+            out->data[i] = ' ';
+    }
+}
+
+static void append_sse_event(struct buffer *out, const struct frame_event *event)
+{
+    buffer_printf(out, "id: %s.%llu\nevent: %s\ndata: ", event->epoch,
+        (unsigned long long)event->event->seq, event_type_name(event->event->type));
+    size_t start = out->len;
+    event_frame_append(out, event->event, event->prev);
+    flatten(out, start);
+    buffer_append(out, "\n\n", 2);
+}
+
+static void append_sse_control(struct buffer *out, struct span json)
+{
+    struct span type = json_member_inside(json_member_value(json, "type"));
+    if (type.len)
+        buffer_printf(out, "event: %.*s\n", SPAN_ARG(type));
+    buffer_append_string(out, "data: ");
+    size_t start = out->len;
+    buffer_append_span(out, json);
+    flatten(out, start);
+    buffer_append(out, "\n\n", 2);
+}
+
+/* ---- each kind, in each format */
+
+void frame_append_event(
+    struct buffer *out, enum frame_format format, const struct frame_event *event)
+{
+    if (format == FRAME_SSE) {
+        append_sse_event(out, event);
+        return;
+    }
+    size_t start = begin_frame(out);
+    event_frame_append(out, event->event, event->prev);
+    end_frame(out, start, OPCODE_TEXT);
+}
+
+void frame_append_control(struct buffer *out, enum frame_format format, struct span json)
+{
+    if (format == FRAME_SSE) {
+        append_sse_control(out, json);
+        return;
+    }
+    size_t start = begin_frame(out);
+    buffer_append_span(out, json);
+    end_frame(out, start, OPCODE_TEXT);
+}
+
+void frame_append_ping(struct buffer *out, enum frame_format format)
+{
+    if (format == FRAME_SSE) {
+        buffer_append_string(out, ":\n\n");
+        return;
+    }
+    /* With a payload: libwebsockets does not report the pong to an empty ping. */
+    size_t start = begin_frame(out);
+    buffer_append_char(out, '?');
+    end_frame(out, start, OPCODE_PING);
+}
+
+void frame_append_close(struct buffer *out, int code, const char *reason)
+{
+    size_t start = begin_frame(out);
+    buffer_append_char(out, (char)(code >> 8));
+    buffer_append_char(out, (char)code);
+    buffer_append(out, reason, strnlen(reason, FRAME_REASON_MAX));
+    end_frame(out, start, OPCODE_CLOSE);
 }

@@ -3,45 +3,41 @@
 
 #include "event/event.h"
 
+#include <stdint.h>
+
 /*
- * One WebSocket frame, header and all, ready for the socket. It never changes after it was made,
- * so the sessions of a user share it by reference. Loop thread only: the count is plain.
+ * Frames, whole and ready for the socket. All formats carry the same objects; what is said to a
+ * client is written as JSON and put into its format here, once for all who share the format. Pure;
+ * errors are the buffer's.
+ *
+ *   JSON     a WebSocket text frame (`ringside.v1`)
+ *   SSE      a Server-Sent Event: `id: <epoch>.<seq>`, `event: <type>`, `data: <the JSON>`
  */
-struct frame {
-    uint32_t refs;
-    uint32_t header;   /* bytes of WebSocket header; the payload follows */
-    size_t len;        /* of it all */
-    size_t prev_start; /* where the digits of "prev" stand in `bytes`; 0 when it is no event */
-    size_t prev_end;
-    unsigned char bytes[];
+enum frame_format {
+    FRAME_JSON,
+    FRAME_SSE,
+    FRAME_FORMATS,
 };
 
-enum frame_opcode {
-    FRAME_TEXT = 0x1,
-    FRAME_CLOSE = 0x8,
-    FRAME_PING = 0x9,
+/* An event and what differs by view: what comes before it, and the epoch its number belongs to. */
+struct frame_event {
+    const struct event *event;
+    uint64_t prev;
+    const char *epoch;
 };
 
-/* The longest header of an unmasked frame. */
-#define FRAME_HEADER_MAX 10
-
-/* Each returns one reference, or NULL when memory is out. */
-struct frame *frame_new(enum frame_opcode opcode, struct span payload);
-/* `scratch` is cleared and used; it saves an allocation a frame. */
-struct frame *frame_new_event(struct buffer *scratch, const struct event *event, uint64_t prev);
-/* The same event on a view where something else comes before it. */
-struct frame *frame_new_with_prev(const struct frame *frame, uint64_t prev);
-
-/* A Close frame; `reason` is cut to what fits (FRAME_REASON_MAX bytes). */
-struct frame *frame_new_close(int code, const char *reason);
+void frame_append_event(
+    struct buffer *out, enum frame_format format, const struct frame_event *event);
+/* A control frame or reply: `json` is its object. */
+void frame_append_control(struct buffer *out, enum frame_format format, struct span json);
+/* What a client must answer, or in a format without answers what only keeps the way open. */
+void frame_append_ping(struct buffer *out, enum frame_format format);
+/* A WebSocket Close frame; `reason` is cut to FRAME_REASON_MAX bytes. */
+void frame_append_close(struct buffer *out, int code, const char *reason);
 #define FRAME_REASON_MAX 123
 
-struct frame *frame_ref(struct frame *frame);
-/* Takes NULL. */
-void frame_unref(struct frame *frame);
-void frame_unrefp(struct frame **frame);
-
-static inline struct span frame_payload(const struct frame *frame)
-{
-    return span_of(frame->bytes + frame->header, frame->len - frame->header);
-}
+/*
+ * How many bytes of the WebSocket frame in which `bytes` ends are missing: 0 when it ends with a
+ * frame. It begins with one. `whole` is all there is of the frames.
+ */
+size_t frame_missing(struct span whole, size_t bytes);

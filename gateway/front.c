@@ -36,7 +36,7 @@ static void start_session(struct gateway *gateway, struct http_exchange *exchang
     if (ws_server_adopt(&connection, gateway->sockets, fd, span_of_string(key), session) < 0)
         session_free(session);
     else
-        session_start(session, connection);
+        session_start(session, ws_connection_carrier(connection));
 }
 
 static void handle_handshake(

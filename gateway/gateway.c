@@ -90,9 +90,14 @@ static void on_socket_heard(void *owner)
     session_handle_heard(owner);
 }
 
-static void on_socket_writable(void *owner, struct buffer *out, size_t want)
+static size_t on_socket_gather(void *owner, struct iovec *ret_parts, size_t max)
 {
-    session_handle_writable(owner, out, want);
+    return session_gather(owner, ret_parts, max);
+}
+
+static void on_socket_sent(void *owner, size_t bytes, bool full)
+{
+    session_sent(owner, bytes, full);
 }
 
 static void on_socket_violation(void *owner, int code, const char *reason)
@@ -215,7 +220,8 @@ static int make_sockets(struct gateway *gateway)
     static const struct ws_events events = {
         .on_text = on_socket_text,
         .on_heard = on_socket_heard,
-        .on_writable = on_socket_writable,
+        .on_gather = on_socket_gather,
+        .on_sent = on_socket_sent,
         .on_violation = on_socket_violation,
         .on_closed = on_socket_closed,
     };
@@ -257,7 +263,7 @@ static int make_listener(struct gateway *gateway)
     return rc;
 }
 
-static int make_host(struct gateway *gateway)
+static void make_host(struct gateway *gateway)
 {
     gateway->host = (struct session_host){
         .config = gateway->config,
@@ -265,11 +271,8 @@ static int make_host(struct gateway *gateway)
         .fanout = &gateway->fanout,
         .auth = gateway->auth,
         .counters = &gateway->counters,
-        /* With a payload: libwebsockets does not report the pong to an empty ping. */
-        .ping = frame_new(FRAME_PING, SPAN_LITERAL("?")),
     };
     list_init(&gateway->host.sessions);
-    return gateway->host.ping ? 0 : -ENOMEM;
 }
 
 static void start_watchers(struct gateway *gateway)
@@ -313,10 +316,9 @@ int gateway_init(struct gateway *gateway, struct config *config,
     if (rc)
         return rc;
     fanout_init(&gateway->fanout, gateway->link, &gateway->counters);
-    rc = make_host(gateway);
-    if (!rc)
-        start_watchers(gateway);
-    return rc;
+    make_host(gateway);
+    start_watchers(gateway);
+    return 0;
 }
 
 void gateway_run(struct gateway *gateway)
@@ -329,6 +331,5 @@ void gateway_deinit(struct gateway *gateway)
     http_server_free(gateway->http);
     ws_server_free(gateway->sockets);
     fanout_deinit(&gateway->fanout);
-    frame_unref(gateway->host.ping);
     auth_free(gateway->auth);
 }

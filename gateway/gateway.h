@@ -3,6 +3,7 @@
 
 #include "http_server.h"
 #include "session.h"
+#include "ws_server.h"
 
 #include "base/paths.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "frame.h"
 #include "http_request.h"
 #include "protocol.h"
 #include "view.h"
@@ -15,6 +16,7 @@
 #define HANDSHAKE_PROTOCOL "ringside.v1"
 
 struct handshake {
+    enum frame_format format;
     enum wire_open_mode mode;
     char epoch[IDENTIFIER_SIZE]; /* with WIRE_OPEN_CURSOR */
     uint64_t after;

@@ -31,6 +31,7 @@ int session_new(struct session **ret_session, struct session_host *host,
         return -ENOMEM;
     session->host = host;
     session->claims = *claims;
+    session->format = handshake->format;
     session->mode = handshake->mode;
     session->after = handshake->after;
     session->wants_snapshots = handshake->snapshots;
@@ -108,8 +109,8 @@ void session_close(struct session *session, int code, const char *reason)
     bool unread = code == 4002 || code == 4003; /* give the memory back now */
     if (unread || !welcomed)
         outbox_clear(&session->outbox);
-    if (session->connection)
-        ws_connection_close(session->connection, code, reason);
+    if (session->carrier)
+        carrier_close(session->carrier, code, reason);
 }
 
 /* ---- the socket */
@@ -118,22 +119,6 @@ void session_handle_heard(struct session *session)
 {
     session->heard_at = clock_monotonic_ms();
     session->pinged_at = 0;
-}
-
-void session_handle_writable(struct session *session, struct buffer *out, size_t want)
-{
-    size_t before = out->len;
-    if (session->state == SESSION_OPENING)
-        return;
-    outbox_take(&session->outbox, out, want);
-    if (out->len > before) {
-        session->host->counters->bytes_sent += out->len - before;
-        session->host->counters->writes++;
-    }
-    if (!outbox_empty(&session->outbox))
-        session_handle_heard(session); /* a long queue moves: the peer reads, if slowly */
-    if (session->state == SESSION_OPEN && session->view.replaying)
-        session_resume(session);
 }
 
 /* ---- the gateway */
@@ -151,14 +136,14 @@ static void check_silence(struct session *session, uint64_t now_ms)
     } else if (!session->pinged_at &&
                now_ms - session->heard_at >= session->host->config->gateway_heartbeat) {
         session->pinged_at = now_ms;
-        session_send_frame(session, session->host->ping);
+        session_send_ping(session);
     }
 }
 
 void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall)
 {
     bool opening = session->state == SESSION_OPENING;
-    if (session->state == SESSION_CLOSING || !session->connection)
+    if (session->state == SESSION_CLOSING || !session->carrier)
         return;
     if (auth_expired(session->host->auth, session->claims.expires_at, now_wall))
         session_close(session, 4401, "the token has expired");

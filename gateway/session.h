@@ -2,13 +2,13 @@
 #pragma once
 
 #include "auth.h"
+#include "carrier.h"
 #include "control.h"
 #include "fanout.h"
 #include "handshake.h"
 #include "outbox.h"
 #include "rate.h"
 #include "view.h"
-#include "ws_server.h"
 
 /*
  * One client connection, between its socket and its user's feed.
@@ -36,14 +36,14 @@ struct session_host {
     struct fanout *fanout;
     struct auth *auth;
     struct counters *counters;
-    struct frame *ping;
     struct list_link sessions; /* of struct session, host_link */
 };
 
 struct session {
     struct session_host *host; /* borrowed */
     struct list_link host_link;
-    struct ws_connection *connection; /* NULL until session_start */
+    struct carrier *carrier; /* NULL until session_start */
+    enum frame_format format;
     enum session_state state;
     char id[IDENTIFIER_MADE_SIZE];
     struct token_claims claims;
@@ -58,6 +58,7 @@ struct session {
     struct link_call open;
     struct link_call page;
     bool wants_snapshots;
+    bool taking_page;                    /* what is sent meanwhile asks for no other */
     struct session_snapshots *snapshots; /* NULL: none are owed */
     uint64_t page_after;                 /* where the page under way begins */
 
@@ -77,7 +78,7 @@ int session_new(struct session **ret_session, struct session_host *host,
 /* Before session_start, or when the connection is gone. */
 void session_free(struct session *session);
 /* The connection is there: the broker is asked. */
-void session_start(struct session *session, struct ws_connection *connection);
+void session_start(struct session *session, struct carrier *carrier);
 
 static inline bool session_is_open(const struct session *session)
 {
@@ -99,7 +100,10 @@ void session_reopen(struct session *session);
 
 void session_handle_text(struct session *session, struct span text); /* session_requests.c */
 void session_handle_heard(struct session *session);
-void session_handle_writable(struct session *session, struct buffer *out, size_t want);
+/* What waits, as parts of whole frames, at most `max`: how many. Valid until anything is queued. */
+size_t session_gather(struct session *session, struct iovec *ret_parts, size_t max);
+/* So many bytes, up to the end of a frame, are the socket's now; `full`: it takes no more yet. */
+void session_sent(struct session *session, size_t bytes, bool full);
 
 /* ---- from the gateway */
 

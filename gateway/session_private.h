@@ -23,7 +23,7 @@ void session_advance(struct session *session, uint64_t seq, bool sent);
 /* ---- session_send.c: into the outbox, and out of it */
 
 /* Each closes the session with 4002 when there is no room; the events' position stands then. */
-void session_send_frame(struct session *session, struct frame *frame);
+void session_send_ping(struct session *session);
 /* Before everything that waits, and whatever the limit says. */
 void session_send_first(struct session *session, struct buffer *json);
 /*

@@ -100,7 +100,7 @@ static int take_page_events(struct session *session, struct span events)
         struct feed_event item = feed_event_of(session->feed, &event);
         session->host->counters->events_replayed++;
         take_event(session, &item);
-        frame_unref(item.frame);
+        feed_event_done(&item);
     }
     session->outbox.limit = limit;
     return rc;
@@ -108,7 +108,10 @@ static int take_page_events(struct session *session, struct span events)
 
 static void handle_page(struct session *session, const struct wire_page *page)
 {
-    if (take_page_events(session, page->events) < 0) {
+    session->taking_page = true;
+    int rc = take_page_events(session, page->events);
+    session->taking_page = false;
+    if (rc < 0) {
         session->host->counters->events_malformed++;
         log_error("session", "history of user %s is malformed behind %llu", session->claims.user,
             (unsigned long long)session->view.position);
@@ -270,15 +273,14 @@ void session_stream_cancel(struct session *session)
     broker_link_cancel(&session->page);
 }
 
-void session_start(struct session *session, struct ws_connection *connection)
+void session_start(struct session *session, struct carrier *carrier)
 {
-    session->connection = connection;
+    session->carrier = carrier;
     ask_open(session);
 }
 
 void session_reopen(struct session *session)
 {
-    if (session->state == SESSION_OPENING && session->connection &&
-        !link_call_active(&session->open))
+    if (session->state == SESSION_OPENING && session->carrier && !link_call_active(&session->open))
         ask_open(session);
 }

@@ -6,8 +6,10 @@
  *   of ours wakes it four times a second.
  * - It never listens and never parses a foreign HTTP request: it adopts a socket together with an
  *   upgrade request that is written here, which it answers. HTTP callbacks other than that hang up.
- * - Frames are written raw, whole and many at once: one lws_write a turn, and only when nothing of
- *   the last one is still buffered inside.
+ * - Frames are made by others, whole, and go straight to the socket, all that wait with one call at
+ *   the end of the loop's turn: through the library a frame costs several times as much. Only while
+ *   nothing is buffered inside of it, and what the kernel leaves of a frame is given to it to end,
+ *   so that its own pongs come between frames.
  * - It gives a connection up as soon as data arrives behind a Close frame it sent, and the reset
  *   that follows takes our last frames and the close code from the peer. So the Close frame is
  *   ours as well: written behind everything that waits, after which what the peer still sends is
@@ -24,11 +26,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include <libwebsockets.h>
 
 #define HEARTBEAT_SECONDS .25
-#define BATCH_BYTES (64u << 10)
+#define PARTS_MAX 64
 #define LINGER_MS 20000
 #define RECEIVE_CHUNK 1024
 #define SEND_CHUNK (256u << 10)
@@ -41,17 +44,21 @@ struct ws_server {
     struct lws_vhost *vhost;
     ev_timer heartbeat;
     struct ws_connection *adopting; /* during ws_server_adopt */
+    struct list_link awake;         /* of struct ws_connection, awake_link: to be written to */
     struct list_link closing;       /* of struct ws_connection, closing_link */
     struct buffer batch;            /* LWS_PRE bytes of room, then frames */
+    ev_prepare turn_end;
 };
 
 struct ws_connection {
     struct ws_server *server;
     struct lws *wsi; /* NULL until the upgrade is through */
     void *owner;
-    bool awake;
+    struct carrier carrier;
+    struct list_link awake_link;
+    bool full;                 /* the socket takes nothing more: SERVER_WRITEABLE will come */
     bool closing;              /* nothing of the peer is delivered any more */
-    struct frame *close_frame; /* to be sent when nothing else waits; NULL: sent */
+    struct buffer close_frame; /* to be sent when nothing else waits; empty: sent */
     uint64_t linger_until;     /* monotonic milliseconds */
     struct list_link closing_link;
     struct buffer message; /* fragments so far */
@@ -62,70 +69,168 @@ struct slot {
     struct ws_connection *connection;
 };
 
-/* ---- sending and closing */
+/* ---- sending */
 
-void ws_connection_wake(struct ws_connection *connection)
+static struct ws_connection *connection_of(struct carrier *carrier)
 {
-    if (connection->awake || !connection->wsi)
-        return;
-    connection->awake = true;
-    lws_callback_on_writable(connection->wsi);
+    return CONTAINER_OF(carrier, struct ws_connection, carrier);
 }
 
-void ws_connection_close(struct ws_connection *connection, int code, const char *reason)
+static void wake(struct ws_connection *connection)
 {
-    if (connection->closing)
-        return;
-    connection->closing = true;
-    connection->close_frame = frame_new_close(code, reason);
-    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
-    list_append(&connection->server->closing, &connection->closing_link);
-    buffer_deinit(&connection->message);
-    ws_connection_wake(connection);
+    if (connection->wsi && !connection->full && list_empty(&connection->awake_link))
+        list_append(&connection->server->awake, &connection->awake_link);
 }
 
-/* What waits for the socket: the owner's frames, and behind the last of them the Close frame. */
-static size_t gather(struct ws_connection *connection)
+/*
+ * By way of libwebsockets, which keeps what the socket does not take and sends it before anything
+ * of its own. `bytes` ends with a frame.
+ */
+static int write_through(struct ws_connection *connection, struct span bytes)
 {
     struct buffer *batch = &connection->server->batch;
     batch->len = LWS_PRE;
-    connection->server->options.events->on_writable(
-        connection->owner, batch, LWS_PRE + BATCH_BYTES);
-    if (batch->len == LWS_PRE && connection->close_frame) {
-        struct frame *frame = STEAL_POINTER(connection->close_frame);
-        buffer_append(batch, frame->bytes, frame->len);
-        frame_unref(frame);
-    }
-    return batch->len - LWS_PRE;
+    buffer_append_span(batch, bytes);
+    if (buffer_error(batch))
+        return -EPIPE; /* the frame is cut for good */
+    unsigned char *at = (unsigned char *)batch->data + LWS_PRE;
+    return lws_write(connection->wsi, at, bytes.len, LWS_WRITE_RAW) < (int)bytes.len ? -EPIPE : 0;
 }
 
-/* How many bytes the socket was given; -EAGAIN while it is full, -EPIPE when it is broken. */
-static ssize_t write_batch(struct ws_connection *connection)
+/* What is missing of the frame that was cut after `put` bytes of the parts. */
+static struct span cut_tail(const struct iovec *parts, size_t put)
 {
-    if (lws_partial_buffered(connection->wsi))
-        return -EAGAIN;
-    size_t len = gather(connection);
-    if (!len)
+    while (put >= parts->iov_len) {
+        put -= parts->iov_len;
+        if (!put)
+            return SPAN_EMPTY;
+        parts++;
+    }
+    const char *at = parts->iov_base;
+    return span_of(at + put, frame_missing(span_of(at, parts->iov_len), put));
+}
+
+static size_t size_of(const struct iovec *parts, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
+/*
+ * Straight to the socket. A frame that the kernel took in part must be ended before libwebsockets
+ * answers a ping, so its rest is handed to the library. 1 when all was taken, 0 when the socket is
+ * full, -EPIPE when it is broken.
+ */
+static int put_parts(struct ws_connection *connection, struct iovec *parts, size_t count)
+{
+    const struct ws_events *events = connection->server->options.events;
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    int fd = lws_get_socket_fd(connection->wsi);
+    ssize_t put = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put < 0 && errno != EAGAIN && errno != EINTR)
+        return -EPIPE;
+    size_t taken = put < 0 ? 0 : (size_t)put;
+    bool all = taken == size_of(parts, count);
+    struct span tail = all || !taken ? SPAN_EMPTY : cut_tail(parts, taken);
+    if (tail.len && write_through(connection, tail) < 0)
+        return -EPIPE;
+    events->on_sent(connection->owner, taken + tail.len, !all);
+    return all;
+}
+
+static int put_close(struct ws_connection *connection)
+{
+    if (!connection->close_frame.len)
         return 0;
-    unsigned char *bytes = (unsigned char *)connection->server->batch.data + LWS_PRE;
-    int put = lws_write(connection->wsi, bytes, len, LWS_WRITE_RAW);
-    return put < (int)len ? -EPIPE : put;
+    int rc = write_through(connection, buffer_span(&connection->close_frame));
+    buffer_deinit(&connection->close_frame);
+    return rc;
+}
+
+/* Everything that waits, until the socket is full. -EPIPE when it is broken. */
+static int write_out(struct ws_connection *connection)
+{
+    const struct ws_events *events = connection->server->options.events;
+    struct iovec parts[PARTS_MAX];
+    list_remove(&connection->awake_link);
+    int rc = lws_partial_buffered(connection->wsi) ? 0 : 1;
+    while (rc > 0) {
+        size_t count = events->on_gather(connection->owner, parts, PARTS_MAX);
+        if (!count)
+            return put_close(connection);
+        rc = put_parts(connection, parts, count);
+    }
+    connection->full = rc == 0;
+    if (connection->full)
+        lws_callback_on_writable(connection->wsi);
+    return rc;
+}
+
+static void give_up(struct ws_connection *connection)
+{
+    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+/* Right before the loop waits: one write a connection, for all that happened in this turn. */
+static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct ws_server *server = watcher->data;
+    struct ws_connection *connection;
+    while ((connection = LIST_FIRST(struct ws_connection, &server->awake, awake_link))) {
+        if (write_out(connection) < 0)
+            give_up(connection);
+    }
 }
 
 /* -1 tells libwebsockets to give the connection up. */
 static int handle_writable(struct ws_connection *connection)
 {
-    connection->awake = false;
-    ssize_t written = write_batch(connection);
-    if (written)
-        ws_connection_wake(connection);
-    return written == -EPIPE ? -1 : 0;
+    connection->full = false;
+    return write_out(connection) < 0 ? -1 : 0;
 }
 
-bool ws_connection_flush(struct ws_connection *connection)
+/* ---- as a carrier */
+
+static void on_wake(struct carrier *carrier)
 {
-    return connection->wsi && write_batch(connection) > 0;
+    wake(connection_of(carrier));
 }
+
+static bool on_flush(struct carrier *carrier)
+{
+    struct ws_connection *connection = connection_of(carrier);
+    if (!connection->wsi || connection->full)
+        return false;
+    if (write_out(connection) < 0) {
+        connection->full = true; /* nothing is sent any more */
+        give_up(connection);
+    }
+    return !connection->full;
+}
+
+static void on_close(struct carrier *carrier, int code, const char *reason)
+{
+    struct ws_connection *connection = connection_of(carrier);
+    if (connection->closing)
+        return;
+    connection->closing = true;
+    frame_append_close(&connection->close_frame, code, reason);
+    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
+    list_append(&connection->server->closing, &connection->closing_link);
+    buffer_deinit(&connection->message);
+    wake(connection);
+}
+
+struct carrier *ws_connection_carrier(struct ws_connection *connection)
+{
+    return &connection->carrier;
+}
+
+/* ---- time */
 
 static void cut_off_lingerers(struct ws_server *server)
 {
@@ -135,7 +240,7 @@ static void cut_off_lingerers(struct ws_server *server)
         if (now < connection->linger_until)
             return;
         list_remove(&connection->closing_link);
-        lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        give_up(connection);
     }
 }
 
@@ -200,8 +305,9 @@ static void handle_gone(struct slot *slot)
     if (!connection)
         return;
     list_remove(&connection->closing_link);
+    list_remove(&connection->awake_link);
     buffer_deinit(&connection->message);
-    frame_unref(connection->close_frame);
+    buffer_deinit(&connection->close_frame);
     connection->server->options.events->on_closed(connection->owner);
     free(connection);
 }
@@ -268,6 +374,8 @@ static void append_upgrade(struct buffer *out, const struct ws_options *options,
 int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server, int fd,
     struct span key, void *owner)
 {
+    static const struct carrier_operations operations = {
+        .wake = on_wake, .flush = on_flush, .close = on_close};
     _cleanup_(buffer_deinit) struct buffer request = BUFFER_INIT;
     struct ws_connection *connection = calloc(1, sizeof(*connection));
     append_upgrade(&request, &server->options, key);
@@ -278,6 +386,8 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
     }
     connection->server = server;
     connection->owner = owner;
+    connection->carrier.operations = &operations;
+    list_init(&connection->awake_link);
     list_init(&connection->closing_link);
     server->adopting = connection;
     struct lws *wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, request.data, request.len);
@@ -314,7 +424,7 @@ int ws_server_new(
     struct ws_server **ret_server, struct ev_loop *loop, const struct ws_options *options)
 {
     struct ws_server *server = calloc(1, sizeof(*server));
-    if (!server || !buffer_reserve(&server->batch, LWS_PRE + BATCH_BYTES)) {
+    if (!server || !buffer_reserve(&server->batch, LWS_PRE)) {
         free(server);
         return -ENOMEM;
     }
@@ -327,7 +437,10 @@ int ws_server_new(
         .rx_buffer_size = RECEIVE_CHUNK,
         .tx_packet_size = SEND_CHUNK,
     };
+    list_init(&server->awake);
     list_init(&server->closing);
+    ev_prepare_init(&server->turn_end, on_turn_end);
+    server->turn_end.data = server;
     ev_timer_init(&server->heartbeat, on_heartbeat, HEARTBEAT_SECONDS, HEARTBEAT_SECONDS);
     server->heartbeat.data = server;
     int rc = make_context(server);
@@ -337,6 +450,7 @@ int ws_server_new(
         return rc;
     }
     ev_timer_start(loop, &server->heartbeat);
+    ev_prepare_start(loop, &server->turn_end);
     *ret_server = server;
     return 0;
 }
@@ -346,6 +460,7 @@ void ws_server_free(struct ws_server *server)
     if (!server)
         return;
     ev_timer_stop(server->loop, &server->heartbeat);
+    ev_prepare_stop(server->loop, &server->turn_end);
     lws_context_destroy(server->context);
     buffer_deinit(&server->batch);
     free(server);

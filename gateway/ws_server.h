@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "carrier.h"
+
 #include "base/buffer.h"
 
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include <ev.h>
 
@@ -20,8 +23,11 @@ struct ws_events {
     void (*on_text)(void *owner, struct span text);
     /* The peer said something: a message, a part of one, a pong. */
     void (*on_heard)(void *owner);
-    /* The socket has room: append whole frames, about `want` bytes of them. */
-    void (*on_writable)(void *owner, struct buffer *out, size_t want);
+    /* The socket has room: what waits, in parts that are whole frames, at most `max`: how many. */
+    size_t (*on_gather)(void *owner, struct iovec *ret_parts, size_t max);
+    /* So many bytes of that are gone, up to the end of a frame. `full`: on_gather comes again when
+     * there is room. */
+    void (*on_sent)(void *owner, size_t bytes, bool full);
     /* The peer broke the rules of this layer; the owner closes with `code` as it sees fit. */
     void (*on_violation)(void *owner, int code, const char *reason);
     /* The connection is gone; the last call for this owner. */
@@ -47,16 +53,10 @@ void ws_server_free(struct ws_server *server);
 int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server, int fd,
     struct span key, void *owner);
 
-/* There is something to send: on_writable will be called. Cheap when asked for already. */
-void ws_connection_wake(struct ws_connection *connection);
 /*
- * Calls on_writable at once, to make room. False when the socket is full. Not to be called from
- * ws_events.
+ * Frames go out at the end of the loop's turn, all that wait for the socket with one call of the
+ * kernel. `flush` is not to be called from ws_events. `close` sends what on_gather still gives,
+ * then a Close frame with code and reason (at most 123 bytes of it); a peer that does not read is
+ * cut off after a while.
  */
-bool ws_connection_flush(struct ws_connection *connection);
-/*
- * Sends what on_writable still gives, then a Close frame with code and reason (at most 123 bytes
- * of it), then closes. A peer that does not read is cut off after a while. Repeated calls do
- * nothing; no message is delivered any more.
- */
-void ws_connection_close(struct ws_connection *connection, int code, const char *reason);
+struct carrier *ws_connection_carrier(struct ws_connection *connection);

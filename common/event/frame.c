@@ -9,19 +9,14 @@ static void append_optional(struct buffer *out, const char *name, struct span te
         json_append_member(out, name, text);
 }
 
-void event_frame_append(
-    struct buffer *out, const struct event *event, uint64_t prev, struct event_frame_span *ret_span)
+void event_frame_append(struct buffer *out, const struct event *event, uint64_t prev)
 {
-    size_t start = out->len;
     buffer_append_string(out, "{\"type\":\"");
     buffer_append_string(out, event_type_name(event->type));
     buffer_append_string(out, "\",\"seq\":");
     buffer_append_uint(out, event->seq);
     buffer_append_string(out, ",\"prev\":");
-    size_t prev_start = out->len - start;
     buffer_append_uint(out, prev);
-    if (ret_span)
-        *ret_span = (struct event_frame_span){prev_start, out->len - start};
     if (event->first_seq)
         json_append_member_uint(out, "first_seq", event->first_seq);
     json_append_member_uint(out, "timestamp", event->timestamp);

@@ -36,7 +36,7 @@ static void check_record(struct span bytes)
     FUZZ_CHECK(event_record_decode(&again, buffer_span(&out)) == 0);
     FUZZ_CHECK(again.type == event.type && span_equal(again.run_id, event.run_id));
     buffer_clear(&out);
-    event_frame_append(&out, &event, 0, NULL);
+    event_frame_append(&out, &event, 0);
     buffer_deinit(&out);
 }
 

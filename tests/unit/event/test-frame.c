@@ -20,7 +20,7 @@ static void test_frame_carries_each_field_under_its_name(void **state)
     (void)state;
     struct buffer out = BUFFER_INIT;
     struct event event = sample_event();
-    event_frame_append(&out, &event, 1041, NULL);
+    event_frame_append(&out, &event, 1041);
     assert_true(span_is(buffer_span(&out),
         "{\"type\":\"tool_executing\",\"seq\":1042,\"prev\":1041,\"timestamp\":1795000000123,"
         "\"thread_id\":\"t-7\",\"run_id\":\"r-19\",\"request_id\":\"q-3\",\"agent\":\"researcher\","
@@ -34,7 +34,7 @@ static void test_frame_of_a_folded_event_says_where_it_begins(void **state)
     (void)state;
     struct buffer out = BUFFER_INIT;
     struct event event = {.type = EVENT_PARTIAL_RESULT, .seq = 9, .first_seq = 4};
-    event_frame_append(&out, &event, 3, NULL);
+    event_frame_append(&out, &event, 3);
     json_t *frame = load(&out);
     assert_int_equal(json_integer_value(json_object_get(frame, "first_seq")), 4);
     assert_int_equal(json_integer_value(json_object_get(frame, "prev")), 3);
@@ -47,7 +47,7 @@ static void test_frame_leaves_absent_fields_out(void **state)
     (void)state;
     struct buffer out = BUFFER_INIT;
     struct event event = {.type = EVENT_RUN_QUEUED, .seq = 1, .run_id = SPAN_LITERAL("r")};
-    event_frame_append(&out, &event, 0, NULL);
+    event_frame_append(&out, &event, 0);
     json_t *frame = load(&out);
     assert_int_equal(json_object_size(frame), 6);
     assert_int_equal(json_object_size(json_object_get(frame, "data")), 0);
@@ -56,34 +56,12 @@ static void test_frame_leaves_absent_fields_out(void **state)
     buffer_deinit(&out);
 }
 
-static void test_frame_tells_where_the_digits_of_prev_stand(void **state)
-{
-    (void)state;
-    const uint64_t positions[] = {0, 9, 10, UINT64_MAX};
-    for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++) {
-        struct buffer out = BUFFER_INIT;
-        struct buffer digits = BUFFER_INIT;
-        struct event_frame_span where;
-        struct event event = sample_event();
-        buffer_append_string(&out, "what came before");
-        size_t start = out.len;
-        event_frame_append(&out, &event, positions[i], &where);
-        buffer_append_uint(&digits, positions[i]);
-        struct span found =
-            span_of(out.data + start + where.prev_start, where.prev_end - where.prev_start);
-        assert_true(span_equal(found, buffer_span(&digits)));
-        buffer_deinit(&out);
-        buffer_deinit(&digits);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_carries_each_field_under_its_name),
         cmocka_unit_test(test_frame_of_a_folded_event_says_where_it_begins),
         cmocka_unit_test(test_frame_leaves_absent_fields_out),
-        cmocka_unit_test(test_frame_tells_where_the_digits_of_prev_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,28 +87,46 @@ void lose_link(void)
 
 /* ---- the played sockets */
 
-void ws_connection_wake(struct ws_connection *connection)
+static struct ws_connection *connection_of(struct carrier *carrier)
 {
-    (void)connection;
+    return CONTAINER_OF(carrier, struct ws_connection, carrier);
+}
+
+static void on_wake(struct carrier *carrier)
+{
+    (void)carrier;
 }
 
 bool drain(struct ws_connection *connection)
 {
+    struct iovec parts[8];
     size_t before = connection->seen.len;
-    session_handle_writable(connection->session, &connection->seen, SIZE_MAX);
+    size_t count;
+    while ((count = session_gather(connection->session, parts, 8))) {
+        size_t start = connection->seen.len;
+        for (size_t i = 0; i < count; i++)
+            buffer_append(&connection->seen, parts[i].iov_base, parts[i].iov_len);
+        session_sent(connection->session, connection->seen.len - start, false);
+    }
     return connection->seen.len > before;
 }
 
-bool ws_connection_flush(struct ws_connection *connection)
+static bool on_flush(struct carrier *carrier)
 {
-    return !connection->blocked && drain(connection);
+    struct ws_connection *connection = connection_of(carrier);
+    if (!connection->blocked)
+        drain(connection);
+    return !connection->blocked;
 }
 
-void ws_connection_close(struct ws_connection *connection, int code, const char *reason)
+static void on_close(struct carrier *carrier, int code, const char *reason)
 {
     assert_true(strlen(reason) > 0 && strlen(reason) < 124);
-    connection->close_code = code;
+    connection_of(carrier)->close_code = code;
 }
+
+static const struct carrier_operations operations = {
+    .wake = on_wake, .flush = on_flush, .close = on_close};
 
 /* ---- the stage */
 
@@ -123,8 +141,7 @@ int stage_set_up(void **state)
     stage->host = (struct session_host){.config = &stage->config,
         .link = &the_link,
         .fanout = &stage->fanout,
-        .counters = &stage->counters,
-        .ping = frame_new(FRAME_PING, SPAN_LITERAL("?"))};
+        .counters = &stage->counters};
     list_init(&stage->host.sessions);
     *state = stage;
     return 0;
@@ -138,7 +155,6 @@ int stage_tear_down(void **state)
         buffer_deinit(&stage->sockets[i].seen);
     }
     fanout_deinit(&stage->fanout);
-    frame_unref(stage->host.ping);
     buffer_deinit(&stage->bytes);
     int left = (int)stage->counters.connections;
     free(stage);
@@ -150,7 +166,8 @@ struct ws_connection *join_with(struct stage *stage, const struct handshake *han
     struct ws_connection *socket = &stage->sockets[stage->count++];
     const struct token_claims claims = {.user = "alice", .expires_at = UINT32_MAX};
     assert_int_equal(session_new(&socket->session, &stage->host, &claims, handshake), 0);
-    session_start(socket->session, socket);
+    socket->carrier.operations = &operations;
+    session_start(socket->session, &socket->carrier);
     return socket;
 }
 

@@ -6,8 +6,8 @@
 
 /*
  * Sessions and feeds between a broker and sockets that are both played: the functions of
- * broker_link.h and ws_server.h that sessions use are defined in stage.c, so the linker takes
- * those. The played broker answers when told to.
+ * broker_link.h that sessions use are defined in stage.c, so the linker takes those; the carriers
+ * are the stage's own. The played broker answers when told to.
  */
 struct broker_link {
     bool ready;
@@ -23,6 +23,7 @@ struct broker_link {
 extern struct broker_link the_link;
 
 struct ws_connection {
+    struct carrier carrier;
     struct session *session;
     bool blocked; /* takes nothing */
     int close_code;

@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SAMPLE_JSON                                                                                \
+    "{\"type\":\"tool_executing\",\"seq\":1042,\"prev\":1041,\"timestamp\":1795000000123,"         \
+    "\"thread_id\":\"t-7\",\"run_id\":\"r-19\",\"request_id\":\"q-3\",\"agent\":\"researcher\","   \
+    "\"message_id\":\"m-5\",\"tool_call_id\":\"c-1\",\"synthetic\":true,"                          \
+    "\"data\":{\"tool_name\":\"search\",\"args\":{\"q\":\"rings\"}}}"
+
 static void test_frame_headers_have_the_shortest_length_that_fits(void **state)
 {
     (void)state;
@@ -22,12 +28,15 @@ static void test_frame_headers_have_the_shortest_length_that_fits(void **state)
         {65536, {0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0}, 10},
     };
     char *bytes = calloc(1, 65536);
+    memset(bytes, 'x', 65536);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct frame *frame = frame_new(FRAME_TEXT, span_of(bytes, rows[i].len));
-        assert_int_equal(frame->header, rows[i].header_len);
-        assert_int_equal(frame->len, rows[i].header_len + rows[i].len);
-        assert_memory_equal(frame->bytes, rows[i].header, rows[i].header_len);
-        frame_unref(frame);
+        struct buffer out = BUFFER_INIT;
+        buffer_append_string(&out, "before");
+        frame_append_control(&out, FRAME_JSON, span_of(bytes, rows[i].len));
+        assert_int_equal(out.len, 6 + rows[i].header_len + rows[i].len);
+        assert_memory_equal(out.data + 6, rows[i].header, rows[i].header_len);
+        assert_memory_equal(out.data + 6 + rows[i].header_len, bytes, rows[i].len);
+        buffer_deinit(&out);
     }
     free(bytes);
 }
@@ -35,59 +44,81 @@ static void test_frame_headers_have_the_shortest_length_that_fits(void **state)
 static void test_frame_of_an_event_is_its_json(void **state)
 {
     (void)state;
-    struct buffer scratch = BUFFER_INIT;
+    struct buffer out = BUFFER_INIT;
     const struct event event = sample_event();
-    struct frame *frame = frame_new_event(&scratch, &event, 1041);
-    assert_true(span_is(frame_payload(frame),
-        "{\"type\":\"tool_executing\",\"seq\":1042,\"prev\":1041,\"timestamp\":1795000000123,"
-        "\"thread_id\":\"t-7\",\"run_id\":\"r-19\",\"request_id\":\"q-3\",\"agent\":\"researcher\","
-        "\"message_id\":\"m-5\",\"tool_call_id\":\"c-1\",\"synthetic\":true,"
-        "\"data\":{\"tool_name\":\"search\",\"args\":{\"q\":\"rings\"}}}"));
-    frame_unref(frame);
-    buffer_deinit(&scratch);
+    frame_append_event(&out, FRAME_JSON, &(struct frame_event){&event, 1041, "w7"});
+    assert_true(span_is(span_of(out.data + 4, out.len - 4), SAMPLE_JSON));
+    buffer_deinit(&out);
 }
 
-/* The patched copy is what would have been made in the first place, wherever lengths change. */
-static void test_frame_with_another_prev_equals_one_made_with_it(void **state)
+static void test_frame_of_an_event_as_a_server_sent_event_has_one_line_of_data(void **state)
 {
     (void)state;
-    struct buffer scratch = BUFFER_INIT;
-    const uint64_t prevs[] = {0, 9, 10, 999, 1040, 123456789, UINT64_MAX};
-    char data[70000];
+    struct buffer out = BUFFER_INIT;
     struct event event = sample_event();
-    for (size_t size = 100; size <= sizeof(data); size = size < 200 ? size + 1 : size * 6) {
-        memset(data, ' ', size);
-        data[0] = '{';
-        data[size - 1] = '}';
-        event.data = span_of(data, size);
-        struct frame *frame = frame_new_event(&scratch, &event, 1041);
-        for (size_t i = 0; i < sizeof(prevs) / sizeof(prevs[0]); i++) {
-            struct frame *patched = frame_new_with_prev(frame, prevs[i]);
-            struct frame *made = frame_new_event(&scratch, &event, prevs[i]);
-            assert_int_equal(patched->len, made->len);
-            assert_int_equal(patched->prev_start, made->prev_start);
-            assert_int_equal(patched->prev_end, made->prev_end);
-            assert_memory_equal(patched->bytes, made->bytes, made->len);
-            frame_unref(patched);
-            frame_unref(made);
-        }
-        frame_unref(frame);
-    }
-    buffer_deinit(&scratch);
+    event.data = SPAN_LITERAL("{\r\n\"a\":\n1}");
+    frame_append_event(&out, FRAME_SSE, &(struct frame_event){&event, 1041, "w7"});
+    assert_true(span_is(span_of(out.data, 41), "id: w7.1042\nevent: tool_executing\ndata: {"));
+    assert_true(span_is(span_of(out.data + out.len - 20, 20), "\"data\":{  \"a\": 1}}\n\n"));
+    buffer_deinit(&out);
+}
+
+static void test_frame_of_a_control_as_a_server_sent_event_names_its_type(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    frame_append_control(&out, FRAME_SSE, SPAN_LITERAL("{\"type\":\"caught_up\",\"seq\":7}"));
+    frame_append_ping(&out, FRAME_SSE);
+    assert_true(span_is(
+        buffer_span(&out), "event: caught_up\ndata: {\"type\":\"caught_up\",\"seq\":7}\n\n:\n\n"));
+    buffer_deinit(&out);
+}
+
+static void test_frame_of_a_ping_asks_for_a_pong_with_something_in_it(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    frame_append_ping(&out, FRAME_JSON);
+    assert_true(span_is(buffer_span(&out), "\x89\x01?"));
+    buffer_deinit(&out);
 }
 
 static void test_frame_of_a_close_carries_code_and_a_reason_that_fits(void **state)
 {
     (void)state;
     char reason[200];
-    struct frame *frame = frame_new_close(4002, "slow");
-    assert_memory_equal(frame->bytes, "\x88\x06\x0f\xa2slow", 8);
-    frame_unref(frame);
+    struct buffer out = BUFFER_INIT;
+    frame_append_close(&out, 4002, "slow");
+    assert_true(span_is(buffer_span(&out), "\x88\x06\x0f\xa2slow"));
     memset(reason, 'x', sizeof(reason));
     reason[sizeof(reason) - 1] = '\0';
-    frame = frame_new_close(4400, reason);
-    assert_int_equal(frame->len, 2 + 125); /* the most a control frame may carry */
-    frame_unref(frame);
+    buffer_clear(&out);
+    frame_append_close(&out, 4400, reason);
+    assert_int_equal(out.len, 2 + 125); /* the most a control frame may carry */
+    buffer_deinit(&out);
+}
+
+/* Wherever frames are cut, what is missing of the one that was cut is what completes it. */
+static void test_frame_tells_what_is_missing_of_one_that_was_cut(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {0, 1, 125, 126, 300, 65535, 65536, 3};
+    const size_t count = sizeof(sizes) / sizeof(sizes[0]);
+    size_t ends[8];
+    char *bytes = calloc(1, 65536);
+    struct buffer out = BUFFER_INIT;
+    for (size_t i = 0; i < count; i++) {
+        frame_append_control(&out, FRAME_JSON, span_of(bytes, sizes[i]));
+        ends[i] = out.len;
+    }
+    for (size_t cut = 0, frame = 0; cut <= out.len; cut += cut < 1000 ? 1 : 97) {
+        while (ends[frame] < cut)
+            frame++;
+        size_t missing = cut ? ends[frame] - cut : 0;
+        assert_int_equal(frame_missing(buffer_span(&out), cut), missing);
+    }
+    buffer_deinit(&out);
+    free(bytes);
 }
 
 int main(void)
@@ -95,8 +126,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_headers_have_the_shortest_length_that_fits),
         cmocka_unit_test(test_frame_of_an_event_is_its_json),
-        cmocka_unit_test(test_frame_with_another_prev_equals_one_made_with_it),
+        cmocka_unit_test(test_frame_of_an_event_as_a_server_sent_event_has_one_line_of_data),
+        cmocka_unit_test(test_frame_of_a_control_as_a_server_sent_event_names_its_type),
+        cmocka_unit_test(test_frame_of_a_ping_asks_for_a_pong_with_something_in_it),
         cmocka_unit_test(test_frame_of_a_close_carries_code_and_a_reason_that_fits),
+        cmocka_unit_test(test_frame_tells_what_is_missing_of_one_that_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,147 +5,233 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-static struct frame *numbered(unsigned number, size_t padding)
+/* "0000000007" and padding: as long a frame as a test wants. */
+static struct slice numbered(struct slab_pool *pool, unsigned number, size_t padding)
 {
-    char text[300];
-    memset(text, '.', sizeof(text));
-    snprintf(text, 12, "%010u", number);
-    return frame_new(FRAME_TEXT, span_of(text, 10 + padding));
+    struct slice slice = {0};
+    struct buffer *out = slab_pool_open(pool);
+    size_t start = out->len;
+    buffer_printf(out, "%010u", number);
+    for (size_t i = 0; i < padding; i++)
+        buffer_append_char(out, '.');
+    assert_int_equal(slab_pool_take(&slice, pool, start), 0);
+    return slice;
 }
 
-static int push_numbered(struct outbox *outbox, unsigned number, size_t padding)
+static int push_numbered(
+    struct outbox *outbox, struct slab_pool *pool, unsigned number, size_t padding)
 {
-    struct frame *frame = numbered(number, padding);
-    int rc = outbox_push(outbox, frame);
-    frame_unref(frame);
+    struct slice slice = numbered(pool, number, padding);
+    int rc = outbox_push(outbox, &slice);
+    slice_unref(&slice);
     return rc;
 }
 
-static void test_outbox_gives_frames_in_order_whatever_the_turns(void **state)
+/* Sends up to `most` bytes, appends them to `out`. */
+static void send_some(struct outbox *outbox, struct buffer *out, size_t most)
+{
+    struct iovec parts[4];
+    size_t sent = 0;
+    size_t count = outbox_parts(outbox, parts, 4);
+    for (size_t i = 0; i < count && sent < most; i++) {
+        size_t len = parts[i].iov_len < most - sent ? parts[i].iov_len : most - sent;
+        buffer_append(out, parts[i].iov_base, len);
+        sent += len;
+    }
+    outbox_sent(outbox, sent);
+}
+
+static void send_all(struct outbox *outbox, struct buffer *out)
+{
+    while (!outbox_empty(outbox))
+        send_some(outbox, out, SIZE_MAX);
+}
+
+static void test_outbox_gives_bytes_in_order_whatever_the_turns(void **state)
 {
     (void)state;
     struct chance chance = chance_make();
+    struct slab_pool pool = {0};
     struct outbox outbox;
+    struct outbox other; /* pushes between, so that slices are torn */
     struct buffer out = BUFFER_INIT;
+    struct buffer let_go = BUFFER_INIT;
     unsigned pushed = 0;
-    unsigned taken = 0;
-    outbox_init(&outbox, 1 << 20);
+    outbox_init(&outbox, SIZE_MAX);
+    outbox_init(&other, SIZE_MAX);
     for (int turn = 0; turn < 2000; turn++) {
-        for (size_t n = chance_below(&chance, 20); n > 0; n--)
-            assert_int_equal(push_numbered(&outbox, pushed++, chance_below(&chance, 250)), 0);
-        buffer_clear(&out);
-        size_t count = outbox_take(&outbox, &out, chance_below(&chance, 3000));
-        size_t at = 0;
-        for (size_t i = 0; i < count; i++) {
-            size_t len = (unsigned char)out.data[at + 1];
-            size_t header = len == 126 ? 4 : 2;
-            if (len == 126)
-                len =
-                    (size_t)(unsigned char)out.data[at + 2] << 8 | (unsigned char)out.data[at + 3];
-            assert_int_equal(strtoul(out.data + at + header, NULL, 10), taken++);
-            at += header + len;
+        for (size_t n = chance_below(&chance, 20); n > 0; n--) {
+            assert_int_equal(push_numbered(&outbox, &pool, pushed++, 0), 0);
+            if (chance_below(&chance, 4) == 0)
+                assert_int_equal(push_numbered(&other, &pool, 0, chance_below(&chance, 3000)), 0);
         }
-        assert_int_equal(at, out.len);
+        send_some(&outbox, &out, chance_below(&chance, 300));
+        if (chance_below(&chance, 8) == 0)
+            assert_int_equal(outbox_settle(&outbox), 0);
+        if (chance_below(&chance, 3) == 0)
+            send_all(&other, &let_go);
     }
-    assert_int_equal(outbox.count, pushed - taken);
+    send_all(&outbox, &out);
+    assert_int_equal(out.len, 10 * (size_t)pushed);
+    for (unsigned i = 0; i < pushed; i++) {
+        char digits[11] = "";
+        memcpy(digits, out.data + 10 * i, 10);
+        assert_int_equal(strtoul(digits, NULL, 10), i);
+    }
     outbox_deinit(&outbox);
+    outbox_deinit(&other);
+    slab_pool_deinit(&pool);
     buffer_deinit(&out);
+    buffer_deinit(&let_go);
 }
 
-static void test_outbox_takes_whole_frames_until_it_has_what_is_wanted(void **state)
+static void test_outbox_makes_one_part_of_frames_that_stand_together(void **state)
 {
     (void)state;
+    struct slab_pool pool = {0};
     struct outbox outbox;
-    struct buffer out = BUFFER_INIT;
+    struct iovec parts[4];
     outbox_init(&outbox, 1 << 20);
-    for (unsigned i = 0; i < 10; i++)
-        assert_int_equal(push_numbered(&outbox, i, 88), 0); /* 100 bytes each */
-    assert_int_equal(outbox_take(&outbox, &out, 250), 3);
-    assert_int_equal(out.len, 300);
-    assert_int_equal(outbox.bytes, 700);
-    assert_int_equal(outbox_take(&outbox, &out, 300), 0); /* there already */
-    assert_int_equal(outbox_take(&outbox, &out, SIZE_MAX), 7);
-    assert_true(outbox_empty(&outbox));
-    assert_int_equal(outbox.bytes, 0);
+    for (unsigned i = 0; i < 50; i++)
+        assert_int_equal(push_numbered(&outbox, &pool, i, 90), 0);
+    assert_int_equal(outbox_parts(&outbox, parts, 4), 1);
+    assert_int_equal(parts[0].iov_len, 5000);
+    assert_int_equal(outbox.bytes, 5000);
     outbox_deinit(&outbox);
-    buffer_deinit(&out);
+    slab_pool_deinit(&pool);
 }
 
 static void test_outbox_refuses_what_passes_its_limit_and_keeps_the_rest(void **state)
 {
     (void)state;
+    struct slab_pool pool = {0};
     struct outbox outbox;
     outbox_init(&outbox, 250);
-    assert_int_equal(push_numbered(&outbox, 1, 88), 0);
-    assert_int_equal(push_numbered(&outbox, 2, 88), 0);
-    assert_int_equal(push_numbered(&outbox, 3, 88), -ENOBUFS);
-    assert_int_equal(outbox.count, 2);
+    assert_int_equal(push_numbered(&outbox, &pool, 1, 90), 0);
+    assert_int_equal(push_numbered(&outbox, &pool, 2, 90), 0);
+    assert_int_equal(push_numbered(&outbox, &pool, 3, 90), -ENOBUFS);
     assert_int_equal(outbox.bytes, 200);
     outbox_clear(&outbox);
     assert_int_equal(outbox.bytes, 0);
-    assert_int_equal(push_numbered(&outbox, 3, 88), 0);
+    assert_int_equal(push_numbered(&outbox, &pool, 3, 90), 0);
     outbox_deinit(&outbox);
+    slab_pool_deinit(&pool);
 }
 
 static void test_outbox_takes_one_frame_larger_than_the_limit_when_empty(void **state)
 {
     (void)state;
+    struct slab_pool pool = {0};
     struct outbox outbox;
     outbox_init(&outbox, 50);
-    assert_int_equal(push_numbered(&outbox, 1, 250), 0);
-    assert_int_equal(push_numbered(&outbox, 2, 0), -ENOBUFS);
+    assert_int_equal(push_numbered(&outbox, &pool, 1, 250), 0);
+    assert_int_equal(push_numbered(&outbox, &pool, 2, 0), -ENOBUFS);
     outbox_deinit(&outbox);
+    slab_pool_deinit(&pool);
 }
 
 static void test_outbox_puts_a_first_frame_before_all_others(void **state)
 {
     (void)state;
+    struct slab_pool pool = {0};
     struct outbox outbox;
     struct buffer out = BUFFER_INIT;
-    outbox_init(&outbox, 12 * 20);
+    outbox_init(&outbox, 200);
     for (unsigned i = 1; i <= 20; i++)
-        assert_int_equal(push_numbered(&outbox, i, 0), 0);
-    struct frame *first = numbered(0, 0);
-    assert_int_equal(outbox_push_first(&outbox, first), 0); /* past the limit */
-    frame_unref(first);
-    assert_int_equal(outbox_take(&outbox, &out, SIZE_MAX), 21);
-    for (unsigned i = 0; i <= 20; i++)
-        assert_int_equal(strtoul(out.data + 12 * i + 2, NULL, 10), i);
+        assert_int_equal(push_numbered(&outbox, &pool, i, 0), 0);
+    struct slice first = numbered(&pool, 0, 0);
+    assert_int_equal(outbox_push_first(&outbox, &first), 0); /* past the limit */
+    slice_unref(&first);
+    send_all(&outbox, &out);
+    assert_int_equal(out.len, 210);
+    assert_memory_equal(out.data, "000000000000000000010000000002", 30);
     outbox_deinit(&outbox);
+    slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
 
-static void test_outbox_shares_frames_and_lets_them_go(void **state)
+static void test_outboxes_share_frames_and_the_memory_serves_again(void **state)
 {
     (void)state;
+    struct slab_pool pool = {0};
     struct outbox one;
     struct outbox two;
     struct buffer out = BUFFER_INIT;
     outbox_init(&one, 1000);
     outbox_init(&two, 1000);
-    struct frame *frame = numbered(7, 0);
-    outbox_push(&one, frame);
-    outbox_push(&two, frame);
-    assert_int_equal(frame->refs, 3);
-    outbox_take(&one, &out, SIZE_MAX);
-    assert_int_equal(frame->refs, 2);
-    outbox_deinit(&two);
-    assert_int_equal(frame->refs, 1);
-    frame_unref(frame);
+    struct slice slice = numbered(&pool, 7, 0);
+    const char *place = slice_data(&slice);
+    outbox_push(&one, &slice);
+    outbox_push(&two, &slice);
+    slice_unref(&slice);
+    assert_int_equal(pool.open->refs, 3);
+    send_all(&one, &out);
+    slice = numbered(&pool, 8, 0);
+    assert_ptr_equal(slice_data(&slice), place + 10); /* the other has not sent it yet */
+    slice_unref(&slice);
+    send_all(&two, &out);
+    slice = numbered(&pool, 9, 0);
+    assert_ptr_equal(slice_data(&slice), place);
+    slice_unref(&slice);
     outbox_deinit(&one);
+    outbox_deinit(&two);
+    slab_pool_deinit(&pool);
+    buffer_deinit(&out);
+}
+
+static void test_outbox_that_waits_long_lets_the_shared_memory_go(void **state)
+{
+    (void)state;
+    struct slab_pool pool = {0};
+    struct outbox outbox;
+    struct buffer out = BUFFER_INIT;
+    outbox_init(&outbox, 1000);
+    push_numbered(&outbox, &pool, 7, 0);
+    assert_int_equal(pool.open->refs, 2);
+    assert_int_equal(outbox_settle(&outbox), 0);
+    assert_int_equal(pool.open->refs, 1);
+    send_all(&outbox, &out);
+    assert_true(span_is(buffer_span(&out), "0000000007"));
+    outbox_deinit(&outbox);
+    slab_pool_deinit(&pool);
+    buffer_deinit(&out);
+}
+
+static void test_outbox_of_an_idle_connection_holds_no_memory(void **state)
+{
+    (void)state;
+    struct slab_pool pool = {0};
+    struct outbox outbox;
+    struct outbox other;
+    struct buffer out = BUFFER_INIT;
+    outbox_init(&outbox, 1000);
+    outbox_init(&other, 1000);
+    for (unsigned i = 0; i < 9; i++) {
+        push_numbered(&outbox, &pool, i, 0);
+        push_numbered(&other, &pool, i, 0);
+    }
+    assert_non_null(outbox.slices);
+    send_all(&outbox, &out);
+    assert_null(outbox.slices);
+    outbox_deinit(&outbox);
+    outbox_deinit(&other);
+    slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outbox_gives_frames_in_order_whatever_the_turns),
-        cmocka_unit_test(test_outbox_takes_whole_frames_until_it_has_what_is_wanted),
+        cmocka_unit_test(test_outbox_gives_bytes_in_order_whatever_the_turns),
+        cmocka_unit_test(test_outbox_makes_one_part_of_frames_that_stand_together),
         cmocka_unit_test(test_outbox_refuses_what_passes_its_limit_and_keeps_the_rest),
         cmocka_unit_test(test_outbox_takes_one_frame_larger_than_the_limit_when_empty),
         cmocka_unit_test(test_outbox_puts_a_first_frame_before_all_others),
-        cmocka_unit_test(test_outbox_shares_frames_and_lets_them_go),
+        cmocka_unit_test(test_outboxes_share_frames_and_the_memory_serves_again),
+        cmocka_unit_test(test_outbox_that_waits_long_lets_the_shared_memory_go),
+        cmocka_unit_test(test_outbox_of_an_idle_connection_holds_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
