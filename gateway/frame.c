@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frame.h"
 
+#include "transcode.h"
+
 #include "base/json_member.h"
 #include "event/frame.h"
 
@@ -10,6 +12,7 @@
 
 enum frame_opcode {
     OPCODE_TEXT = 0x1,
+    OPCODE_BINARY = 0x2,
     OPCODE_CLOSE = 0x8,
     OPCODE_PING = 0x9,
 };
@@ -101,29 +104,111 @@ static void append_sse_control(struct buffer *out, struct span json)
     buffer_append(out, "\n\n", 2);
 }
 
-/* ---- each kind, in each format */
+/* ---- MessagePack */
 
-void frame_append_event(
-    struct buffer *out, enum frame_format format, const struct frame_event *event)
+static void append_optional(struct buffer *out, const char *name, struct span text)
 {
-    if (format == FRAME_SSE) {
-        append_sse_event(out, event);
+    if (!text.len)
         return;
+    msgpack_append_string(out, span_of_string(name));
+    msgpack_append_string(out, text);
+}
+
+static void append_number(struct buffer *out, const char *name, uint64_t number)
+{
+    msgpack_append_string(out, span_of_string(name));
+    msgpack_append_uint(out, number);
+}
+
+static size_t count_members(const struct event *event)
+{
+    bool synthetic = event->flags & EVENT_FLAG_SYNTHETIC;
+    return 5 + (event->first_seq > 0) + (event->thread_id.len > 0) + (event->run_id.len > 0) +
+           (event->request_id.len > 0) + (event->agent.len > 0) + (event->message_id.len > 0) +
+           (event->tool_call_id.len > 0) + synthetic;
+}
+
+/* The members of the JSON, in its order. */
+static void append_envelope(struct buffer *out, const struct event *event, uint64_t prev)
+{
+    msgpack_append_map(out, count_members(event));
+    append_optional(out, "type", span_of_string(event_type_name(event->type)));
+    append_number(out, "seq", event->seq);
+    append_number(out, "prev", prev);
+    if (event->first_seq)
+        append_number(out, "first_seq", event->first_seq);
+    append_number(out, "timestamp", event->timestamp);
+    append_optional(out, "thread_id", event->thread_id);
+    append_optional(out, "run_id", event->run_id);
+    append_optional(out, "request_id", event->request_id);
+    append_optional(out, "agent", event->agent);
+    append_optional(out, "message_id", event->message_id);
+    append_optional(out, "tool_call_id", event->tool_call_id);
+    if (event->flags & EVENT_FLAG_SYNTHETIC) {
+        msgpack_append_string(out, SPAN_LITERAL("synthetic"));
+        msgpack_append_bool(out, true);
     }
+    msgpack_append_string(out, SPAN_LITERAL("data"));
+}
+
+/* What was found valid where it came in cannot fail here but for memory. */
+static void append_object(struct buffer *out, struct span json)
+{
+    if (transcode_to_msgpack(out, json) < 0)
+        out->broken = true;
+}
+
+static void append_msgpack_event(struct buffer *out, const struct frame_event *event)
+{
+    struct span data = event->event->data;
+    size_t start = begin_frame(out);
+    append_envelope(out, event->event, event->prev);
+    append_object(out, data.len ? data : SPAN_LITERAL("{}"));
+    end_frame(out, start, OPCODE_BINARY);
+}
+
+static void append_msgpack_control(struct buffer *out, struct span json)
+{
+    size_t start = begin_frame(out);
+    append_object(out, json);
+    end_frame(out, start, OPCODE_BINARY);
+}
+
+/* ---- JSON */
+
+static void append_json_event(struct buffer *out, const struct frame_event *event)
+{
     size_t start = begin_frame(out);
     event_frame_append(out, event->event, event->prev);
     end_frame(out, start, OPCODE_TEXT);
 }
 
-void frame_append_control(struct buffer *out, enum frame_format format, struct span json)
+static void append_json_control(struct buffer *out, struct span json)
 {
-    if (format == FRAME_SSE) {
-        append_sse_control(out, json);
-        return;
-    }
     size_t start = begin_frame(out);
     buffer_append_span(out, json);
     end_frame(out, start, OPCODE_TEXT);
+}
+
+/* ---- each kind, in each format */
+
+void frame_append_event(
+    struct buffer *out, enum frame_format format, const struct frame_event *event)
+{
+    switch (format) {
+    case FRAME_MSGPACK: append_msgpack_event(out, event); break;
+    case FRAME_SSE: append_sse_event(out, event); break;
+    default: append_json_event(out, event);
+    }
+}
+
+void frame_append_control(struct buffer *out, enum frame_format format, struct span json)
+{
+    switch (format) {
+    case FRAME_MSGPACK: append_msgpack_control(out, json); break;
+    case FRAME_SSE: append_sse_control(out, json); break;
+    default: append_json_control(out, json);
+    }
 }
 
 void frame_append_ping(struct buffer *out, enum frame_format format)

@@ -11,10 +11,12 @@
  * errors are the buffer's.
  *
  *   JSON     a WebSocket text frame (`ringside.v1`)
+ *   MSGPACK  a WebSocket binary frame (`ringside.v1.msgpack`)
  *   SSE      a Server-Sent Event: `id: <epoch>.<seq>`, `event: <type>`, `data: <the JSON>`
  */
 enum frame_format {
     FRAME_JSON,
+    FRAME_MSGPACK,
     FRAME_SSE,
     FRAME_FORMATS,
 };

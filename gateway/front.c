@@ -33,7 +33,11 @@ static void start_session(struct gateway *gateway, struct http_exchange *exchang
     char key[32];
     snprintf(key, sizeof(key), "%.*s", SPAN_ARG(request->websocket_key));
     int fd = http_exchange_take_socket(exchange);
-    if (ws_server_adopt(&connection, gateway->sockets, fd, span_of_string(key), session) < 0)
+    const struct ws_upgrade upgrade = {.fd = fd,
+        .key = span_of_string(key),
+        .binary = session->format == FRAME_MSGPACK,
+        .owner = session};
+    if (ws_server_adopt(&connection, gateway->sockets, &upgrade) < 0)
         session_free(session);
     else
         session_start(session, ws_connection_carrier(connection));

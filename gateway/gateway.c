@@ -80,9 +80,9 @@ static void on_link_leave(void *context, bool for_good)
 
 /* ---- what the sockets bring */
 
-static void on_socket_text(void *owner, struct span text)
+static void on_socket_message(void *owner, struct span message)
 {
-    session_handle_text(owner, text);
+    session_handle_message(owner, message);
 }
 
 static void on_socket_heard(void *owner)
@@ -218,7 +218,7 @@ static int make_link(struct gateway *gateway)
 static int make_sockets(struct gateway *gateway)
 {
     static const struct ws_events events = {
-        .on_text = on_socket_text,
+        .on_message = on_socket_message,
         .on_heard = on_socket_heard,
         .on_gather = on_socket_gather,
         .on_sent = on_socket_sent,
@@ -226,7 +226,8 @@ static int make_sockets(struct gateway *gateway)
         .on_closed = on_socket_closed,
     };
     const struct ws_options options = {.max_message = gateway->config->gateway_max_frame,
-        .protocol = HANDSHAKE_PROTOCOL,
+        .text_protocol = HANDSHAKE_PROTOCOL,
+        .binary_protocol = HANDSHAKE_PROTOCOL_MSGPACK,
         .events = &events};
     int rc = ws_server_new(&gateway->sockets, gateway->loop, &options);
     if (rc)

@@ -116,13 +116,16 @@ static bool take_query(struct handshake *handshake, struct http_refusal *refusal
 
 /* ---- upgrade */
 
-static bool offers_protocol(const struct http_request *request)
+/* Of two that are offered the first is taken: the client's order says what it likes best. */
+static bool take_protocol(struct handshake *handshake, const struct http_request *request)
 {
     for (size_t i = 0; i < request->websocket_protocol_lines; i++) {
         struct span list = request->websocket_protocols[i];
         struct span item;
         while (http_list_next(&list, &item)) {
-            if (span_is(item, HANDSHAKE_PROTOCOL))
+            bool msgpack = span_is(item, HANDSHAKE_PROTOCOL_MSGPACK);
+            handshake->format = msgpack ? FRAME_MSGPACK : FRAME_JSON;
+            if (msgpack || span_is(item, HANDSHAKE_PROTOCOL))
                 return true;
         }
     }
@@ -144,7 +147,8 @@ static bool key_valid(struct span key)
     return true;
 }
 
-static bool check_upgrade(struct http_refusal *refusal, const struct http_request *request)
+static bool take_upgrade(
+    struct handshake *handshake, struct http_refusal *refusal, const struct http_request *request)
 {
     if (!http_list_has(request->upgrade, "websocket") ||
         !http_list_has(request->connection, "upgrade")) {
@@ -157,8 +161,9 @@ static bool check_upgrade(struct http_refusal *refusal, const struct http_reques
     }
     if (request->method != HTTP_GET || !request->host.len || !key_valid(request->websocket_key))
         return refuse(refusal, "the request is no proper WebSocket handshake");
-    if (!offers_protocol(request))
-        return refuse(refusal, "the subprotocol " HANDSHAKE_PROTOCOL " must be offered");
+    if (!take_protocol(handshake, request))
+        return refuse(refusal, "the subprotocol " HANDSHAKE_PROTOCOL
+                               " or " HANDSHAKE_PROTOCOL_MSGPACK " must be offered");
     return true;
 }
 
@@ -166,7 +171,7 @@ bool handshake_parse(struct handshake *ret_handshake, struct http_refusal *ret_r
     const struct http_request *request)
 {
     *ret_handshake = (struct handshake){.mode = WIRE_OPEN_LIVE};
-    return check_upgrade(ret_refusal, request) &&
+    return take_upgrade(ret_handshake, ret_refusal, request) &&
            take_query(ret_handshake, ret_refusal, request->query);
 }
 

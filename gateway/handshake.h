@@ -14,6 +14,7 @@
  */
 #define HANDSHAKE_PATH "/v1/ws"
 #define HANDSHAKE_PROTOCOL "ringside.v1"
+#define HANDSHAKE_PROTOCOL_MSGPACK "ringside.v1.msgpack"
 
 struct handshake {
     enum frame_format format;

@@ -98,7 +98,7 @@ void session_reopen(struct session *session);
 
 /* ---- from the socket */
 
-void session_handle_text(struct session *session, struct span text); /* session_requests.c */
+void session_handle_message(struct session *session, struct span message); /* _requests.c */
 void session_handle_heard(struct session *session);
 /* What waits, as parts of whole frames, at most `max`: how many. Valid until anything is queued. */
 size_t session_gather(struct session *session, struct iovec *ret_parts, size_t max);

@@ -6,6 +6,7 @@
  * client).
  */
 #include "session_private.h"
+#include "transcode.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -244,7 +245,22 @@ static void dispatch(struct session *session, struct protocol_request *request)
     methods[request->method](session, request);
 }
 
-void session_handle_text(struct session *session, struct span text)
+/* MessagePack is made JSON first, so that there is one decoder and one set of rules. */
+static enum protocol_verdict decode(struct session *session, struct protocol_request *ret_request,
+    struct protocol_error *ret_error, struct span message)
+{
+    _cleanup_(buffer_deinit) struct buffer json = BUFFER_INIT;
+    if (session->format != FRAME_MSGPACK)
+        return protocol_decode(ret_request, ret_error, message);
+    if (transcode_to_json(&json, message) == 0)
+        return protocol_decode(ret_request, ret_error, buffer_span(&json));
+    *ret_request = (struct protocol_request){0};
+    protocol_error_set(ret_error, "invalid_argument",
+        "a frame must be one MessagePack map, of what JSON could say as well");
+    return PROTOCOL_VIOLATION;
+}
+
+void session_handle_message(struct session *session, struct span message)
 {
     struct protocol_request request;
     struct protocol_error error;
@@ -257,7 +273,7 @@ void session_handle_text(struct session *session, struct span text)
         session_close(session, 4429, "far too many messages");
         return;
     }
-    enum protocol_verdict verdict = protocol_decode(&request, &error, text);
+    enum protocol_verdict verdict = decode(session, &request, &error, message);
     struct span id = buffer_span(&request.id);
     counters->requests_rate_limited += rate == RATE_OVER;
     if (verdict == PROTOCOL_VIOLATION)

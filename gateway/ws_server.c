@@ -39,7 +39,7 @@
 struct ws_server {
     struct ev_loop *loop; /* borrowed */
     struct ws_options options;
-    struct lws_protocols protocols[2];
+    struct lws_protocols protocols[3];
     struct lws_context *context;
     struct lws_vhost *vhost;
     ev_timer heartbeat;
@@ -56,6 +56,7 @@ struct ws_connection {
     void *owner;
     struct carrier carrier;
     struct list_link awake_link;
+    bool binary;               /* it speaks in binary frames, not in text */
     bool full;                 /* the socket takes nothing more: SERVER_WRITEABLE will come */
     bool closing;              /* nothing of the peer is delivered any more */
     struct buffer close_frame; /* to be sent when nothing else waits; empty: sent */
@@ -269,7 +270,7 @@ static void handle_fragment(struct ws_connection *connection, struct span bytes,
         return;
     }
     if (last && !message->len) {
-        options->events->on_text(connection->owner, bytes);
+        options->events->on_message(connection->owner, bytes);
         return;
     }
     buffer_append_span(message, bytes);
@@ -278,7 +279,7 @@ static void handle_fragment(struct ws_connection *connection, struct span bytes,
     } else if (last) {
         struct buffer whole = *message;
         *message = BUFFER_INIT;
-        options->events->on_text(connection->owner, buffer_span(&whole));
+        options->events->on_message(connection->owner, buffer_span(&whole));
         buffer_deinit(&whole);
     }
 }
@@ -288,8 +289,10 @@ static void handle_receive(struct ws_connection *connection, struct span bytes)
     if (connection->closing)
         return;
     connection->server->options.events->on_heard(connection->owner);
-    if (lws_frame_is_binary(connection->wsi)) {
-        violation(connection, 4400, "a binary frame where text is due");
+    if ((lws_frame_is_binary(connection->wsi) != 0) != connection->binary) {
+        violation(connection, 4400,
+            connection->binary ? "a text frame where binary is due"
+                               : "a binary frame where text is due");
         return;
     }
     bool last = lws_is_final_fragment(connection->wsi) &&
@@ -362,35 +365,39 @@ static void on_log(int level, const char *line)
 
 /* ---- adopting */
 
-static void append_upgrade(struct buffer *out, const struct ws_options *options, struct span key)
+static void append_upgrade(
+    struct buffer *out, const struct ws_options *options, const struct ws_upgrade *upgrade)
 {
     buffer_printf(out,
         "GET / HTTP/1.1\r\nHost: ringside\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %s\r\nSec-WebSocket-Key: "
         "%.*s\r\n\r\n",
-        options->protocol, SPAN_ARG(key));
+        upgrade->binary ? options->binary_protocol : options->text_protocol,
+        SPAN_ARG(upgrade->key));
 }
 
-int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server, int fd,
-    struct span key, void *owner)
+int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server,
+    const struct ws_upgrade *upgrade)
 {
     static const struct carrier_operations operations = {
         .wake = on_wake, .flush = on_flush, .close = on_close};
     _cleanup_(buffer_deinit) struct buffer request = BUFFER_INIT;
     struct ws_connection *connection = calloc(1, sizeof(*connection));
-    append_upgrade(&request, &server->options, key);
+    append_upgrade(&request, &server->options, upgrade);
     if (!connection || buffer_error(&request)) {
-        close(fd);
+        close(upgrade->fd);
         free(connection);
         return -ENOMEM;
     }
     connection->server = server;
-    connection->owner = owner;
+    connection->owner = upgrade->owner;
+    connection->binary = upgrade->binary;
     connection->carrier.operations = &operations;
     list_init(&connection->awake_link);
     list_init(&connection->closing_link);
     server->adopting = connection;
-    struct lws *wsi = lws_adopt_socket_vhost_readbuf(server->vhost, fd, request.data, request.len);
+    struct lws *wsi =
+        lws_adopt_socket_vhost_readbuf(server->vhost, upgrade->fd, request.data, request.len);
     struct ws_connection *left = STEAL_POINTER(server->adopting);
     lws_cancel_service(server->context);
     if (left || !wsi) {
@@ -420,6 +427,17 @@ static int make_context(struct ws_server *server)
     return server->vhost ? 0 : -ENOTSUP;
 }
 
+static struct lws_protocols protocol_named(const char *name)
+{
+    return (struct lws_protocols){
+        .name = name,
+        .callback = on_lws,
+        .per_session_data_size = sizeof(struct slot),
+        .rx_buffer_size = RECEIVE_CHUNK,
+        .tx_packet_size = SEND_CHUNK,
+    };
+}
+
 int ws_server_new(
     struct ws_server **ret_server, struct ev_loop *loop, const struct ws_options *options)
 {
@@ -430,13 +448,8 @@ int ws_server_new(
     }
     server->loop = loop;
     server->options = *options;
-    server->protocols[0] = (struct lws_protocols){
-        .name = options->protocol,
-        .callback = on_lws,
-        .per_session_data_size = sizeof(struct slot),
-        .rx_buffer_size = RECEIVE_CHUNK,
-        .tx_packet_size = SEND_CHUNK,
-    };
+    server->protocols[0] = protocol_named(options->text_protocol);
+    server->protocols[1] = protocol_named(options->binary_protocol);
     list_init(&server->awake);
     list_init(&server->closing);
     ev_prepare_init(&server->turn_end, on_turn_end);

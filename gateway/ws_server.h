@@ -19,8 +19,8 @@ struct ws_server;
 struct ws_connection;
 
 struct ws_events {
-    /* One whole text message. */
-    void (*on_text)(void *owner, struct span text);
+    /* One whole message, of the kind the connection speaks. */
+    void (*on_message)(void *owner, struct span message);
     /* The peer said something: a message, a part of one, a pong. */
     void (*on_heard)(void *owner);
     /* The socket has room: what waits, in parts that are whole frames, at most `max`: how many. */
@@ -35,8 +35,9 @@ struct ws_events {
 };
 
 struct ws_options {
-    size_t max_message; /* bytes; more is a violation with 1009 */
-    const char *protocol;
+    size_t max_message;          /* bytes; more is a violation with 1009 */
+    const char *text_protocol;   /* of connections that speak in text frames */
+    const char *binary_protocol; /* and in binary ones */
     const struct ws_events *events;
 };
 
@@ -46,12 +47,20 @@ int ws_server_new(
 /* Closes what is open, without a word to the peers; each owner hears on_closed. */
 void ws_server_free(struct ws_server *server);
 
+/* A handshake that was accepted. */
+struct ws_upgrade {
+    int fd;
+    struct span key;
+    bool binary; /* which of the protocols was agreed on */
+    void *owner;
+};
+
 /*
- * Takes the socket over in any case and answers the handshake with this key. On success the
- * connection is open, and the owner's until on_closed. Not to be called from ws_events.
+ * Takes the socket over in any case and answers the handshake. On success the connection is open,
+ * and the owner's until on_closed. Not to be called from ws_events.
  */
-int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server, int fd,
-    struct span key, void *owner);
+int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server,
+    const struct ws_upgrade *upgrade);
 
 /*
  * Frames go out at the end of the loop's turn, all that wait for the socket with one call of the

@@ -5,12 +5,14 @@ import itertools
 import json
 import urllib.parse
 
+import msgpack
 import websockets
 
 from .deadline import PATIENCE, Missed
 from .stream import Stream, parse
 
 SUBPROTOCOL = "ringside.v1"
+PACKED = "ringside.v1.msgpack"
 RETRY = 0.05  # seconds between a follower's attempts to connect
 
 
@@ -28,7 +30,7 @@ class Client:
     """One connection. With the `stream` of an earlier one it goes on where that one stopped."""
 
     def __init__(self, node, user="alice", *, cursor=None, threads=(), token=None, stream=None,
-                 origin=None, max_size=None, snapshots=False):
+                 origin=None, max_size=None, snapshots=False, packed=False):
         self.node = node
         self.user = user
         self.token = token if token is not None else node.token(user)
@@ -37,6 +39,7 @@ class Client:
         self.threads = threads
         self.snapshots = snapshots
         self.origin = origin
+        self.packed = packed    # speaks MessagePack
         self.max_size = max_size
         self.welcome = None
         self.control = []       # control frames, in order
@@ -59,7 +62,7 @@ class Client:
         self.stream.record.connection(filtered=bool(self.threads))
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         self.socket = await websockets.connect(
-            self.url, subprotocols=[SUBPROTOCOL], extra_headers=headers, origin=self.origin,
+            self.url, subprotocols=[PACKED if self.packed else SUBPROTOCOL], extra_headers=headers, origin=self.origin,
             max_size=self.max_size, compression=None, ping_interval=None, open_timeout=PATIENCE,
             close_timeout=5)
         self._reader = asyncio.create_task(self._read())
@@ -103,7 +106,11 @@ class Client:
     def _wake(self):
         self._changed.set()
 
-    def _take(self, text):
+    def _take(self, message):
+        text = message
+        if self.packed:
+            assert isinstance(message, bytes), "a text frame where MessagePack was agreed on"
+            text = json.dumps(msgpack.unpackb(message), separators=(",", ":"), ensure_ascii=False)
         self.stream.record.lines.append(text)
         frame = parse(text)
         if "type" not in frame:
@@ -157,7 +164,9 @@ class Client:
         return self.socket.close_code
 
     async def send(self, data):
-        await self.socket.send(data if isinstance(data, (str, bytes)) else json.dumps(data))
+        if not isinstance(data, (str, bytes)):
+            data = msgpack.packb(data) if self.packed else json.dumps(data)
+        await self.socket.send(data)
 
     async def notify(self, method, **params):
         await self.send({"method": method, "params": params})

@@ -331,7 +331,7 @@ void assert_saw(struct ws_connection *socket, const char *wanted)
 
 void say(struct ws_connection *socket, const char *text)
 {
-    session_handle_text(socket->session, span_of_string(text));
+    session_handle_message(socket->session, span_of_string(text));
 }
 
 unsigned times_seen(struct ws_connection *socket, const char *text)

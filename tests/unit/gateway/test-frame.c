@@ -3,9 +3,12 @@
 #include "unit.h"
 
 #include "sample-event.h"
+#include "transcode.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #define SAMPLE_JSON                                                                                \
     "{\"type\":\"tool_executing\",\"seq\":1042,\"prev\":1041,\"timestamp\":1795000000123,"         \
@@ -48,6 +51,46 @@ static void test_frame_of_an_event_is_its_json(void **state)
     const struct event event = sample_event();
     frame_append_event(&out, FRAME_JSON, &(struct frame_event){&event, 1041, "w7"});
     assert_true(span_is(span_of(out.data + 4, out.len - 4), SAMPLE_JSON));
+    buffer_deinit(&out);
+}
+
+static void assert_says_the_same(struct span packed, const char *text)
+{
+    struct buffer json = BUFFER_INIT;
+    assert_int_equal(transcode_to_json(&json, packed), 0);
+    json_t *said = json_loadb(json.data, json.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *wanted = json_loads(text, 0, NULL);
+    assert_true(json_equal(said, wanted));
+    json_decref(said);
+    json_decref(wanted);
+    buffer_deinit(&json);
+}
+
+static void test_frame_of_an_event_in_msgpack_says_the_same(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    struct event event = sample_event();
+    frame_append_event(&out, FRAME_MSGPACK, &(struct frame_event){&event, 1041, "w7"});
+    assert_memory_equal(out.data, "\x82\x7e", 2);
+    assert_says_the_same(span_of(out.data + 4, out.len - 4), SAMPLE_JSON);
+    buffer_clear(&out);
+    event = (struct event){
+        .type = EVENT_PARTIAL_RESULT, .seq = 9, .first_seq = 4, .data = SPAN_LITERAL("{}")};
+    frame_append_event(&out, FRAME_MSGPACK, &(struct frame_event){&event, 3, "w7"});
+    assert_says_the_same(span_of(out.data + 2, out.len - 2),
+        "{\"type\":\"partial_result\",\"seq\":9,\"prev\":3,\"first_seq\":4,\"timestamp\":0,"
+        "\"data\":{}}");
+    buffer_deinit(&out);
+}
+
+static void test_frame_of_a_control_in_msgpack_says_the_same(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    frame_append_control(&out, FRAME_MSGPACK, SPAN_LITERAL("{\"type\":\"caught_up\",\"seq\":7}"));
+    assert_memory_equal(out.data, "\x82\x15\x82", 3);
+    assert_says_the_same(span_of(out.data + 2, out.len - 2), "{\"type\":\"caught_up\",\"seq\":7}");
     buffer_deinit(&out);
 }
 
@@ -126,6 +169,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frame_headers_have_the_shortest_length_that_fits),
         cmocka_unit_test(test_frame_of_an_event_is_its_json),
+        cmocka_unit_test(test_frame_of_an_event_in_msgpack_says_the_same),
+        cmocka_unit_test(test_frame_of_a_control_in_msgpack_says_the_same),
         cmocka_unit_test(test_frame_of_an_event_as_a_server_sent_event_has_one_line_of_data),
         cmocka_unit_test(test_frame_of_a_control_as_a_server_sent_event_names_its_type),
         cmocka_unit_test(test_frame_of_a_ping_asks_for_a_pong_with_something_in_it),

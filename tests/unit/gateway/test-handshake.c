@@ -116,7 +116,7 @@ static void test_handshake_refuses_what_is_no_upgrade(void **state)
 static void test_handshake_wants_the_subprotocol_among_those_offered(void **state)
 {
     (void)state;
-    const char *const bad[] = {"", "ringside.v2", "ringside.v1.msgpack", "RINGSIDE.V1", "bearer.x"};
+    const char *const bad[] = {"", "ringside.v2", "ringside.v1.cbor", "RINGSIDE.V1", "bearer.x"};
     struct handshake handshake;
     struct http_refusal refusal;
     struct http_request request;
@@ -132,6 +132,25 @@ static void test_handshake_wants_the_subprotocol_among_those_offered(void **stat
     request.websocket_protocols[1] = SPAN_LITERAL("ringside.v1");
     request.websocket_protocol_lines = 2;
     assert_true(handshake_parse(&handshake, &refusal, &request));
+}
+
+static void test_handshake_takes_the_format_that_is_offered_first(void **state)
+{
+    (void)state;
+    const struct {
+        const char *offered;
+        enum frame_format format;
+    } rows[] = {{"ringside.v1", FRAME_JSON}, {"ringside.v1.msgpack", FRAME_MSGPACK},
+        {"other, ringside.v1.msgpack, ringside.v1, bearer.x", FRAME_MSGPACK},
+        {"bearer.x, ringside.v1, ringside.v1.msgpack", FRAME_JSON}};
+    struct handshake handshake;
+    struct http_refusal refusal;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct http_request request = proper("");
+        request.websocket_protocols[0] = span_of_string(rows[i].offered);
+        assert_true(handshake_parse(&handshake, &refusal, &request));
+        assert_int_equal(handshake.format, rows[i].format);
+    }
 }
 
 static void test_token_comes_from_the_header_or_the_subprotocols(void **state)
@@ -194,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_handshake_refuses_bad_queries),
         cmocka_unit_test(test_handshake_refuses_what_is_no_upgrade),
         cmocka_unit_test(test_handshake_wants_the_subprotocol_among_those_offered),
+        cmocka_unit_test(test_handshake_takes_the_format_that_is_offered_first),
         cmocka_unit_test(test_token_comes_from_the_header_or_the_subprotocols),
         cmocka_unit_test(test_origin_must_be_the_own_host_unless_others_are_named),
         cmocka_unit_test(test_origin_may_be_any_that_is_named),
