@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry.h"
 
+#include "base/log.h"
+
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -177,6 +179,28 @@ int registry_init(
         registry_deinit(&registry);
     else
         *ret_registry = registry;
+    return rc;
+}
+
+static void say_problems(const struct buffer *problems)
+{
+    const char *line = problems->data;
+    const char *end = line + problems->len;
+    while (line < end) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t len = newline ? (size_t)(newline - line) : (size_t)(end - line);
+        log_error("registry", "%.*s", (int)len, line);
+        line += len + 1;
+    }
+}
+
+int registry_load(struct registry *ret_registry, const struct config *config)
+{
+    struct buffer problems = BUFFER_INIT;
+    int rc = registry_init(ret_registry, config, &problems);
+    if (rc < 0 && problems.len)
+        say_problems(&problems);
+    buffer_deinit(&problems);
     return rc;
 }
 

@@ -37,6 +37,8 @@ struct registry {
  */
 int registry_init(
     struct registry *ret_registry, const struct config *config, struct buffer *problems);
+/* The same; the problems go to the log. */
+int registry_load(struct registry *ret_registry, const struct config *config);
 void registry_deinit(struct registry *registry);
 /* NULL when there is no such agent. */
 const struct registry_agent *registry_find(const struct registry *registry, struct span name);

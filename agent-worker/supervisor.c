@@ -134,6 +134,19 @@ const char *supervisor_next_open(const struct supervisor *supervisor, size_t *cu
 
 /* ---- life */
 
+struct engine_limits supervisor_limits(const struct config *config)
+{
+    return (struct engine_limits){
+        .start_timeout_ms = config->worker_start_timeout,
+        .idle_timeout_ms = config->worker_idle_timeout,
+        .cancel_grace_ms = config->worker_cancel_grace,
+        .kill_grace_ms = config->worker_kill_grace,
+        .line_max = config->worker_max_line,
+        .tools_max = config->worker_max_tools,
+        .tool_output_max = config->worker_max_tool_output,
+    };
+}
+
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)
 {
     *supervisor = (struct supervisor){.options = *options};

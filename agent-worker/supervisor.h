@@ -30,6 +30,8 @@ struct supervisor {
     struct map engines;  /* run id to struct engine */
 };
 
+/* As the worker's options have them. */
+struct engine_limits supervisor_limits(const struct config *config);
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
 /* Kills what still runs. */
 void supervisor_deinit(struct supervisor *supervisor);

@@ -330,44 +330,12 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- life */
 
-static void say_problems(const struct buffer *problems)
-{
-    const char *line = problems->data;
-    const char *end = line + problems->len;
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t len = newline ? (size_t)(newline - line) : (size_t)(end - line);
-        log_error("registry", "%.*s", (int)len, line);
-        line += len + 1;
-    }
-}
-
-static int load_registry(struct worker *worker)
-{
-    struct buffer problems = BUFFER_INIT;
-    int rc = registry_init(&worker->registry, worker->config, &problems);
-    if (rc < 0 && problems.len)
-        say_problems(&problems);
-    buffer_deinit(&problems);
-    return rc;
-}
-
 static void prepare_supervisor(struct worker *worker)
 {
-    const struct config *config = worker->config;
     const struct supervisor_options options = {
         .loop = worker->loop,
         .registry = &worker->registry,
-        .limits =
-            {
-                .start_timeout_ms = config->worker_start_timeout,
-                .idle_timeout_ms = config->worker_idle_timeout,
-                .cancel_grace_ms = config->worker_cancel_grace,
-                .kill_grace_ms = config->worker_kill_grace,
-                .line_max = config->worker_max_line,
-                .tools_max = config->worker_max_tools,
-                .tool_output_max = config->worker_max_tool_output,
-            },
+        .limits = supervisor_limits(worker->config),
         .events = &supervisor_events,
         .context = worker,
     };
@@ -406,7 +374,7 @@ int worker_init(struct worker *worker, const struct config *config)
 {
     *worker = (struct worker){.config = config, .state = WORKER_ATTACHING};
     choose_name(worker);
-    int rc = load_registry(worker);
+    int rc = registry_load(&worker->registry, config);
     if (!rc)
         rc = paths_arena_dir(worker->arena_dir, config->node_name);
     /* Not the default loop: that one would reap our children behind our back. */

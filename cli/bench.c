@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
-#include "programs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const names[] = {"ring", "broker", "recovery", "death"};
 
@@ -34,20 +31,11 @@ static void print_help(void)
 /* The benchmarks are programs of their own: this one becomes the one that is asked for. */
 static enum cli_status become(const char *bench, const char *flag)
 {
-    char path[PATHS_MAX];
     char name[64];
     char *argv[] = {name, (char *)(uintptr_t)flag, NULL};
 
     snprintf(name, sizeof(name), "ringside-bench-%s", bench);
-    int rc = program_find_tool(path, name, "../bench");
-    if (rc == -ENOENT)
-        return cli_fail(
-            CLI_FAILED, "bench", "%s is missing; it is installed beside this program", path);
-    if (rc == 0) {
-        execv(path, argv);
-        rc = -errno;
-    }
-    return cli_fail(CLI_FAILED, "bench", "cannot start %s: %s", name, strerror(-rc));
+    return cli_become("bench", name, "../bench", argv);
 }
 
 /* The benchmark of this name, or NULL. */

@@ -13,6 +13,7 @@ static const struct verb verbs[] = {
     {"up", "start a whole node and look after it", verb_up},
     {"token", "make a signed token for a user", verb_token},
     {"run", "ask an agent something and watch it work", verb_run},
+    {"batch", "run a file of requests, without a node", verb_batch},
     {"tail", "follow a user's events", verb_tail},
     {"status", "the node at a glance", verb_status},
     {"upgrade", "replace the running broker by the one that is installed now", verb_upgrade},

@@ -50,6 +50,7 @@ enum cli_status verb_pause(int argc, char **argv);
 enum cli_status verb_resume(int argc, char **argv);
 enum cli_status verb_drain(int argc, char **argv);
 enum cli_status verb_rings(int argc, char **argv);
+enum cli_status verb_batch(int argc, char **argv);
 enum cli_status verb_bench(int argc, char **argv);
 enum cli_status verb_verify(int argc, char **argv);
 enum cli_status verb_doctor(int argc, char **argv);
@@ -63,6 +64,10 @@ enum cli_status cli_load(struct config *ret_config, const struct config_program 
 /* One line on stderr, "ringside VERB: …"; returns `status`. What, why, what to do. */
 enum cli_status cli_fail(enum cli_status status, const char *verb, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Becomes a program that is installed beside this one, or built in `build_folder`. Returns only
+ * when that cannot be, with the status to leave with. */
+enum cli_status cli_become(
+    const char *verb, const char *program, const char *build_folder, char **argv);
 /* Whole numbers of a verb's own flags; complains as `verb` and returns false. */
 bool cli_number(
     const char *verb, const char *flag, const char *text, uint64_t max, uint64_t *ret_number);

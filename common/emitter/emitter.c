@@ -39,27 +39,35 @@ static int attach(struct arena **ret_arena, const struct rs_attach_options *opti
     return rc == -ENOTDIR ? RS_E_NO_NODE : error_from_errno(rc);
 }
 
+int emitter_new_on(struct rs_emitter **ret_emitter, struct arena *arena, uint32_t emit_timeout_ms)
+{
+    struct rs_emitter *emitter = calloc(1, sizeof(*emitter));
+    if (!emitter)
+        return RS_E_NO_MEMORY;
+    emitter->arena = arena;
+    pthread_mutex_init(&emitter->lock, NULL);
+    list_init(&emitter->orphans);
+    emitter->refs = 1;
+    emitter->emit_timeout_ms = emit_timeout_ms;
+    *ret_emitter = emitter;
+    return RS_OK;
+}
+
 int rs_attach(rs_emitter **ret_emitter, const struct rs_attach_options *options)
 {
     static const struct rs_attach_options defaults = {.emit_timeout_ms = RS_EMIT_TIMEOUT_DEFAULT};
+    struct arena *arena;
     if (!ret_emitter)
         return RS_E_INVALID;
     if (!options)
         options = &defaults;
-    struct rs_emitter *emitter = calloc(1, sizeof(*emitter));
-    if (!emitter)
-        return RS_E_NO_MEMORY;
-    int rc = attach(&emitter->arena, options);
-    if (rc) {
-        free(emitter);
+    int rc = attach(&arena, options);
+    if (rc)
         return rc;
-    }
-    pthread_mutex_init(&emitter->lock, NULL);
-    list_init(&emitter->orphans);
-    emitter->refs = 1;
-    emitter->emit_timeout_ms = options->emit_timeout_ms;
-    *ret_emitter = emitter;
-    return RS_OK;
+    rc = emitter_new_on(ret_emitter, arena, options->emit_timeout_ms);
+    if (rc)
+        arena_detach(arena);
+    return rc;
 }
 
 static void emitter_free(struct rs_emitter *emitter)

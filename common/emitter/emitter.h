@@ -45,6 +45,12 @@ struct stream {
     bool used;
 };
 
+/*
+ * An emitter on an arena of this process's own, which it is the owner of and takes along: to the
+ * emitter's end. RS_E_NO_MEMORY: the arena stays the caller's.
+ */
+int emitter_new_on(struct rs_emitter **ret_emitter, struct arena *arena, uint32_t emit_timeout_ms);
+
 void emitter_ref(struct rs_emitter *emitter);
 /* Takes NULL. Leaves the node with the last reference. */
 void emitter_unref(struct rs_emitter *emitter);

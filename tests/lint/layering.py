@@ -36,7 +36,7 @@ RESTRICTED = {
     r"msgpack(/.*|\.h)": r"common/base/pack\.c",
     r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
-    r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token))/.*",
+    r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token)|examples)/.*",
     r"microhttpd\.h": r"broker/metrics_port\.c",
     r"openssl/.*": r"common/token/[a-z_]+\.[ch]",
 }
