@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admission.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+
 #define RETRY_CROWDED 10
 
 bool admission_refuse_for_now(
@@ -25,23 +30,25 @@ bool admission_check_ready(struct http_refusal *ret_refusal, const struct gatewa
 }
 
 bool admission_check_token(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
-    const struct gateway *gateway, const struct http_request *request)
+    struct gateway *gateway, const struct http_request *request)
 {
     struct span token = handshake_token(request);
     if (!token.len) {
+        gateway->counters.refused_token++;
         http_refusal_set(ret_refusal, 401, "unauthenticated", "a bearer token is needed");
         return false;
     }
     enum token_verdict verdict = auth_verify(ret_claims, gateway->auth, token);
     if (verdict == TOKEN_VALID)
         return true;
+    gateway->counters.refused_token++;
     http_refusal_set(
         ret_refusal, 401, token_verdict_code(verdict), "%s", token_verdict_text(verdict));
     return false;
 }
 
-bool admission_check_admin(struct http_refusal *ret_refusal, const struct gateway *gateway,
-    const struct http_request *request)
+bool admission_check_admin(
+    struct http_refusal *ret_refusal, struct gateway *gateway, const struct http_request *request)
 {
     struct token_claims claims;
     if (!admission_check_token(&claims, ret_refusal, gateway, request))
@@ -52,27 +59,179 @@ bool admission_check_admin(struct http_refusal *ret_refusal, const struct gatewa
     return false;
 }
 
-static bool check_limits(
-    struct http_refusal *refusal, const struct gateway *gateway, const char *user)
+/* ---- limits */
+
+static struct quota_limits user_limits(const struct config *config)
 {
-    const struct config *config = gateway->config;
-    if (gateway->counters.connections >= config->gateway_max_connections)
-        return admission_refuse_for_now(refusal, 429, RETRY_CROWDED, "this gateway is full");
-    if (fanout_user_sessions(&gateway->fanout, user) >= config->gateway_max_connections_per_user)
-        return admission_refuse_for_now(
-            refusal, 429, RETRY_CROWDED, "this user has too many connections");
-    return true;
+    return (struct quota_limits){.at_once = config->gateway_max_connections_per_user,
+        .per_second = config->gateway_connection_rate_per_user};
 }
 
-bool admission_check(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
-    const struct gateway *gateway, const struct http_request *request)
+static struct quota_limits address_limits(
+    const struct gateway *gateway, const struct address *address)
 {
-    if (!handshake_origin_allowed(request, gateway->config->gateway_allowed_origins)) {
-        http_refusal_set(
-            ret_refusal, 403, "permission_denied", "pages of this origin may not connect");
-        return false;
+    const struct config *config = gateway->config;
+    if (networks_have(&gateway->unlimited, address))
+        return (struct quota_limits){0, 0};
+    return (struct quota_limits){.at_once = config->gateway_max_connections_per_address,
+        .per_second = config->gateway_connection_rate_per_address};
+}
+
+/* How a quota refuses, and where that is counted. */
+struct refusals {
+    const char *crowded;
+    const char *hasty;
+    uint64_t *crowded_count;
+    uint64_t *hasty_count;
+};
+
+static bool check_quota(struct http_refusal *refusal, const struct quotas *quotas, struct span name,
+    const struct quota_limits *limits, const struct refusals *refusals)
+{
+    uint64_t wait_ms;
+    switch (quotas_check(quotas, name, limits, clock_monotonic_ms(), &wait_ms)) {
+    case QUOTA_FINE: return true;
+    case QUOTA_CROWDED:
+        ++*refusals->crowded_count;
+        return admission_refuse_for_now(refusal, 429, RETRY_CROWDED, refusals->crowded);
+    case QUOTA_HASTY: break;
     }
-    return admission_check_ready(ret_refusal, gateway) &&
-           admission_check_token(ret_claims, ret_refusal, gateway, request) &&
-           check_limits(ret_refusal, gateway, ret_claims->user);
+    ++*refusals->hasty_count;
+    return admission_refuse_for_now(
+        refusal, 429, (unsigned)((wait_ms + 999) / 1000), refusals->hasty);
+}
+
+static bool check_user(
+    struct http_refusal *refusal, struct gateway *gateway, const struct admitted *admitted)
+{
+    const struct refusals refusals = {
+        .crowded = "this user has too many connections",
+        .hasty = "this user connects too often",
+        .crowded_count = &gateway->counters.refused_user_connections,
+        .hasty_count = &gateway->counters.refused_user_rate,
+    };
+    const struct quota_limits limits = user_limits(gateway->config);
+    return check_quota(
+        refusal, &gateway->users, span_of_string(admitted->claims.user), &limits, &refusals);
+}
+
+static bool check_address(
+    struct http_refusal *refusal, struct gateway *gateway, const struct admitted *admitted)
+{
+    const struct refusals refusals = {
+        .crowded = "this address has too many connections",
+        .hasty = "this address connects too often",
+        .crowded_count = &gateway->counters.refused_address_connections,
+        .hasty_count = &gateway->counters.refused_address_rate,
+    };
+    char room[ADDRESS_HOLDER_SIZE];
+    const struct quota_limits limits = address_limits(gateway, &admitted->address);
+    return check_quota(
+        refusal, &gateway->addresses, address_holder(room, &admitted->address), &limits, &refusals);
+}
+
+static bool check_limits(
+    struct http_refusal *refusal, struct gateway *gateway, const struct admitted *admitted)
+{
+    if (gateway->counters.connections >= gateway->config->gateway_max_connections) {
+        gateway->counters.refused_full++;
+        return admission_refuse_for_now(refusal, 429, RETRY_CROWDED, "this gateway is full");
+    }
+    return check_address(refusal, gateway, admitted) && check_user(refusal, gateway, admitted);
+}
+
+/* ---- the whole of it */
+
+static bool check_origin(
+    struct http_refusal *refusal, struct gateway *gateway, const struct http_request *request)
+{
+    if (handshake_origin_allowed(request, gateway->config->gateway_allowed_origins))
+        return true;
+    gateway->counters.refused_origin++;
+    http_refusal_set(refusal, 403, "permission_denied", "pages of this origin may not connect");
+    return false;
+}
+
+static struct address client_of(const struct gateway *gateway, const struct http_exchange *exchange,
+    const struct http_request *request)
+{
+    bool plain = strcmp(gateway->config->gateway_proxy_header, "x-forwarded-for") == 0;
+    struct address peer = http_exchange_peer(exchange);
+    return forwarded_client(
+        &gateway->proxies, &peer, request, plain ? FORWARDED_X : FORWARDED_RFC7239);
+}
+
+bool admission_check(struct admitted *ret_admitted, struct http_refusal *ret_refusal,
+    struct gateway *gateway, const struct http_exchange *exchange,
+    const struct http_request *request)
+{
+    ret_admitted->address = client_of(gateway, exchange, request);
+    return check_origin(ret_refusal, gateway, request) &&
+           admission_check_ready(ret_refusal, gateway) &&
+           admission_check_token(&ret_admitted->claims, ret_refusal, gateway, request) &&
+           check_limits(ret_refusal, gateway, ret_admitted);
+}
+
+static int take_places(
+    struct quota_ticket *ticket, struct gateway *gateway, const struct admitted *admitted)
+{
+    char room[ADDRESS_HOLDER_SIZE];
+    uint64_t now_ms = clock_monotonic_ms();
+    const struct quota_limits of_user = user_limits(gateway->config);
+    const struct quota_limits of_address = address_limits(gateway, &admitted->address);
+    int rc = quotas_enter(
+        &ticket->user, &gateway->users, span_of_string(admitted->claims.user), &of_user, now_ms);
+    if (!rc)
+        rc = quotas_enter(&ticket->address, &gateway->addresses,
+            address_holder(room, &admitted->address), &of_address, now_ms);
+    return rc;
+}
+
+bool admission_start(struct session **ret_session, struct http_refusal *ret_refusal,
+    struct gateway *gateway, const struct admitted *admitted, const struct handshake *handshake)
+{
+    struct session *session = NULL;
+    int rc = session_new(&session, &gateway->host, &admitted->claims, handshake);
+    if (!rc)
+        rc = take_places(&session->ticket, gateway, admitted);
+    if (!rc) {
+        *ret_session = session;
+        return true;
+    }
+    session_free(session);
+    return admission_refuse_for_now(ret_refusal, 503, ADMISSION_RETRY_SOON, "out of memory");
+}
+
+/* ---- configuration and time */
+
+int admission_configure(struct gateway *gateway, const struct config *config)
+{
+    struct networks proxies;
+    struct networks unlimited;
+    struct span wrong;
+    const char *key = "trusted_proxies";
+    bool good = networks_parse(&proxies, config->gateway_trusted_proxies, &wrong);
+    if (good) {
+        key = "unlimited_addresses";
+        good = networks_parse(&unlimited, config->gateway_unlimited_addresses, &wrong);
+    }
+    if (!good) {
+        log_error("gateway",
+            "gateway.%s: \"%.*s\": an address, or a network as 192.0.2.0/24, at most %d of them",
+            key, SPAN_ARG(wrong), NETWORKS_MAX);
+        return -EINVAL;
+    }
+    gateway->proxies = proxies;
+    gateway->unlimited = unlimited;
+    return 0;
+}
+
+void admission_tick(struct gateway *gateway, uint64_t now_ms)
+{
+    const struct config *config = gateway->config;
+    const struct quota_limits of_user = user_limits(config);
+    const struct quota_limits of_address = {.at_once = config->gateway_max_connections_per_address,
+        .per_second = config->gateway_connection_rate_per_address};
+    quotas_tick(&gateway->users, &of_user, now_ms);
+    quotas_tick(&gateway->addresses, &of_address, now_ms);
 }

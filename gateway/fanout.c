@@ -65,12 +65,6 @@ int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user)
     return 0;
 }
 
-size_t fanout_user_sessions(const struct fanout *fanout, const char *user)
-{
-    const struct feed *feed = map_get(&fanout->feeds, span_of_string(user));
-    return feed ? feed->session_count : 0;
-}
-
 void feed_join(struct feed *feed, struct list_link *session_link)
 {
     list_append(&feed->sessions, session_link);

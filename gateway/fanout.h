@@ -44,8 +44,6 @@ void fanout_deinit(struct fanout *fanout);
 
 /* The user's feed, made when there is none. */
 int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user);
-/* How many sessions the user has here. */
-size_t fanout_user_sessions(const struct fanout *fanout, const char *user);
 void feed_join(struct feed *feed, struct list_link *session_link);
 void feed_leave(struct feed *feed, struct list_link *session_link);
 

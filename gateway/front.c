@@ -48,13 +48,11 @@ static void handle_handshake(
 {
     struct http_refusal refusal;
     struct handshake handshake;
-    struct token_claims claims;
-    struct session *session = NULL;
-    bool admitted = handshake_parse(&handshake, &refusal, request) &&
-                    admission_check(&claims, &refusal, gateway, request);
-    if (admitted && session_new(&session, &gateway->host, &claims, &handshake) < 0)
-        admitted = admission_refuse_for_now(&refusal, 503, ADMISSION_RETRY_SOON, "out of memory");
-    if (!admitted) {
+    struct admitted admitted;
+    struct session *session;
+    if (!handshake_parse(&handshake, &refusal, request) ||
+        !admission_check(&admitted, &refusal, gateway, exchange, request) ||
+        !admission_start(&session, &refusal, gateway, &admitted, &handshake)) {
         gateway->counters.handshakes_refused++;
         respond_refusal(exchange, &refusal);
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway.h"
+#include "admission.h"
 
 #include "port_claim.h"
 
@@ -150,6 +150,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         session_tick(session, now_ms, now_wall);
     }
     fanout_tick(&gateway->fanout);
+    admission_tick(gateway, now_ms);
     send_report(gateway);
 }
 
@@ -305,7 +306,11 @@ int gateway_init(struct gateway *gateway, struct config *config,
         return -ENOMEM;
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(config);
+    quotas_init(&gateway->users);
+    quotas_init(&gateway->addresses);
     int rc = auth_new(&gateway->auth, config);
+    if (!rc)
+        rc = admission_configure(gateway, config);
     if (!rc)
         rc = make_names(gateway);
     if (!rc)
@@ -332,5 +337,7 @@ void gateway_deinit(struct gateway *gateway)
     http_server_free(gateway->http);
     ws_server_free(gateway->sockets);
     fanout_deinit(&gateway->fanout);
+    quotas_deinit(&gateway->users);
+    quotas_deinit(&gateway->addresses);
     auth_free(gateway->auth);
 }

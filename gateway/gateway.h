@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "forwarded.h"
 #include "http_server.h"
 #include "session.h"
 #include "ws_server.h"
@@ -18,6 +19,10 @@ struct gateway {
     struct broker_link *link;
     struct fanout fanout;
     struct session_host host;
+    struct quotas users;
+    struct quotas addresses;
+    struct networks proxies;   /* gateway.trusted_proxies */
+    struct networks unlimited; /* gateway.unlimited_addresses */
     struct ws_server *sockets;
     struct http_server *http;
     char run_dir[PATHS_MAX];

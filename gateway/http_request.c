@@ -21,7 +21,7 @@ size_t http_request_head_length(struct span bytes)
     return end ? (size_t)(end - bytes.data) + 4 : 0;
 }
 
-static struct span trim(struct span text)
+struct span http_trim(struct span text)
 {
     while (text.len && (text.data[0] == ' ' || text.data[0] == '\t'))
         text = span_of(text.data + 1, text.len - 1);
@@ -87,6 +87,14 @@ static const struct {
     {"sec-websocket-version", __builtin_offsetof(struct http_request, websocket_version)},
 };
 
+static int keep_line(struct http_lines *lines, struct span value)
+{
+    if (lines->count == HTTP_LINES_MAX)
+        return -EBADMSG;
+    lines->values[lines->count++] = value;
+    return 0;
+}
+
 static int keep_header(struct http_request *request, struct span name, struct span value)
 {
     for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
@@ -104,6 +112,10 @@ static int keep_header(struct http_request *request, struct span name, struct sp
             return -EBADMSG;
         request->websocket_protocols[request->websocket_protocol_lines++] = value;
     }
+    if (http_text_is(name, "forwarded"))
+        return keep_line(&request->forwarded, value);
+    if (http_text_is(name, "x-forwarded-for"))
+        return keep_line(&request->x_forwarded_for, value);
     request->has_body |= http_text_is(name, "transfer-encoding") ||
                          (http_text_is(name, "content-length") && !span_is(value, "0"));
     return 0;
@@ -135,7 +147,7 @@ static int parse_header(struct http_request *request, struct span line)
     if (!colon)
         return -EBADMSG;
     struct span name = span_of(line.data, (size_t)(colon - line.data));
-    struct span value = trim(span_of(colon + 1, line.len - name.len - 1));
+    struct span value = http_trim(span_of(colon + 1, line.len - name.len - 1));
     if (!name_valid(name) || !value_valid(value))
         return -EBADMSG;
     return keep_header(request, name, value);
@@ -175,7 +187,7 @@ bool http_list_next(struct span *list, struct span *ret_item)
     while (list->len) {
         const char *comma = memchr(list->data, ',', list->len);
         size_t len = comma ? (size_t)(comma - list->data) : list->len;
-        struct span item = trim(span_of(list->data, len));
+        struct span item = http_trim(span_of(list->data, len));
         size_t used = comma ? len + 1 : len;
         *list = span_of(list->data + used, list->len - used);
         if (item.len) {

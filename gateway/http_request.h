@@ -15,8 +15,16 @@ enum http_method {
 
 /* Sec-WebSocket-Protocol may come as one line or several. */
 #define HTTP_PROTOCOL_LINES_MAX 4
+/* Each proxy on the way may add a line of its own. */
+#define HTTP_LINES_MAX 8
 /* The longest head, its empty line included. */
 #define HTTP_HEAD_MAX (16u << 10)
+
+/* A header that is a list, over one line or several. */
+struct http_lines {
+    struct span values[HTTP_LINES_MAX];
+    size_t count;
+};
 
 /* Spans point into the head; empty: absent. */
 struct http_request {
@@ -33,6 +41,8 @@ struct http_request {
     struct span websocket_version;
     struct span websocket_protocols[HTTP_PROTOCOL_LINES_MAX];
     size_t websocket_protocol_lines;
+    struct http_lines forwarded;
+    struct http_lines x_forwarded_for;
     bool has_origin;
     bool has_body;
 };
@@ -45,6 +55,8 @@ int http_request_parse(struct http_request *ret_request, struct span head);
 /* The length of the head at the start of `bytes`, 0 while its end has not come. */
 size_t http_request_head_length(struct span bytes);
 
+/* Without the blanks around it. */
+struct span http_trim(struct span text);
 /* ASCII, without regard to case. */
 bool http_text_is(struct span text, const char *wanted);
 /*

@@ -56,6 +56,7 @@ struct http_exchange {
     struct list_link link;
     enum exchange_state state;
     int fd;
+    struct address peer;
     bool head_only;
     void *owner;
     ev_io io;
@@ -128,6 +129,11 @@ static void write_more(struct http_exchange *exchange)
         exchange->sent += (size_t)put;
     }
     linger(exchange);
+}
+
+struct address http_exchange_peer(const struct http_exchange *exchange)
+{
+    return exchange->peer;
 }
 
 void http_exchange_respond(struct http_exchange *exchange, const struct http_response *response)
@@ -260,7 +266,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- accepting */
 
-static void start_exchange(struct http_server *server, int fd)
+static void start_exchange(struct http_server *server, int fd, const struct address *peer)
 {
     int yes = 1;
     struct http_exchange *exchange = calloc(1, sizeof(*exchange));
@@ -271,6 +277,7 @@ static void start_exchange(struct http_server *server, int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     exchange->server = server;
     exchange->fd = fd;
+    exchange->peer = *peer;
     ev_init(&exchange->io, on_io);
     ev_init(&exchange->deadline, on_deadline);
     exchange->io.data = exchange;
@@ -295,13 +302,25 @@ static void on_accept_pause(struct ev_loop *loop, ev_timer *watcher, int events)
     ev_io_start(loop, &server->acceptable);
 }
 
+static int accept_one(struct http_server *server, struct address *ret_peer)
+{
+    struct sockaddr_storage from;
+    socklen_t len = sizeof(from);
+    const void *any = &from;
+    int fd = accept4(server->fd, (void *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && !address_of(ret_peer, any))
+        *ret_peer = (struct address){0};
+    return fd;
+}
+
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop;
     (void)events;
     struct http_server *server = watcher->data;
+    struct address peer;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(server, &peer);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
@@ -309,7 +328,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
         if (fd < 0)
             return;
         if (server->count < EXCHANGES_MAX)
-            start_exchange(server, fd);
+            start_exchange(server, fd, &peer);
         else
             close(fd);
     }

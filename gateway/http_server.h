@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "address.h"
 #include "http.h"
 
 #include <ev.h>
@@ -45,6 +46,8 @@ int http_server_probe(const char *host, uint16_t port);
 /* The port that is really bound. */
 uint16_t http_server_port(const struct http_server *server);
 
+/* Who the socket is connected with. */
+struct address http_exchange_peer(const struct http_exchange *exchange);
 /* Sends the answer and closes; the exchange belongs to the server again. */
 void http_exchange_respond(struct http_exchange *exchange, const struct http_response *response);
 /* Keeps the exchange for an answer later; `owner` is told should it be given up before. */

@@ -4,7 +4,7 @@
  * are loaded as the new configuration says before any option changes, so that one bad file leaves
  * the gateway as it was. Nobody is sent away: options hold for whatever is decided from then on.
  */
-#include "gateway.h"
+#include "admission.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -26,6 +26,12 @@ static const enum option_index changeable[] = {
     OPTION_AT_gateway_max_messages_per_second,
     OPTION_AT_gateway_max_connections,
     OPTION_AT_gateway_max_connections_per_user,
+    OPTION_AT_gateway_max_connections_per_address,
+    OPTION_AT_gateway_connection_rate_per_user,
+    OPTION_AT_gateway_connection_rate_per_address,
+    OPTION_AT_gateway_unlimited_addresses,
+    OPTION_AT_gateway_trusted_proxies,
+    OPTION_AT_gateway_proxy_header,
     OPTION_AT_gateway_max_outbox,
     OPTION_AT_gateway_heartbeat,
     OPTION_AT_gateway_drain_window,
@@ -63,7 +69,8 @@ void gateway_reload(struct gateway *gateway)
 {
     static const struct take_over_rules rules = {.may_change = may_change, .tell = tell};
     struct config next;
-    if (gateway->read_config(&next) != CONFIG_RUN || auth_reload(gateway->auth, &next) < 0) {
+    if (gateway->read_config(&next) != CONFIG_RUN || auth_reload(gateway->auth, &next) < 0 ||
+        admission_configure(gateway, &next) < 0) {
         log_error("gateway", "what was read again cannot be used: everything stays as it was");
     } else {
         config_take_over(gateway->changing_config, &next, &rules);

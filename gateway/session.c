@@ -77,6 +77,7 @@ void session_free(struct session *session)
         session->host->counters->connections--;
     detach(session);
     list_remove(&session->host_link);
+    quota_ticket_return(&session->ticket, clock_monotonic_ms());
     outbox_deinit(&session->outbox);
     free(session->filter);
     free(session);

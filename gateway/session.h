@@ -7,6 +7,7 @@
 #include "fanout.h"
 #include "handshake.h"
 #include "outbox.h"
+#include "quota.h"
 #include "rate.h"
 #include "view.h"
 
@@ -47,6 +48,7 @@ struct session {
     enum session_state state;
     char id[IDENTIFIER_MADE_SIZE];
     struct token_claims claims;
+    struct quota_ticket ticket; /* returned with the session */
 
     struct feed *feed; /* NULL while closing */
     struct list_link feed_link;

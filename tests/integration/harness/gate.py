@@ -48,3 +48,8 @@ class Gate(Parts):
         status, text, _ = self.get("/metrics", headers)
         assert status == 200, text
         return {name: int(value) for name, value in COUNTER.findall(text)}
+
+    def assert_counted(self, name, occurrences, before):
+        """`before` is what counters() said then."""
+        counted = self.counters()[name] - before[name]
+        assert counted == occurrences, f"{name}: {counted} instead of {occurrences}"
