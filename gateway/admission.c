@@ -23,10 +23,19 @@ bool admission_check_ready(struct http_refusal *ret_refusal, const struct gatewa
     if (gateway->draining)
         return admission_refuse_for_now(
             ret_refusal, 503, ADMISSION_RETRY_SOON, "this gateway is draining");
-    if (!broker_link_ready(gateway->link))
+    if (!brokers_any_ready(gateway->brokers))
         return admission_refuse_for_now(
-            ret_refusal, 503, ADMISSION_RETRY_SOON, "the broker cannot be reached");
+            ret_refusal, 503, ADMISSION_RETRY_SOON, "no broker can be reached");
     return true;
+}
+
+bool admission_check_broker(
+    struct http_refusal *ret_refusal, const struct gateway *gateway, const char *user)
+{
+    if (broker_link_ready(brokers_link_of(gateway->brokers, user)))
+        return true;
+    return admission_refuse_for_now(
+        ret_refusal, 503, ADMISSION_RETRY_SOON, "the user's broker cannot be reached");
 }
 
 bool admission_check_token(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
@@ -169,6 +178,7 @@ bool admission_check(struct admitted *ret_admitted, struct http_refusal *ret_ref
     return check_origin(ret_refusal, gateway, request) &&
            admission_check_ready(ret_refusal, gateway) &&
            admission_check_token(&ret_admitted->claims, ret_refusal, gateway, request) &&
+           admission_check_broker(ret_refusal, gateway, ret_admitted->claims.user) &&
            check_limits(ret_refusal, gateway, ret_admitted);
 }
 

@@ -6,7 +6,8 @@
 /*
  * Whether a request may become a connection: checked from what costs least and tells least to what
  * costs most. The caller has looked at its form before (400). What is left, in order: its origin
- * (403), whether there is a broker and no draining (503), its token (401), limits (429).
+ * (403), whether there is a broker and no draining (503), its token (401), whether its user's
+ * broker is there (503), limits (429).
  */
 struct admitted {
     struct token_claims claims;
@@ -23,6 +24,8 @@ bool admission_start(struct session **ret_session, struct http_refusal *ret_refu
 
 /* Single steps of it, for requests that become no connection. */
 bool admission_check_ready(struct http_refusal *ret_refusal, const struct gateway *gateway);
+bool admission_check_broker(
+    struct http_refusal *ret_refusal, const struct gateway *gateway, const char *user);
 bool admission_check_token(struct token_claims *ret_claims, struct http_refusal *ret_refusal,
     struct gateway *gateway, const struct http_request *request);
 /* An administrator's token: 401 without any, 403 with a user's. */

@@ -16,6 +16,7 @@ struct broker_link {
     struct attachment *attachment;
     const struct broker_link_events *events; /* borrowed */
     void *context;
+    const char *broker;        /* borrowed; its name, for the log */
     struct counters *counters; /* borrowed */
     struct attachment_options options;
     uint64_t last_request;
@@ -150,30 +151,31 @@ static void on_message(void *context, const struct wire_message *message)
 static void on_ready(void *context, struct span broker_id)
 {
     struct broker_link *link = context;
-    log_info("broker_link", "ready, broker %.*s", SPAN_ARG(broker_id));
-    link->counters->broker_link = 1;
+    log_info("broker_link", "%s is ready, broker %.*s", link->broker, SPAN_ARG(broker_id));
+    link->counters->broker_link++;
     link->processed = 0;
     grant(link, CREDIT_WINDOW);
-    link->events->on_ready(link->context);
+    link->events->on_ready(link->context, link);
 }
 
 static void on_lost(void *context)
 {
     struct broker_link *link = context;
     struct link_call *call;
-    log_warn("broker_link", "lost; connections stay, requests are refused until it is back");
-    link->counters->broker_link = 0;
+    log_warn("broker_link",
+        "%s is lost; connections stay, its users' requests are refused until it is back",
+        link->broker);
+    link->counters->broker_link--;
     link->counters->link_lost++;
     while ((call = LIST_FIRST(struct link_call, &link->call_order, link)))
         finish(call, NULL);
-    link->events->on_lost(link->context);
 }
 
 static void on_refused(void *context, struct span code, struct span message)
 {
-    (void)context;
-    log_error("broker_link", "the broker refuses: %.*s (%.*s); trying again", SPAN_ARG(message),
-        SPAN_ARG(code));
+    struct broker_link *link = context;
+    log_error("broker_link", "%s refuses: %.*s (%.*s); trying again", link->broker,
+        SPAN_ARG(message), SPAN_ARG(code));
 }
 
 int broker_link_new(struct broker_link **ret_link, struct ev_loop *loop,
@@ -191,6 +193,7 @@ int broker_link_new(struct broker_link **ret_link, struct ev_loop *loop,
         return -ENOMEM;
     link->events = events;
     link->context = context;
+    link->broker = options->broker;
     link->counters = options->counters;
     link->options = (struct attachment_options){.control_url = options->control_url,
         .role = "gateway",

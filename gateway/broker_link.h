@@ -8,7 +8,7 @@
 #include "wire/attachment.h"
 
 /*
- * The gateway's side of the link to the broker: calls with answers, the stream of live events and
+ * The gateway's side of the link to one broker: calls with answers, the stream of live events and
  * the credit it costs. The link comes back by itself; what was under way when it was lost is
  * reported to its caller, who knows whether to ask again. Loop thread only.
  */
@@ -25,8 +25,7 @@ struct link_call {
 };
 
 struct broker_link_events {
-    void (*on_ready)(void *context);
-    void (*on_lost)(void *context);
+    void (*on_ready)(void *context, struct broker_link *link);
     void (*on_events)(void *context, const struct wire_events *events);
     void (*on_epoch_changed)(void *context, const struct wire_epoch_changed *changed);
     /* An administrator ends the user's connections; or has this gateway leave. */
@@ -36,7 +35,8 @@ struct broker_link_events {
 
 struct broker_link_options {
     const char *control_url;
-    const char *name;
+    const char *broker; /* what the configuration calls it */
+    const char *name;   /* this gateway's */
     struct counters *counters;
 };
 

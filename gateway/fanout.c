@@ -10,9 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-void fanout_init(struct fanout *fanout, struct broker_link *link, struct counters *counters)
+void fanout_init(struct fanout *fanout, struct brokers *brokers, struct counters *counters)
 {
-    *fanout = (struct fanout){.link = link, .counters = counters};
+    *fanout = (struct fanout){.brokers = brokers, .counters = counters};
 }
 
 static void feed_free(struct feed *feed)
@@ -51,6 +51,7 @@ int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user)
     if (!feed)
         return -ENOMEM;
     feed->fanout = fanout;
+    feed->link = brokers_link_of(fanout->brokers, user);
     snprintf(feed->user, sizeof(feed->user), "%s", user);
     feed->tag = event_user_tag(span_of_string(user));
     feed->reopen.done = reopen_done;
@@ -240,15 +241,17 @@ static void reopen(struct feed *feed)
             .epoch = span_of_string(feed->epoch),
             .after = feed->newest}};
     broker_link_cancel(&feed->reopen);
-    if (broker_link_call(feed->fanout->link, &feed->reopen, &message) < 0)
+    if (broker_link_call(feed->link, &feed->reopen, &message) < 0)
         log_warn("fanout", "user %s could not be opened again yet", feed->user);
 }
 
-void fanout_handle_ready(struct fanout *fanout)
+void fanout_handle_ready(struct fanout *fanout, const struct broker_link *link)
 {
     size_t cursor = 0;
     struct feed *feed;
     while ((feed = map_next(&fanout->feeds, &cursor))) {
+        if (feed->link != link)
+            continue;
         if (feed->epoch[0] && feed->session_count)
             reopen(feed);
         LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
@@ -267,7 +270,7 @@ void fanout_tick(struct fanout *fanout)
             continue;
         const struct wire_message message = {
             .kind = WIRE_CLOSE, .close = {.user = span_of_string(feed->user)}};
-        broker_link_send(fanout->link, &message);
+        broker_link_send(feed->link, &message);
         feed_free(feed);
         cursor--;
     }

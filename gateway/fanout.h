@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "broker_link.h"
+#include "brokers.h"
 #include "frame.h"
 #include "slab.h"
 
@@ -15,13 +15,14 @@
  */
 struct fanout {
     struct map feeds;          /* struct feed by its user */
-    struct broker_link *link;  /* borrowed */
+    struct brokers *brokers;   /* borrowed */
     struct counters *counters; /* borrowed */
     struct slab_pool slabs;    /* where frames are made */
 };
 
 struct feed {
     struct fanout *fanout;
+    struct broker_link *link; /* to the user's broker; borrowed */
     char user[IDENTIFIER_SIZE];
     uint64_t tag;                /* what the user's events must carry */
     char epoch[IDENTIFIER_SIZE]; /* empty: not known yet */
@@ -38,7 +39,7 @@ struct feed_event {
     bool foreign; /* another user's: takes its place in the count, and is shown to nobody */
 };
 
-void fanout_init(struct fanout *fanout, struct broker_link *link, struct counters *counters);
+void fanout_init(struct fanout *fanout, struct brokers *brokers, struct counters *counters);
 /* No session may be left. */
 void fanout_deinit(struct fanout *fanout);
 
@@ -73,7 +74,7 @@ void fanout_handle_events(struct fanout *fanout, const struct wire_events *event
 void fanout_handle_epoch_changed(struct fanout *fanout, const struct wire_epoch_changed *changed);
 /* Closes the user's connections with 4403. */
 void fanout_kick(struct fanout *fanout, struct span user);
-/* The link is there again: everything is asked for anew, from where it stood. */
-void fanout_handle_ready(struct fanout *fanout);
+/* The link is there again: what its users want is asked for anew, from where it stood. */
+void fanout_handle_ready(struct fanout *fanout, const struct broker_link *link);
 /* Lets go of users without sessions. */
 void fanout_tick(struct fanout *fanout);

@@ -4,6 +4,7 @@
  */
 #include "admission.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -95,7 +96,8 @@ static void handle_probe(
     struct token_claims claims;
     struct wire_message message = {.kind = WIRE_PING};
     if (!admission_check_token(&claims, &refusal, gateway, request) ||
-        !admission_check_ready(&refusal, gateway)) {
+        !admission_check_ready(&refusal, gateway) ||
+        !admission_check_broker(&refusal, gateway, claims.user)) {
         respond_refusal(exchange, &refusal);
         return;
     }
@@ -104,7 +106,8 @@ static void handle_probe(
         probe->exchange = exchange;
         probe->call.done = probe_done;
     }
-    if (!probe || broker_link_call(gateway->link, &probe->call, &message) < 0) {
+    struct broker_link *link = brokers_link_of(gateway->brokers, claims.user);
+    if (!probe || broker_link_call(link, &probe->call, &message) < 0) {
         struct http_response response;
         http_response_health(&response, 503, "failed", "the broker cannot be asked");
         free(probe);
@@ -132,8 +135,13 @@ static void handle_ready(
     (void)request;
     struct http_response response;
     struct http_refusal refusal;
+    _cleanup_(buffer_deinit) struct buffer away = BUFFER_INIT;
+    buffer_append_string(&away, "cannot be reached: ");
+    bool all = brokers_append_away(&away, gateway->brokers) == 0;
+    buffer_append_char(&away, '\0');
+    const char *reason = all || buffer_error(&away) ? NULL : away.data;
     if (admission_check_ready(&refusal, gateway))
-        http_response_health(&response, 200, "ready", NULL);
+        http_response_health(&response, 200, "ready", reason);
     else
         http_response_health(&response, 503, "not_ready", refusal.error.message);
     respond(exchange, &response);

@@ -40,16 +40,11 @@ static void announce(struct gateway *gateway)
     say_ready(port);
 }
 
-static void on_link_ready(void *context)
+static void on_link_ready(void *context, struct broker_link *link)
 {
     struct gateway *gateway = context;
-    fanout_handle_ready(&gateway->fanout);
+    fanout_handle_ready(&gateway->fanout, link);
     announce(gateway);
-}
-
-static void on_link_lost(void *context)
-{
-    (void)context; /* every call under way has been answered; sessions wait */
 }
 
 static void on_link_events(void *context, const struct wire_events *events)
@@ -124,13 +119,15 @@ static void send_report(struct gateway *gateway)
     json_append_member_bool(&body, "draining", gateway->draining);
     json_append_member_uint(&body, "connections", gateway->counters.connections);
     json_append_member_uint(&body, "users", gateway->counters.users);
+    json_append_name(&body, "brokers");
+    brokers_append_json(&body, gateway->brokers);
     json_append_name(&body, "counters");
     counters_append_json(&body, &gateway->counters);
     buffer_append_char(&body, '}');
     const struct wire_message message = {
         .kind = WIRE_REPORT, .report = {.body = buffer_span(&body)}};
     if (!buffer_error(&body))
-        broker_link_send(gateway->link, &message);
+        brokers_send(gateway->brokers, &message);
 }
 
 /*
@@ -144,7 +141,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     struct gateway *gateway = watcher->data;
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t now_wall = clock_wall_ms() / 1000;
-    broker_link_tick(gateway->link, now_ms);
+    brokers_tick(gateway->brokers, now_ms);
     LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
     {
         session_tick(session, now_ms, now_wall);
@@ -198,22 +195,20 @@ static int make_names(struct gateway *gateway)
     return 0;
 }
 
-static int make_link(struct gateway *gateway)
+static int make_links(struct gateway *gateway)
 {
     static const struct broker_link_events events = {
         .on_ready = on_link_ready,
-        .on_lost = on_link_lost,
         .on_events = on_link_events,
         .on_epoch_changed = on_link_epoch_changed,
         .on_kick = on_link_kick,
         .on_leave = on_link_leave,
     };
-    const struct broker_link_options options = {
-        .control_url = gateway->control_url, .name = gateway->name, .counters = &gateway->counters};
-    int rc = broker_link_new(&gateway->link, gateway->loop, &options, &events, gateway);
-    if (rc)
-        log_error("gateway", "the link to the broker: %s", strerror(-rc));
-    return rc;
+    const struct brokers_options options = {.config = gateway->config,
+        .own_url = gateway->control_url,
+        .name = gateway->name,
+        .counters = &gateway->counters};
+    return brokers_new(&gateway->brokers, gateway->loop, &options, &events, gateway);
 }
 
 static int make_sockets(struct gateway *gateway)
@@ -269,7 +264,6 @@ static void make_host(struct gateway *gateway)
 {
     gateway->host = (struct session_host){
         .config = gateway->config,
-        .link = gateway->link,
         .fanout = &gateway->fanout,
         .auth = gateway->auth,
         .counters = &gateway->counters,
@@ -318,10 +312,10 @@ int gateway_init(struct gateway *gateway, struct config *config,
     if (!rc)
         rc = make_listener(gateway);
     if (!rc)
-        rc = make_link(gateway);
+        rc = make_links(gateway);
     if (rc)
         return rc;
-    fanout_init(&gateway->fanout, gateway->link, &gateway->counters);
+    fanout_init(&gateway->fanout, gateway->brokers, &gateway->counters);
     make_host(gateway);
     start_watchers(gateway);
     return 0;

@@ -16,7 +16,7 @@ struct gateway {
     enum config_action (*read_config)(struct config *ret_config);
     struct counters counters;
     struct auth *auth;
-    struct broker_link *link;
+    struct brokers *brokers;
     struct fanout fanout;
     struct session_host host;
     struct quotas users;

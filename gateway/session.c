@@ -51,6 +51,7 @@ int session_new(struct session **ret_session, struct session_host *host,
         session_free(session);
         return rc;
     }
+    session->link = session->feed->link;
     feed_join(session->feed, &session->feed_link);
     list_append(&host->sessions, &session->host_link);
     host->counters->connections++;

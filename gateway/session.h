@@ -33,7 +33,6 @@ enum session_state {
 /* What all sessions of a gateway share. */
 struct session_host {
     const struct config *config;
-    struct broker_link *link;
     struct fanout *fanout;
     struct auth *auth;
     struct counters *counters;
@@ -50,7 +49,8 @@ struct session {
     struct token_claims claims;
     struct quota_ticket ticket; /* returned with the session */
 
-    struct feed *feed; /* NULL while closing */
+    struct broker_link *link; /* to the user's broker; borrowed */
+    struct feed *feed;        /* NULL while closing */
     struct list_link feed_link;
     enum wire_open_mode mode;
     char epoch[IDENTIFIER_SIZE];

@@ -119,7 +119,7 @@ void session_forward(struct session *session, struct protocol_request *decoded,
     request->session = session;
     request->call.done = done;
     list_init(&request->link);
-    if (broker_link_call(session->host->link, &request->call, message) < 0) {
+    if (broker_link_call(session->link, &request->call, message) < 0) {
         session_request_free(request);
         session_refuse_unavailable(session, id);
         return;
@@ -184,7 +184,7 @@ void session_send_ack(struct session *session)
             .seq = session->acked,
             .filtered = session->filter != NULL}};
     if (session_is_open(session) && session->acked > 0)
-        broker_link_send(session->host->link, &message);
+        broker_link_send(session->link, &message);
 }
 
 /* Only progress within what this connection was shown is passed on. */

@@ -78,7 +78,7 @@ static void ask(struct session_snapshots *snapshots)
         .snapshot_read = {.user = span_of_string(session->claims.user),
             .epoch = span_of_string(session->epoch),
             .after = snapshots->after}};
-    broker_link_call(session->host->link, &snapshots->call, &message);
+    broker_link_call(session->link, &snapshots->call, &message);
 }
 
 /* ---- its place */

@@ -61,7 +61,7 @@ static void ask_page(struct session *session)
             .after = session->view.position,
             .max_bytes = bytes < PAGE_BYTES_MAX ? bytes : PAGE_BYTES_MAX}};
     session->page_after = session->view.position;
-    broker_link_call(session->host->link, &session->page, &message);
+    broker_link_call(session->link, &session->page, &message);
 }
 
 void session_resume(struct session *session)
@@ -258,7 +258,7 @@ static void ask_open(struct session *session)
             .mode = session->mode,
             .epoch = span_of_string(session->epoch),
             .after = session->after}};
-    broker_link_call(session->host->link, &session->open, &message);
+    broker_link_call(session->link, &session->open, &message);
 }
 
 void session_stream_init(struct session *session)
