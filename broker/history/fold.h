@@ -1,35 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "event/event.h"
+#include "event/fold.h"
 
 /*
- * Folding: several consecutive events become one that stands for all their numbers, its `first_seq`
- * to its `seq`. Pure.
- *
- *   text     deltas of one message: the text is the exact concatenation
- *   status   of one run's thinking: the newest stands for those before it
- *
- * All else (time, identifiers) is the newest event's. Only data of the plainest form is folded,
- * `{"delta":"…"}`, `{"delta":"…","final":true}` or `{"status":"…"}`: what has more to say stays as
- * it is. The text is joined as it stands in JSON, escapes and all.
+ * Folding events of ended runs in the store (event/fold.h says which and how). What is folded here
+ * has neighbouring numbers, and 32 KiB at most.
  *
  * A cursor may lie within a folded event, for a client stopped there before it was folded. It gets
  * the rest: the event from the number behind its cursor on, with exactly the text that it does not
  * have. So that the rest can be cut off, a folded text keeps its *cuts*: u32 for each of its events
  * but the last, the bytes of text up to that event's end.
  */
-enum fold_kind {
-    FOLD_NOTHING, /* an event that stays as it is */
-    FOLD_TEXT,
-    FOLD_STATUS,
-};
 
 /* An event that may be folded with its neighbours. Spans point into its bytes. */
 struct fold_piece {
-    enum fold_kind kind;
-    struct event event;
-    struct span text;
+    struct foldable is;
     struct span cuts; /* of an event that is folded already */
 };
 
@@ -41,7 +27,7 @@ struct fold_group {
     struct buffer cuts;
 };
 
-/* FOLD_NOTHING when the event is none that is folded. */
+/* is.kind is FOLD_NOTHING when the event is none that is folded. */
 void fold_parse(struct fold_piece *ret_piece, struct span event, struct span cuts);
 /* Whether the piece, whose first number follows the group's last, goes with it. */
 bool fold_fits(const struct fold_group *group, const struct fold_piece *piece);

@@ -53,7 +53,7 @@ static int put_folded(struct rewriting *rewriting, uint32_t section, struct sour
         buffer_deinit(&bytes);
         return -ENOMEM;
     }
-    event.last_seq = fold->group.newest.event.seq;
+    event.last_seq = fold->group.newest.is.event.seq;
     event.numbers = (uint32_t)(event.last_seq + 1 - event.first_seq);
     event.bytes = buffer_span(&bytes); /* freed with the blobs */
     event.check = batch_event_check(event.bytes, event.numbers);
@@ -89,7 +89,7 @@ int rewrite_fold(
     if (rc)
         return rc;
     struct source_fold *fold = fold_at(rewriting, section);
-    struct fold_piece piece = {.kind = FOLD_NOTHING};
+    struct fold_piece piece = {.is.kind = FOLD_NOTHING};
     size_t len = event->bytes.len - event->cuts_size;
     fold->taken_events++;
     fold->taken_bytes += event->bytes.len;
@@ -102,7 +102,7 @@ int rewrite_fold(
         return 0;
     }
     rc = flush(rewriting, section, fold);
-    if (rc || piece.kind == FOLD_NOTHING)
+    if (rc || piece.is.kind == FOLD_NOTHING)
         return rc ? rc : rewrite_put(rewriting, section, event);
     fold_begin(&fold->group, &piece);
     fold->first = *event;

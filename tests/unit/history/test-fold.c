@@ -336,8 +336,8 @@ static void remember(struct fixture *fixture, struct buffer *ret_texts, size_t *
         _cleanup_(buffer_deinit) struct buffer one = BUFFER_INIT;
         event_encode(&one, &event);
         fold_parse(&piece, buffer_span(&one), SPAN_EMPTY);
-        assert_int_equal(piece.kind, FOLD_TEXT);
-        buffer_append_span(ret_texts, piece.text);
+        assert_int_equal(piece.is.kind, FOLD_TEXT);
+        buffer_append_span(ret_texts, piece.is.text);
         ends[event.seq] = ret_texts->len;
     }
 }
@@ -409,7 +409,7 @@ static struct fold_piece piece_of(const struct stored *stored)
 {
     struct fold_piece piece;
     fold_parse(&piece, event_of(stored), cuts_of(stored));
-    assert_int_equal(piece.kind, FOLD_TEXT);
+    assert_int_equal(piece.is.kind, FOLD_TEXT);
     return piece;
 }
 
@@ -438,7 +438,7 @@ static void test_folded_events_can_be_folded_again(void **state)
     fold_two(&stored[4], &stored[0], &stored[1]);
     fold_two(&stored[5], &stored[2], &stored[3]);
     fold_two(&stored[6], &stored[4], &stored[5]);
-    assert_true(span_is(piece_of(&stored[6]).event.data, "{\"delta\":\"wwxwxywxyz\"}"));
+    assert_true(span_is(piece_of(&stored[6]).is.event.data, "{\"delta\":\"wwxwxywxyz\"}"));
     static const char *const rests[] = {"wxwxywxyz", "wxywxyz", "wxyz"};
     for (uint64_t from = 12; from <= 14; from++) {
         _cleanup_(buffer_deinit) struct buffer rest = BUFFER_INIT;
@@ -451,7 +451,7 @@ static void test_folded_events_can_be_folded_again(void **state)
         assert_int_equal(event_first_seq(&event), from);
         assert_int_equal(event.seq, 14);
         fold_parse(&piece, buffer_span(&rest), span_of(cuts_of(&stored[6]).data, 4 * (14 - from)));
-        assert_true(span_is(piece.text, rests[from - 12]));
+        assert_true(span_is(piece.is.text, rests[from - 12]));
     }
     for (uint64_t from = 10; from <= 15; from += from == 11 ? 4 : 1) {
         _cleanup_(buffer_deinit) struct buffer rest = BUFFER_INIT;
@@ -476,7 +476,7 @@ static void test_a_message_cannot_be_mistaken_for_one_that_can_be_folded(void **
         event.seq = 5;
         event_encode(&bytes, &event);
         fold_parse(&piece, buffer_span(&bytes), SPAN_EMPTY);
-        if (piece.kind != FOLD_NOTHING)
+        if (piece.is.kind != FOLD_NOTHING)
             fail_msg("%s", data[i]);
     }
 }
