@@ -15,6 +15,8 @@
 #include "shared-count.h"
 #include "sink.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,7 @@ static const struct sink *sink_find(const char *name)
 {
     static const struct sink *const sinks[] = {
         &sink_ringside, &sink_nats, &sink_nchan, &sink_ws_redis, &sink_socketio_redis, &sink_floor};
-    for (size_t i = 0; i < sizeof(sinks) / sizeof(*sinks); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(sinks); i++)
         if (strcmp(sinks[i]->name, name) == 0)
             return sinks[i];
     sink_fail(name, "there is no such sink");

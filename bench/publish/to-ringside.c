@@ -26,7 +26,7 @@ static void open_ringside(uint16_t port, uint32_t users)
 {
     rs_emitter *emitter;
     (void)port;
-    runs = calloc(users, sizeof(*runs));
+    runs = calloc(users, sizeof(rs_run *));
     if (!runs)
         sink_fail("runs", rs_strerror(RS_E_NO_MEMORY));
     need(rs_attach(&emitter, NULL), "attach");
