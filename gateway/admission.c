@@ -18,6 +18,17 @@ bool admission_refuse_for_now(
     return false;
 }
 
+bool admission_check_filter(
+    struct http_refusal *ret_refusal, struct gateway *gateway, const struct handshake *handshake)
+{
+    if (handshake->threads_asked <= gateway->config->gateway_max_filter_threads)
+        return true;
+    gateway->counters.refused_filter++;
+    http_refusal_set(
+        ret_refusal, 400, "invalid_argument", "there are too many threads in the filter");
+    return false;
+}
+
 bool admission_check_ready(struct http_refusal *ret_refusal, const struct gateway *gateway)
 {
     if (gateway->draining)

@@ -22,6 +22,10 @@ bool admission_check(struct admitted *ret_admitted, struct http_refusal *ret_ref
 bool admission_start(struct session **ret_session, struct http_refusal *ret_refusal,
     struct gateway *gateway, const struct admitted *admitted, const struct handshake *handshake);
 
+/* Part of its form: 400 with more threads than may be in a filter. */
+bool admission_check_filter(
+    struct http_refusal *ret_refusal, struct gateway *gateway, const struct handshake *handshake);
+
 /* Single steps of it, for requests that become no connection. */
 bool admission_check_ready(struct http_refusal *ret_refusal, const struct gateway *gateway);
 bool admission_check_broker(

@@ -165,7 +165,15 @@ enum token_verdict auth_verify(
     return token_verify(ret_claims, auth->keys, &policy, token, clock_wall_ms() / 1000);
 }
 
-bool auth_expired(const struct auth *auth, uint64_t expires_at, uint64_t now)
+bool auth_expiring(const struct config *config, uint64_t expires_at, uint64_t now)
 {
-    return now >= expires_at + auth->config->gateway_token_skew / 1000;
+    uint64_t warning = config->gateway_token_warning;
+    return warning && now * 1000 + warning >= expires_at * 1000;
+}
+
+uint64_t auth_closes_at(const struct config *config, uint64_t expires_at)
+{
+    uint64_t skew = config->gateway_token_skew / 1000;
+    uint64_t grace = config->gateway_token_grace / 1000;
+    return expires_at + (grace > skew ? grace : skew);
 }

@@ -17,5 +17,10 @@ void auth_free(struct auth *auth);
 int auth_reload(struct auth *auth, const struct config *next);
 enum token_verdict auth_verify(
     struct token_claims *ret_claims, const struct auth *auth, struct span token);
-/* Whether a token that ends at `expires_at` is over, clock difference included. */
-bool auth_expired(const struct auth *auth, uint64_t expires_at, uint64_t now);
+
+/* Seconds since the Unix epoch, as everywhere with tokens. */
+
+/* Whether it is time to warn of a token's expiry. */
+bool auth_expiring(const struct config *config, uint64_t expires_at, uint64_t now);
+/* When a connection whose token expires is closed: not before it would be refused anew. */
+uint64_t auth_closes_at(const struct config *config, uint64_t expires_at);

@@ -13,6 +13,7 @@ static void append_limits(struct buffer *out, const struct control_limits *limit
     json_append_member_uint(out, "max_content", limits->max_content);
     json_append_member_uint(out, "max_messages_per_second", limits->max_messages_per_second);
     json_append_member_uint(out, "max_pending_requests", limits->max_pending_requests);
+    json_append_member_uint(out, "max_filter_threads", limits->max_filter_threads);
     buffer_append_char(out, '}');
 }
 
@@ -84,6 +85,14 @@ void control_append_caught_up(struct buffer *out, uint64_t seq)
 {
     begin(out, "caught_up");
     json_append_member_uint(out, "seq", seq);
+    buffer_append_char(out, '}');
+}
+
+void control_append_token_expiring(struct buffer *out, uint64_t expires_at, uint64_t closes_at)
+{
+    begin(out, "token_expiring");
+    json_append_member_uint(out, "expires_at", expires_at);
+    json_append_member_uint(out, "closes_at", closes_at);
     buffer_append_char(out, '}');
 }
 

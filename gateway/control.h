@@ -12,6 +12,7 @@ struct control_limits {
     uint64_t max_content; /* bytes of a chat.send's content */
     uint64_t max_messages_per_second;
     uint64_t max_pending_requests;
+    uint64_t max_filter_threads;
 };
 
 struct control_welcome {
@@ -43,6 +44,8 @@ void control_append_gap(struct buffer *out, uint64_t from, uint64_t to, const ch
 /* `body`: a JSON object, what the broker says of one run. */
 void control_append_snapshot(struct buffer *out, struct span body);
 void control_append_caught_up(struct buffer *out, uint64_t seq);
+/* Milliseconds since the Unix epoch. */
+void control_append_token_expiring(struct buffer *out, uint64_t expires_at, uint64_t closes_at);
 
 struct control_going_away {
     const char *reason;

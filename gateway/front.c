@@ -52,6 +52,7 @@ static void handle_handshake(
     struct admitted admitted;
     struct session *session;
     if (!handshake_parse(&handshake, &refusal, request) ||
+        !admission_check_filter(&refusal, gateway, &handshake) ||
         !admission_check(&admitted, &refusal, gateway, exchange, request) ||
         !admission_start(&session, &refusal, gateway, &admitted, &handshake)) {
         gateway->counters.handshakes_refused++;

@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#define TICK_SECONDS 1.
+/* Sessions take turns, so that what time does to them does not come in one burst a second. */
+#define TICKS_PER_SECOND 10
 
 /* ---- what the link brings */
 
@@ -105,7 +106,7 @@ static void on_socket_closed(void *owner)
     session_free(owner);
 }
 
-/* ---- once a second */
+/* ---- as time passes */
 
 static void send_report(struct gateway *gateway)
 {
@@ -130,25 +131,38 @@ static void send_report(struct gateway *gateway)
         brokers_send(gateway->brokers, &message);
 }
 
-/*
- * Time-outs first, since they free what the rest would look at; feeds without sessions go after
- * the sessions' turn; the report tells how it stands then.
- */
+/* The share of this tick: each session has its turn once a second. */
+static void tick_sessions(struct gateway *gateway, uint64_t now_ms)
+{
+    struct list_link *sessions = &gateway->host.sessions;
+    uint64_t now_wall = clock_wall_ms() / 1000;
+    uint64_t share = gateway->counters.connections / TICKS_PER_SECOND + 1;
+    for (uint64_t i = 0; i < share && !list_empty(sessions); i++) {
+        struct session *session = LIST_FIRST(struct session, sessions, host_link);
+        list_remove(&session->host_link);
+        list_append(sessions, &session->host_link);
+        session_tick(session, now_ms, now_wall);
+    }
+}
+
+/* Once a second. Feeds without sessions go after these had their turn; the report comes last. */
+static void on_second(struct gateway *gateway, uint64_t now_ms)
+{
+    brokers_tick(gateway->brokers, now_ms);
+    fanout_tick(&gateway->fanout);
+    admission_tick(gateway, now_ms);
+    send_report(gateway);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop;
     (void)events;
     struct gateway *gateway = watcher->data;
     uint64_t now_ms = clock_monotonic_ms();
-    uint64_t now_wall = clock_wall_ms() / 1000;
-    brokers_tick(gateway->brokers, now_ms);
-    LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
-    {
-        session_tick(session, now_ms, now_wall);
-    }
-    fanout_tick(&gateway->fanout);
-    admission_tick(gateway, now_ms);
-    send_report(gateway);
+    tick_sessions(gateway, now_ms);
+    if (++gateway->ticks % TICKS_PER_SECOND == 0)
+        on_second(gateway, now_ms);
 }
 
 static void on_leave(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -250,8 +264,12 @@ static int make_listener(struct gateway *gateway)
     uint16_t port = (uint16_t)config->gateway_port;
     gateway->port_claim = port ? port_claim(gateway->run_dir, config->gateway_host, port) : -1;
     int rc = port && gateway->port_claim < 0 ? gateway->port_claim : 0;
-    const struct http_server_options options = {
-        .host = config->gateway_host, .port = port, .events = &events, .context = gateway};
+    const struct http_server_options options = {.host = config->gateway_host,
+        .port = port,
+        .config = config,
+        .counters = &gateway->counters,
+        .events = &events,
+        .context = gateway};
     if (!rc)
         rc = http_server_new(&gateway->http, gateway->loop, &options);
     if (rc)
@@ -273,7 +291,7 @@ static void make_host(struct gateway *gateway)
 
 static void start_watchers(struct gateway *gateway)
 {
-    ev_timer_init(&gateway->tick, on_tick, TICK_SECONDS, TICK_SECONDS);
+    ev_timer_init(&gateway->tick, on_tick, 1. / TICKS_PER_SECOND, 1. / TICKS_PER_SECOND);
     ev_signal_init(&gateway->on_term, on_leave, SIGTERM);
     ev_signal_init(&gateway->on_int, on_leave, SIGINT);
     ev_signal_init(&gateway->on_hup, on_reload, SIGHUP);

@@ -39,6 +39,7 @@ struct gateway {
     size_t drain_sent;  /* of those, sent away so far */
 
     ev_timer tick;
+    uint64_t ticks;
     ev_timer drain_step;
     ev_signal on_term;
     ev_signal on_int;

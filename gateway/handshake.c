@@ -88,8 +88,8 @@ static bool take_thread(
 {
     if (!identifier_valid(thread))
         return refuse(refusal, "a thread is 1 to 127 printable ASCII characters");
-    if (handshake->filter.count == FILTER_THREADS_MAX)
-        return refuse(refusal, "there are too many threads in the filter");
+    if (++handshake->threads_asked > FILTER_THREADS_MAX)
+        return true;
     char *place = handshake->filter.threads[handshake->filter.count++];
     memcpy(place, thread.data, thread.len);
     place[thread.len] = '\0';

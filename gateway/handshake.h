@@ -23,6 +23,7 @@ struct handshake {
     uint64_t after;
     bool snapshots; /* of open runs, once what is retained was sent */
     struct filter filter;
+    size_t threads_asked; /* may be more than the filter has room for: to be refused then */
 };
 
 /* An HTTP answer that is an error. */

@@ -23,9 +23,7 @@
 #include <sys/socket.h>
 
 #define BACKLOG 1024
-#define EXCHANGES_MAX 4096
 #define ACCEPTS_PER_TURN 64
-#define READ_SECONDS 10.
 #define WAIT_SECONDS 15.
 #define WRITE_SECONDS 20.
 #define LINGER_SECONDS 2.
@@ -36,12 +34,14 @@ struct http_server {
     struct ev_loop *loop;                    /* borrowed */
     const struct http_server_events *events; /* borrowed */
     void *context;
+    const struct config *config; /* borrowed */
+    struct counters *counters;   /* borrowed */
     int fd;
     uint16_t port;
     ev_io acceptable;
     ev_timer accept_pause;
     struct list_link exchanges; /* of struct http_exchange, link */
-    size_t count;
+    size_t unread;              /* of those, EXCHANGE_READING */
 };
 
 enum exchange_state {
@@ -82,13 +82,19 @@ static void watch(struct http_exchange *exchange, int events, double seconds)
     ev_timer_start(loop, &exchange->deadline);
 }
 
+static void enter(struct http_exchange *exchange, enum exchange_state state)
+{
+    exchange->server->unread -= exchange->state == EXCHANGE_READING;
+    exchange->state = state;
+}
+
 static void exchange_free(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
+    enter(exchange, EXCHANGE_LINGERING);
     ev_io_stop(server->loop, &exchange->io);
     ev_timer_stop(server->loop, &exchange->deadline);
     list_remove(&exchange->link);
-    server->count--;
     if (exchange->fd >= 0)
         close(exchange->fd);
     buffer_deinit(&exchange->in);
@@ -109,7 +115,7 @@ static void linger(struct http_exchange *exchange)
         exchange_free(exchange);
         return;
     }
-    exchange->state = EXCHANGE_LINGERING;
+    enter(exchange, EXCHANGE_LINGERING);
     watch(exchange, EV_READ, LINGER_SECONDS);
 }
 
@@ -144,7 +150,7 @@ void http_exchange_respond(struct http_exchange *exchange, const struct http_res
         exchange_free(exchange);
         return;
     }
-    exchange->state = EXCHANGE_WRITING;
+    enter(exchange, EXCHANGE_WRITING);
     watch(exchange, EV_WRITE, WRITE_SECONDS);
     write_more(exchange);
 }
@@ -188,9 +194,14 @@ static void handle_head(struct http_exchange *exchange)
         respond_error(exchange, 413, "requests here have no body");
         return;
     }
-    exchange->state = EXCHANGE_WAITING;
+    enter(exchange, EXCHANGE_WAITING);
     watch(exchange, 0, WAIT_SECONDS);
     server->events->on_request(server->context, exchange, &request);
+}
+
+static size_t head_max(const struct http_exchange *exchange)
+{
+    return exchange->server->config->gateway_max_head;
 }
 
 /*
@@ -201,7 +212,7 @@ static void handle_head(struct http_exchange *exchange)
 static ssize_t take_head_bytes(struct http_exchange *exchange)
 {
     struct buffer *in = &exchange->in;
-    size_t room = HTTP_HEAD_MAX - in->len;
+    size_t room = head_max(exchange) - in->len;
     char *place = buffer_reserve(in, room);
     if (!place)
         return -ENOMEM;
@@ -216,8 +227,18 @@ static ssize_t take_head_bytes(struct http_exchange *exchange)
     return got < 0 ? -errno : got;
 }
 
+static void refuse_length(struct http_exchange *exchange)
+{
+    exchange->server->counters->requests_too_large++;
+    respond_error(exchange, 431, "the request's head is too long");
+}
+
 static void read_head(struct http_exchange *exchange)
 {
+    if (exchange->in.len >= head_max(exchange)) { /* the limit has become lower */
+        refuse_length(exchange);
+        return;
+    }
     ssize_t got = take_head_bytes(exchange);
     if (got == -EAGAIN || got == -EINTR)
         return;
@@ -225,8 +246,8 @@ static void read_head(struct http_exchange *exchange)
         exchange_free(exchange);
     else if (http_request_head_length(buffer_span(&exchange->in)))
         handle_head(exchange);
-    else if (exchange->in.len >= HTTP_HEAD_MAX)
-        respond_error(exchange, 431, "the request's head is too long");
+    else if (exchange->in.len >= head_max(exchange))
+        refuse_length(exchange);
 }
 
 static void discard(struct http_exchange *exchange)
@@ -258,6 +279,7 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     struct http_exchange *exchange = watcher->data;
+    exchange->server->counters->requests_late += exchange->state == EXCHANGE_READING;
     if (exchange->state == EXCHANGE_READING && exchange->in.len)
         respond_error(exchange, 408, "the request did not come in time");
     else
@@ -283,8 +305,26 @@ static void start_exchange(struct http_server *server, int fd, const struct addr
     exchange->io.data = exchange;
     exchange->deadline.data = exchange;
     list_append(&server->exchanges, &exchange->link);
-    server->count++;
-    watch(exchange, EV_READ, READ_SECONDS);
+    server->unread++;
+    watch(exchange, EV_READ, (double)server->config->gateway_handshake_timeout / 1000);
+}
+
+/*
+ * Whoever sends a request does it at once; who holds many connections open without one is to crowd
+ * out himself rather than newcomers. So the one that has been waited for the longest goes.
+ */
+static void make_room(struct http_server *server)
+{
+    if (server->unread < server->config->gateway_max_unread_requests)
+        return;
+    LIST_FOR_EACH(struct http_exchange, exchange, &server->exchanges, link)
+    {
+        if (exchange->state != EXCHANGE_READING)
+            continue;
+        server->counters->requests_displaced++;
+        exchange_free(exchange);
+        return;
+    }
 }
 
 /* Out of descriptors: the connection stays in the backlog, and trying at once would spin. */
@@ -327,10 +367,8 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
             pause_accepting(server);
         if (fd < 0)
             return;
-        if (server->count < EXCHANGES_MAX)
-            start_exchange(server, fd, &peer);
-        else
-            close(fd);
+        make_room(server);
+        start_exchange(server, fd, &peer);
     }
 }
 
@@ -395,6 +433,8 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     *server = (struct http_server){.loop = loop,
         .events = options->events,
         .context = options->context,
+        .config = options->config,
+        .counters = options->counters,
         .fd = fd,
         .port = bound_port(fd)};
     list_init(&server->exchanges);

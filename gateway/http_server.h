@@ -2,7 +2,10 @@
 #pragma once
 
 #include "address.h"
+#include "counters.h"
 #include "http.h"
+
+#include "config/config.h"
 
 #include <ev.h>
 
@@ -27,16 +30,17 @@ struct http_server_events {
 };
 
 struct http_server_options {
-    const char *host; /* empty: every address of this machine */
-    uint16_t port;    /* 0: any free one */
+    const char *host;            /* empty: every address of this machine */
+    uint16_t port;               /* 0: any free one */
+    const struct config *config; /* its limits count at any time */
+    struct counters *counters;
     const struct http_server_events *events;
     void *context;
 };
 
 /*
- * Listens with SO_REUSEPORT, so that gateways can share a port. `events` and `context` are
- * borrowed for the server's life. -EADDRINUSE, -EACCES, -EINVAL when the host is no address of
- * this machine.
+ * Listens with SO_REUSEPORT, so that gateways can share a port. Pointers are borrowed
+ * for the server's life. -EADDRINUSE, -EACCES, -EINVAL when the host is no address of this machine.
  */
 int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     const struct http_server_options *options);

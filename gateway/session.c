@@ -7,9 +7,6 @@
 
 #include <errno.h>
 
-#define WELCOME_TIMEOUT_MS 30000
-#define PONG_WAIT_MAX_MS 15000
-
 /* ---- life */
 
 static int copy_filter(struct session *session, const struct filter *filter)
@@ -42,6 +39,7 @@ int session_new(struct session **ret_session, struct session_host *host,
     list_init(&session->feed_link);
     list_init(&session->requests);
     identifier_make(session->id, "cn");
+    random_bytes(&session->ping_share, sizeof(session->ping_share));
     outbox_init(&session->outbox, host->config->gateway_max_outbox);
     rate_init(&session->rate, host->config->gateway_max_messages_per_second, session->started_at);
     int rc = copy_filter(session, &handshake->filter);
@@ -87,12 +85,14 @@ void session_free(struct session *session)
 static void count_close(struct counters *counters, int code)
 {
     switch (code) {
+    case 1009: counters->closed_too_large++; break;
     case 4002: counters->closed_too_slow++; break;
     case 4003: counters->closed_silent++; break;
     case 4004: counters->closed_state_lost++; break;
     case 4400: counters->closed_protocol++; break;
-    case 4401:
-    case 4403: counters->closed_token++; break;
+    case 4401: counters->closed_token++; break;
+    case 4403: counters->closed_forbidden++; break;
+    case 4408: counters->closed_late++; break;
     case 4429: counters->closed_rate++; break;
     default: break;
     }
@@ -124,37 +124,6 @@ void session_handle_heard(struct session *session)
 }
 
 /* ---- the gateway */
-
-static uint64_t pong_wait(const struct session *session)
-{
-    uint64_t heartbeat = session->host->config->gateway_heartbeat;
-    return heartbeat < PONG_WAIT_MAX_MS ? heartbeat : PONG_WAIT_MAX_MS;
-}
-
-static void check_silence(struct session *session, uint64_t now_ms)
-{
-    if (session->pinged_at && now_ms - session->pinged_at >= pong_wait(session)) {
-        session_close(session, 4003, "nothing was heard, not even a pong");
-    } else if (!session->pinged_at &&
-               now_ms - session->heard_at >= session->host->config->gateway_heartbeat) {
-        session->pinged_at = now_ms;
-        session_send_ping(session);
-    }
-}
-
-void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall)
-{
-    bool opening = session->state == SESSION_OPENING;
-    if (session->state == SESSION_CLOSING || !session->carrier)
-        return;
-    if (auth_expired(session->host->auth, session->claims.expires_at, now_wall))
-        session_close(session, 4401, "the token has expired");
-    else if (opening && now_ms - session->started_at >= WELCOME_TIMEOUT_MS)
-        session_close(session, 4408, "the broker did not answer in time");
-    else if (!opening)
-        check_silence(session, now_ms);
-    session_resume(session);
-}
 
 void session_send_away(struct session *session, const char *reason, uint64_t reconnect_after_ms)
 {

@@ -27,9 +27,6 @@ enum session_state {
     SESSION_CLOSING,
 };
 
-/* Requests of one connection that wait for the broker; more are refused. */
-#define SESSION_PENDING_MAX 64
-
 /* What all sessions of a gateway share. */
 struct session_host {
     const struct config *config;
@@ -71,7 +68,9 @@ struct session {
     uint64_t acked;
     uint64_t started_at; /* monotonic milliseconds, as the others */
     uint64_t heard_at;
-    uint64_t pinged_at; /* 0: no ping is unanswered */
+    uint64_t pinged_at;   /* 0: no ping is unanswered */
+    uint64_t expiry_told; /* the expiry that token_expiring was sent for */
+    uint8_t ping_share;   /* how much earlier than at the heartbeat it pings; by chance */
 };
 
 /* Takes its place in the user's feed. `handshake` is copied from. */
@@ -109,7 +108,7 @@ void session_sent(struct session *session, size_t bytes, bool full);
 
 /* ---- from the gateway */
 
-/* Once a second: token expiry, silence, a welcome that never comes. */
+/* Once a second: token expiry, silence, a welcome that never comes (session_time.c). */
 void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall);
 /* Says where to resume and when to come back, and closes with 4001. */
 void session_send_away(struct session *session, const char *reason, uint64_t reconnect_after_ms);

@@ -107,7 +107,8 @@ void session_forward(struct session *session, struct protocol_request *decoded,
     void (*done)(struct link_call *call, const struct wire_message *answer))
 {
     struct span id = buffer_span(&decoded->id);
-    if (session->request_count >= SESSION_PENDING_MAX) {
+    if (session->request_count >= session->host->config->gateway_max_pending_requests) {
+        session->host->counters->requests_over_pending++;
         refuse(session, id, "rate_limited", "too many requests of this connection wait", true);
         return;
     }

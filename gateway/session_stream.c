@@ -191,7 +191,8 @@ static void send_welcome(struct session *session, const struct wire_opened *open
         .limits = {.max_frame = config->gateway_max_frame,
             .max_content = WIRE_CONTENT_MAX,
             .max_messages_per_second = config->gateway_max_messages_per_second,
-            .max_pending_requests = SESSION_PENDING_MAX},
+            .max_pending_requests = config->gateway_max_pending_requests,
+            .max_filter_threads = config->gateway_max_filter_threads},
         .resume = session_resume_name(opened->resume),
     };
     control_append_welcome(&json, &welcome);

@@ -98,9 +98,21 @@ static void subscribe_done(struct link_call *call, const struct wire_message *an
     session_request_free(request);
 }
 
+static void refuse_filter(struct session *session, struct span id)
+{
+    struct protocol_error error;
+    session->host->counters->refused_filter++;
+    protocol_error_set(&error, "invalid_argument", "there are too many threads in the filter");
+    session_refuse(session, id, &error, SPAN_EMPTY);
+}
+
 void session_handle_subscribe(struct session *session, struct protocol_request *request)
 {
     const struct protocol_subscribe *subscribe = request->subscribe;
+    if (subscribe->filter.count > session->host->config->gateway_max_filter_threads) {
+        refuse_filter(session, buffer_span(&request->id));
+        return;
+    }
     struct wire_message message = {.kind = WIRE_OPEN,
         .open = {.user = span_of_string(session->claims.user),
             .mode = subscribe->mode,

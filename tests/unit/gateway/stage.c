@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
+#include "config/option.h"
 #include "event/codec.h"
 #include "wire/snapshot.h"
 
@@ -141,9 +142,9 @@ int stage_set_up(void **state)
 {
     struct stage *stage = calloc(1, sizeof(*stage));
     the_link = (struct broker_link){.ready = true};
+    assert_int_equal(option_set_defaults(&stage->config), 0);
     stage->config.gateway_max_outbox = 1 << 20;
     stage->config.gateway_max_messages_per_second = 100000;
-    stage->config.gateway_heartbeat = 25000;
     fanout_init(&stage->fanout, NULL, &stage->counters);
     stage->host = (struct session_host){
         .config = &stage->config, .fanout = &stage->fanout, .counters = &stage->counters};
@@ -161,6 +162,7 @@ int stage_tear_down(void **state)
     }
     fanout_deinit(&stage->fanout);
     buffer_deinit(&stage->bytes);
+    config_deinit(&stage->config);
     int left = (int)stage->counters.connections;
     free(stage);
     return left;

@@ -30,7 +30,8 @@ static void test_welcome_has_every_field_of_the_contract(void **state)
         .limits = {.max_frame = 1,
             .max_content = 2,
             .max_messages_per_second = 3,
-            .max_pending_requests = 4},
+            .max_pending_requests = 4,
+            .max_filter_threads = 5},
         .resume = "replay",
     };
     control_append_welcome(&json, &welcome);
@@ -39,7 +40,7 @@ static void test_welcome_has_every_field_of_the_contract(void **state)
         "\"user_id\":\"alice\",\"epoch\":\"e1\",\"head\":9,\"oldest\":3,"
         "\"runs\":[{\"run_id\":\"r\"}],\"heartbeat_ms\":25000,"
         "\"limits\":{\"max_frame\":1,\"max_content\":2,\"max_messages_per_second\":3,"
-        "\"max_pending_requests\":4},\"resume\":\"replay\"}");
+        "\"max_pending_requests\":4,\"max_filter_threads\":5},\"resume\":\"replay\"}");
 }
 
 static void test_welcome_without_runs_has_an_empty_list(void **state)

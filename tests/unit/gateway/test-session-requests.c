@@ -45,14 +45,16 @@ static void test_session_bounds_the_requests_that_wait(void **state)
     struct stage *stage = *state;
     struct ws_connection *socket = join(stage, WIRE_OPEN_LIVE);
     opened(stage, WIRE_RESUME_LIVE, 0);
-    for (int i = 0; i < SESSION_PENDING_MAX - 1; i++)
+    stage->config.gateway_max_pending_requests = 3;
+    for (int i = 0; i < 3; i++)
         say(socket, "{\"id\":5,\"method\":\"run.cancel\",\"params\":{\"run_id\":\"r\"}}");
     assert_saw(socket, "welcome");
-    assert_int_equal(socket->session->request_count, SESSION_PENDING_MAX - 1);
-    socket->session->request_count = SESSION_PENDING_MAX;
+    assert_int_equal(stage->counters.requests_over_pending, 0);
     say(socket, "{\"id\":6,\"method\":\"run.cancel\",\"params\":{\"run_id\":\"r\"}}");
-    socket->session->request_count = SESSION_PENDING_MAX - 1;
+    assert_int_equal(times_seen(socket, "\"rate_limited\""), 1);
     assert_saw(socket, "reply:6");
+    assert_int_equal(stage->counters.requests_over_pending, 1);
+    assert_int_equal(the_link.call_count, 3);
     session_close(socket->session, 4001, "done");
     assert_int_equal(the_link.call_count, 0);
 }

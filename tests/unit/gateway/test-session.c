@@ -146,7 +146,7 @@ static void test_kicked_user_is_closed_everywhere_and_nobody_else(void **state)
     fanout_kick(&stage->fanout, SPAN_LITERAL("alice"));
     assert_int_equal(open->close_code, 4403);
     assert_int_equal(opening->close_code, 4403);
-    assert_int_equal(stage->counters.closed_token, 2);
+    assert_int_equal(stage->counters.closed_forbidden, 2);
 }
 
 static void test_session_never_shows_an_event_of_another_user(void **state)
