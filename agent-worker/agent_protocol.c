@@ -102,6 +102,26 @@ static int parse_tool_call(
     return 0;
 }
 
+static int parse_interrupt(
+    struct agent_interrupt *interrupt, struct span params, const char **ret_reason)
+{
+    struct span id;
+    struct span expires_at;
+    const struct json_wanted wanted[] = {{"interrupt_id", &id}, {"reason", &interrupt->reason},
+        {"payload", &interrupt->payload}, {"expires_at", &expires_at}};
+    json_members(params, wanted, ARRAY_SIZE(wanted));
+    if (!optional_identifier(interrupt->interrupt_id, id))
+        return bad_params(ret_reason, "interrupt_id must be an identifier");
+    if (json_kind(interrupt->reason) != JSON_STRING)
+        return bad_params(ret_reason, "reason must be a string");
+    if (json_kind(interrupt->payload) == JSON_NULL)
+        interrupt->payload = SPAN_EMPTY;
+    if (expires_at.len &&
+        (!json_uint(&interrupt->expires_at, expires_at) || !interrupt->expires_at))
+        return bad_params(ret_reason, "expires_at must be milliseconds since the Unix epoch");
+    return 0;
+}
+
 static bool parse_outcome(enum agent_outcome *ret_outcome, struct span value)
 {
     if (value.len == 0 || span_is(value, "\"success\""))
@@ -158,6 +178,8 @@ int agent_message_parse(
         message->kind = AGENT_MESSAGE_EVENT;
     else if (strcmp(rpc->method, "tool/call") == 0)
         message->kind = AGENT_MESSAGE_TOOL_CALL;
+    else if (strcmp(rpc->method, "interrupt/request") == 0)
+        message->kind = AGENT_MESSAGE_INTERRUPT;
     else if (strcmp(rpc->method, "run/finished") == 0)
         message->kind = AGENT_MESSAGE_FINISHED;
     else if (strcmp(rpc->method, "run/failed") == 0)
@@ -169,6 +191,7 @@ int agent_message_parse(
     switch (message->kind) {
     case AGENT_MESSAGE_EVENT: return parse_event(&message->event, params, ret_reason);
     case AGENT_MESSAGE_TOOL_CALL: return parse_tool_call(&message->tool_call, params, ret_reason);
+    case AGENT_MESSAGE_INTERRUPT: return parse_interrupt(&message->interrupt, params, ret_reason);
     case AGENT_MESSAGE_FINISHED: return parse_finished(&message->finished, params, ret_reason);
     case AGENT_MESSAGE_FAILED: return parse_failed(&message->failed, params, ret_reason);
     }
@@ -253,6 +276,21 @@ void agent_append_tool_result(
     json_append_name(&body, ok ? "result" : "error");
     json_append_one_line(&body, result->value);
     json_append_member_uint(&body, "duration_ms", result->duration_ms);
+    buffer_append_char(&body, '}');
+    rpc_append_result(out, id, buffer_span(&body));
+    out->broken |= body.broken;
+    buffer_deinit(&body);
+}
+
+void agent_append_interrupt_result(
+    struct buffer *out, struct span id, const struct agent_interrupt_result *result)
+{
+    struct buffer body = BUFFER_INIT;
+    buffer_append_char(&body, '{');
+    append_text(&body, "interrupt_id", result->interrupt_id);
+    append_text(&body, "status", result->status);
+    if (result->payload.len)
+        json_append_member_raw(&body, "payload", result->payload);
     buffer_append_char(&body, '}');
     rpc_append_result(out, id, buffer_span(&body));
     out->broken |= body.broken;

@@ -15,6 +15,7 @@
 enum agent_message_kind {
     AGENT_MESSAGE_EVENT,
     AGENT_MESSAGE_TOOL_CALL,
+    AGENT_MESSAGE_INTERRUPT,
     AGENT_MESSAGE_FINISHED,
     AGENT_MESSAGE_FAILED,
 };
@@ -41,6 +42,13 @@ struct agent_tool_call {
     struct span args; /* an object */
 };
 
+struct agent_interrupt {
+    char interrupt_id[IDENTIFIER_SIZE];
+    struct span reason;  /* a JSON string */
+    struct span payload; /* any value */
+    uint64_t expires_at; /* wall-clock milliseconds, 0 for never */
+};
+
 struct agent_finished {
     enum agent_outcome outcome;
     struct span result;
@@ -58,6 +66,7 @@ struct agent_message {
     union {
         struct agent_event event;
         struct agent_tool_call tool_call;
+        struct agent_interrupt interrupt;
         struct agent_finished finished;
         struct agent_failed failed;
     };
@@ -89,6 +98,13 @@ struct agent_tool_result {
     uint64_t duration_ms;
 };
 
+/* What became of what a run asked people. */
+struct agent_interrupt_result {
+    const char *interrupt_id;
+    const char *status;  /* "resolved", "cancelled", "expired" */
+    struct span payload; /* JSON, or empty */
+};
+
 /* Each appends one line. `tools` are names. */
 void agent_append_initialize(struct buffer *out, uint64_t id, const struct agent_run *run,
     const char *const *tools, size_t tool_count);
@@ -97,3 +113,5 @@ void agent_append_run_cancel(struct buffer *out, const char *run_id, struct span
 void agent_append_shutdown(struct buffer *out);
 void agent_append_tool_result(
     struct buffer *out, struct span id, const struct agent_tool_result *result);
+void agent_append_interrupt_result(
+    struct buffer *out, struct span id, const struct agent_interrupt_result *result);

@@ -350,6 +350,7 @@ static void prepare_supervisor(struct batch *batch)
         .events = &supervisor_events,
         .context = batch};
     supervisor_init(&batch->supervisor, &options);
+    batch->supervisor.options.limits.unattended = true;
     batch->supervisor.emitter = batch->rings.emitter;
 }
 

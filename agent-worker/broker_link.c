@@ -30,6 +30,15 @@ static void handle_assign(struct broker_link *link, const struct wire_assign *as
     link->events->on_assign(link->context, &request, assign->agent);
 }
 
+static void handle_resolve(struct broker_link *link, const struct wire_resolve *resolve)
+{
+    const struct interrupt_answer answer = {.number = resolve->answer,
+        .interrupt_id = resolve->interrupt_id,
+        .status = resolve->status,
+        .payload = resolve->payload};
+    link->events->on_resolve(link->context, resolve->run_id, &answer);
+}
+
 static void on_message(void *context, const struct wire_message *message)
 {
     struct broker_link *link = context;
@@ -39,6 +48,7 @@ static void on_message(void *context, const struct wire_message *message)
         link->events->on_cancel(link->context, message->cancel.run_id, message->cancel.reason);
         break;
     case WIRE_KILL: link->events->on_kill(link->context, message->kill.run_id); break;
+    case WIRE_RESOLVE: handle_resolve(link, &message->resolve); break;
     case WIRE_LEAVE: link->events->on_leave(link->context, message->leave.for_good != 0); break;
     default:
         log_warn("broker_link", "the broker sent %s, which is not for workers",
@@ -107,6 +117,15 @@ void broker_link_released(
             .code = span_of_string(refusal->code),
             .message = span_of_string(refusal->message)}};
     send(link, &message);
+}
+
+void broker_link_resolved(
+    struct broker_link *link, uint64_t answer, const char *code, const char *message)
+{
+    const struct wire_message resolved = {.kind = WIRE_RESOLVED,
+        .resolved = {
+            .answer = answer, .code = span_of_string(code), .message = span_of_string(message)}};
+    send(link, &resolved);
 }
 
 void broker_link_leaving(struct broker_link *link, bool leaving)

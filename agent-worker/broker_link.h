@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine.h"
+#include "interrupts.h"
 
 #include "base/paths.h"
 #include "wire/attachment.h"
@@ -18,7 +19,9 @@ struct broker_link_events {
     void (*on_assign)(void *context, const struct engine_request *request, struct span agent);
     void (*on_cancel)(void *context, struct span run_id, struct span reason);
     void (*on_kill)(void *context, struct span run_id);
-    /* The same, and leave when the rest has ended; `for_good`: with EXIT_DRAINED. */
+    /* broker_link_resolved follows. */
+    void (*on_resolve)(void *context, struct span run_id, const struct interrupt_answer *answer);
+    /* Take no more runs, and leave when the rest has ended; `for_good`: with EXIT_DRAINED. */
     void (*on_leave)(void *context, bool for_good);
 };
 
@@ -39,6 +42,9 @@ void broker_link_running(struct broker_link *link, const char *run_id);
 void broker_link_available(struct broker_link *link, size_t slots);
 void broker_link_released(
     struct broker_link *link, struct span run_id, const struct engine_refusal *refusal);
+/* What became of an answer; `code` "" when it was taken. */
+void broker_link_resolved(
+    struct broker_link *link, uint64_t answer, const char *code, const char *message);
 /* Whether we take no more runs. */
 void broker_link_leaving(struct broker_link *link, bool leaving);
 /* `report` is a JSON object. */

@@ -190,6 +190,31 @@ static int handle_tool_call(
     return 0;
 }
 
+static int handle_interrupt(
+    struct engine *engine, const struct rpc_message *rpc, const struct agent_interrupt *interrupt)
+{
+    if (rpc->kind != RPC_REQUEST) {
+        refuse_params(engine, rpc, "an interrupt is a request");
+        return 0;
+    }
+    if (engine->state == ENGINE_CANCELLING) {
+        reply_error(engine, rpc, RPC_E_REFUSED, "the run is being cancelled");
+        return 0;
+    }
+    if (engine->options.limits->unattended) {
+        reply_error(engine, rpc, RPC_E_REFUSED, "there is nobody to ask");
+        return 0;
+    }
+    int rc = interrupts_ask(&engine->interrupts, interrupt, rpc->id);
+    if (rc == INTERRUPTS_E_BUSY)
+        reply_error(engine, rpc, RPC_E_REFUSED, "too many interrupts at once");
+    else if (rc == RS_E_ORDER)
+        reply_error(engine, rpc, RPC_E_PARAMS, "this interrupt_id was used before");
+    else if (rc != RS_OK)
+        return settle(engine, rpc, rc);
+    return 0;
+}
+
 static int handle_finished(
     struct engine *engine, const struct rpc_message *rpc, const struct agent_finished *finished)
 {
@@ -231,6 +256,7 @@ static int handle_call(struct engine *engine, const struct rpc_message *rpc)
     switch (message.kind) {
     case AGENT_MESSAGE_EVENT: return handle_event(engine, rpc, &message.event);
     case AGENT_MESSAGE_TOOL_CALL: return handle_tool_call(engine, rpc, &message.tool_call);
+    case AGENT_MESSAGE_INTERRUPT: return handle_interrupt(engine, rpc, &message.interrupt);
     case AGENT_MESSAGE_FINISHED: return handle_finished(engine, rpc, &message.finished);
     case AGENT_MESSAGE_FAILED: return handle_failed(engine, rpc, &message.failed);
     }

@@ -73,6 +73,7 @@ static void end(struct engine *engine, enum engine_ending_kind kind, enum proces
     ev_timer_stop(loop, &engine->deadline_timer);
     process_pause(engine->process);
     tools_abandon(&engine->tools, false);
+    interrupts_abandon(&engine->interrupts);
     engine_turn_in(engine, 0.);
 }
 

@@ -76,6 +76,8 @@ void engine_send_scratch(struct engine *engine)
 static void go_on(struct engine *engine)
 {
     int rc = tools_report(&engine->tools);
+    if (rc == RS_OK)
+        rc = interrupts_report(&engine->interrupts);
     if (rc == RS_E_FULL) {
         engine_block(engine);
         return;
@@ -157,7 +159,7 @@ static void on_limit(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct engine *engine = watcher->data;
     char message[96];
-    if (engine->blocked || tools_busy(&engine->tools)) {
+    if (engine->blocked || tools_busy(&engine->tools) || interrupts_busy(&engine->interrupts)) {
         rearm_limit(engine);
         return;
     }
@@ -179,7 +181,7 @@ static void on_tool_answer(void *context, struct span id, const struct agent_too
     engine_send_scratch(engine);
 }
 
-static void on_tools_stuck(void *context, int rc)
+static void on_stuck(void *context, int rc)
 {
     struct engine *engine = context;
     if (engine_is_over(engine))
@@ -199,7 +201,33 @@ static void on_tools_idle(void *context)
 }
 
 static const struct tools_events tools_events = {
-    .on_answer = on_tool_answer, .on_stuck = on_tools_stuck, .on_idle = on_tools_idle};
+    .on_answer = on_tool_answer, .on_stuck = on_stuck, .on_idle = on_tools_idle};
+
+/* ---- what people are asked */
+
+static void on_interrupt_answer(
+    void *context, struct span id, const struct agent_interrupt_result *result)
+{
+    struct engine *engine = context;
+    agent_append_interrupt_result(&engine->scratch, id, result);
+    engine_send_scratch(engine);
+    if (engine->state == ENGINE_RUNNING)
+        rearm_limit(engine);
+}
+
+static void on_settled(void *context, uint64_t answer, const char *code, const char *message)
+{
+    struct engine *engine = context;
+    engine->options.events->on_settled(engine->options.context, answer, code, message);
+}
+
+static const struct interrupts_events interrupts_events = {
+    .on_answer = on_interrupt_answer, .on_settled = on_settled, .on_stuck = on_stuck};
+
+void engine_resolve(struct engine *engine, const struct interrupt_answer *answer)
+{
+    interrupts_resolve(&engine->interrupts, answer);
+}
 
 /* ---- start and cancel */
 
@@ -225,6 +253,7 @@ static void cancel(struct engine *engine, struct span reason)
     engine_set_state(engine, ENGINE_CANCELLING);
     ev_timer_stop(engine->options.loop, &engine->limit);
     tools_cancel(&engine->tools);
+    interrupts_cancel(&engine->interrupts);
     agent_append_run_cancel(&engine->scratch, engine->run_id, reason);
     engine_send_scratch(engine);
     process_stop(engine->process, PROCESS_STOP_ASK);
@@ -362,6 +391,7 @@ int engine_new(struct engine **ret_engine, const struct engine_options *options,
             ret_refusal, "unavailable", "the worker cannot take the run", "out of memory");
     engine->options = *options;
     list_init(&engine->tools.calls);
+    list_init(&engine->interrupts.asked);
     int rc = prepare(engine, request, ret_refusal);
     if (rc < 0) {
         engine_free(engine);
@@ -370,6 +400,7 @@ int engine_new(struct engine **ret_engine, const struct engine_options *options,
     engine->lines =
         (struct lines){.bytes = process_output(engine->process), .max = options->limits->line_max};
     prepare_tools(engine);
+    interrupts_init(&engine->interrupts, options->loop, engine->run, &interrupts_events, engine);
     start_timers(engine);
     dialogue_initialize(engine);
     *ret_engine = engine;
@@ -384,6 +415,7 @@ void engine_free(struct engine *engine)
     ev_timer_stop(engine->options.loop, &engine->limit);
     ev_timer_stop(engine->options.loop, &engine->deadline_timer);
     tools_deinit(&engine->tools);
+    interrupts_deinit(&engine->interrupts);
     process_free(engine->process);
     if (engine->run)
         rs_run_drop(engine->run);

@@ -25,6 +25,7 @@ struct engine_limits {
     size_t line_max;
     size_t tools_max;
     size_t tool_output_max;
+    bool unattended; /* there is nobody whom an agent could ask */
 };
 
 /* What the run is about; copied. */
@@ -47,10 +48,14 @@ struct engine_refusal {
 struct engine_events {
     /* Everything of the run is gone; the engine is to be freed, and may be right here. */
     void (*on_gone)(void *context, struct engine *engine, const struct engine_refusal *refusal);
+    /* What became of an answer to what the run asked: `code` "" when it was taken. */
+    void (*on_settled)(void *context, uint64_t answer, const char *code, const char *message);
     /* Events can no longer be written by this process (RS_E_FENCED, …); the run has been given up.
      */
     void (*on_emitter_lost)(void *context, int rc);
 };
+
+struct interrupt_answer;
 
 struct engine_options {
     struct ev_loop *loop; /* borrowed for its life, as the next three */
@@ -72,6 +77,8 @@ const char *engine_run_id(const struct engine *engine);
 bool engine_is_open(const struct engine *engine);
 /* Asks the agent to stop; the run ends as cancelled however it takes that. */
 void engine_cancel(struct engine *engine, struct span reason);
+/* Somebody answers what the run asks; on_settled follows. */
+void engine_resolve(struct engine *engine, const struct interrupt_answer *answer);
 /* Gives the run up if its agent has not seen the request yet; else it goes on. The agent is killed,
  * nothing is emitted, and on_gone tells the code WIRE_HANDED_BACK. Returns whether it is given up.
  */

@@ -3,6 +3,7 @@
 
 #include "agent_protocol.h"
 #include "engine.h"
+#include "interrupts.h"
 #include "lines.h"
 #include "process.h"
 #include "tools.h"
@@ -51,6 +52,7 @@ struct engine {
     struct process *process;
     struct lines lines; /* of the process's output */
     struct tools tools;
+    struct interrupts interrupts;
     struct buffer scratch; /* for what is built and used at once */
     size_t text_taken;     /* of a long text whose rest is waiting for room, bytes already out */
     bool started;          /* agent_started is emitted */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor.h"
 
+#include "interrupts.h"
+
 #include "base/log.h"
 
 #include <errno.h>
@@ -22,6 +24,12 @@ static void on_gone(void *context, struct engine *engine, const struct engine_re
     engine_free(engine);
 }
 
+static void on_settled(void *context, uint64_t answer, const char *code, const char *message)
+{
+    struct supervisor *supervisor = context;
+    supervisor->options.events->on_settled(supervisor->options.context, answer, code, message);
+}
+
 static void on_emitter_lost(void *context, int rc)
 {
     struct supervisor *supervisor = context;
@@ -29,7 +37,7 @@ static void on_emitter_lost(void *context, int rc)
 }
 
 static const struct engine_events engine_events = {
-    .on_gone = on_gone, .on_emitter_lost = on_emitter_lost};
+    .on_gone = on_gone, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
 
 /* ---- runs */
 
@@ -93,6 +101,16 @@ void supervisor_kill(struct supervisor *supervisor, struct span run_id)
     struct engine *engine = find(supervisor, run_id);
     if (engine)
         engine_kill(engine);
+}
+
+void supervisor_resolve(
+    struct supervisor *supervisor, struct span run_id, const struct interrupt_answer *answer)
+{
+    struct engine *engine = find(supervisor, run_id);
+    if (engine)
+        engine_resolve(engine, answer);
+    else
+        on_settled(supervisor, answer->number, "already_finished", "the run has ended");
 }
 
 size_t supervisor_hand_back(struct supervisor *supervisor)

@@ -12,6 +12,8 @@
 struct supervisor_events {
     /* The run's place is free. `refusal` says why it ended when the worker did not emit the end. */
     void (*on_released)(void *context, struct span run_id, const struct engine_refusal *refusal);
+    /* What became of an answer to what a run asked: `code` "" when it was taken. */
+    void (*on_settled)(void *context, uint64_t answer, const char *code, const char *message);
     /* The emitter is of no use any more: give the supervisor another one. */
     void (*on_emitter_lost)(void *context, int rc);
 };
@@ -44,6 +46,9 @@ void supervisor_assign(
 /* A run that is not here has just been released, and these do nothing. */
 void supervisor_cancel(struct supervisor *supervisor, struct span run_id, struct span reason);
 void supervisor_kill(struct supervisor *supervisor, struct span run_id);
+/* on_settled follows; of a run that is not here, too. */
+void supervisor_resolve(
+    struct supervisor *supervisor, struct span run_id, const struct interrupt_answer *answer);
 /* Every run that is not begun is given up, and released as handed back. Returns how many. */
 size_t supervisor_hand_back(struct supervisor *supervisor);
 void supervisor_cancel_all(struct supervisor *supervisor, struct span reason);

@@ -49,6 +49,12 @@ static void on_released(void *context, struct span run_id, const struct engine_r
         set_limit(worker, LINGER_MS);
 }
 
+static void on_settled(void *context, uint64_t answer, const char *code, const char *message)
+{
+    struct worker *worker = context;
+    broker_link_resolved(worker->link, answer, code, message);
+}
+
 static void on_emitter_lost(void *context, int rc)
 {
     struct worker *worker = context;
@@ -59,7 +65,7 @@ static void on_emitter_lost(void *context, int rc)
 }
 
 static const struct supervisor_events supervisor_events = {
-    .on_released = on_released, .on_emitter_lost = on_emitter_lost};
+    .on_released = on_released, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
 
 /* ---- the link's events */
 
@@ -149,6 +155,12 @@ static void on_kill(void *context, struct span run_id)
     supervisor_kill(&worker->supervisor, run_id);
 }
 
+static void on_resolve(void *context, struct span run_id, const struct interrupt_answer *answer)
+{
+    struct worker *worker = context;
+    supervisor_resolve(&worker->supervisor, run_id, answer);
+}
+
 static void hand_back(struct worker *worker)
 {
     size_t count = supervisor_hand_back(&worker->supervisor);
@@ -173,6 +185,7 @@ static const struct broker_link_events link_events = {.on_ready = on_ready,
     .on_assign = on_assign,
     .on_cancel = on_cancel,
     .on_kill = on_kill,
+    .on_resolve = on_resolve,
     .on_leave = on_leave};
 
 /* ---- attaching */

@@ -22,6 +22,12 @@ void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *opt
         .workers = options->workers,
         .effects = options->effects,
         .counters = options->counters};
+    answers_init(&dispatch->answers, dispatch);
+}
+
+void dispatch_deinit(struct dispatch *dispatch)
+{
+    answers_deinit(&dispatch->answers);
 }
 
 /* ---- placing */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "answers.h"
 #include "config/config.h"
 #include "effects.h"
 #include "pipeline.h"
@@ -23,6 +24,7 @@ struct dispatch {
     struct workers *workers;
     struct effects *effects;
     struct counters *counters;
+    struct answers answers;
     bool paused; /* requests are accepted and wait; not remembered over a restart */
 };
 
@@ -36,6 +38,7 @@ struct dispatch_options {
 };
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options);
+void dispatch_deinit(struct dispatch *dispatch);
 
 /* The answer to a request; `code` NULL means done. Texts are static or in this struct. */
 struct answer {

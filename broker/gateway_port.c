@@ -250,6 +250,13 @@ static void handle_run_get(
 
 /* ---- what is heard */
 
+static void handle_answer(struct gateway_port *port, struct listener *listener,
+    const struct wire_interrupt_respond *request)
+{
+    if (!refuse_stalled(port, listener, request->request))
+        answers_respond(&port->dispatch->answers, listener->link, request);
+}
+
 static void acknowledge(struct gateway_port *port, struct user *user, uint64_t seq)
 {
     user->acknowledged = seq;
@@ -312,6 +319,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_ACK: handle_ack(port, &message->ack); break;
     case WIRE_CHAT_SEND: handle_chat(port, listener, &message->chat_send); break;
     case WIRE_RUN_CANCEL: handle_cancel(port, listener, &message->run_cancel); break;
+    case WIRE_INTERRUPT_RESPOND: handle_answer(port, listener, &message->interrupt_respond); break;
     case WIRE_RUNS_LIST: handle_runs_list(port, listener, &message->runs_list); break;
     case WIRE_RUN_GET: handle_run_get(port, listener, &message->run_get); break;
     case WIRE_PING: handle_ping(listener, &message->ping); break;

@@ -22,8 +22,7 @@ const char *verdict_name(enum verdict verdict)
     return verdict_names[verdict];
 }
 
-/* Interrupts are rare: theirs is the one identifier that is looked for in the data. */
-static struct span interrupt_id(char id[IDENTIFIER_SIZE], const struct event *event)
+struct span lifecycle_interrupt_id(char id[IDENTIFIER_SIZE], const struct event *event)
 {
     if (event->type != EVENT_INTERRUPT_REQUESTED && event->type != EVENT_INTERRUPT_RESOLVED)
         return SPAN_EMPTY;
@@ -39,7 +38,7 @@ enum verdict lifecycle_check(const struct run *run, const struct event *event)
     if (run->state == RUN_ACCEPTED || run->state == RUN_QUEUED)
         return VERDICT_NOT_STARTED;
     enum grammar_verdict verdict =
-        grammar_judge(&run->grammar, event, interrupt_id(id, event), GRAMMAR_AGENT);
+        grammar_judge(&run->grammar, event, lifecycle_interrupt_id(id, event), GRAMMAR_AGENT);
     /* What an end leaves open is closed before it by whoever takes it in. */
     return verdict == GRAMMAR_LEFT_OPEN ? VERDICT_LEGAL : (enum verdict)verdict;
 }
@@ -64,7 +63,7 @@ int lifecycle_apply(struct run *run, const struct event *event)
 {
     char id[IDENTIFIER_SIZE];
     enum grammar_step step = grammar_step_of(event);
-    struct span item_id = grammar_id_of(step, event, interrupt_id(id, event));
+    struct span item_id = grammar_id_of(step, event, lifecycle_interrupt_id(id, event));
     struct grammar_item *opened;
     int rc = grammar_follow(&opened, &run->grammar, step, item_id, sizeof(struct open_item));
     if (opened) {

@@ -21,6 +21,9 @@ enum verdict {
 /* "tool_not_open", for counters and logs. */
 const char *verdict_name(enum verdict verdict);
 
+/* Interrupts are rare: theirs is the one identifier that is looked for in the data. Empty for other
+ * events; else in `id`. */
+struct span lifecycle_interrupt_id(char id[IDENTIFIER_SIZE], const struct event *event);
 /* Whether an agent may emit this event now. */
 enum verdict lifecycle_check(const struct run *run, const struct event *event);
 /* Changes the run as a legal event (the agent's or the broker's own) does. -ENOMEM. */

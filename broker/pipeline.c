@@ -32,6 +32,7 @@ void pipeline_deinit(struct pipeline *pipeline)
         run_free(run);
     }
     queue_deinit(&pipeline->queue);
+    interrupt_past_deinit(&pipeline->interrupts);
     map_deinit(&pipeline->runs);
     buffer_deinit(&pipeline->encoded);
     buffer_deinit(&pipeline->record);
@@ -188,6 +189,21 @@ static void append(struct pipeline *pipeline, struct run *run, struct event *eve
     FAILPOINT(event_noted);
 }
 
+/* So that a late answer is told what became of it. */
+static void remember_interrupts(
+    struct pipeline *pipeline, const struct run *run, const struct event *event)
+{
+    char id[IDENTIFIER_SIZE];
+    if (event->type == EVENT_INTERRUPT_RESOLVED)
+        interrupt_past_add(&pipeline->interrupts, run->user->tag, lifecycle_interrupt_id(id, event),
+            INTERRUPT_RESOLVED);
+    if (!run_state_final(run->state))
+        return;
+    LIST_FOR_EACH(struct open_item, interrupt, &run->grammar.open[GRAMMAR_INTERRUPT], item.link)
+    interrupt_past_add(
+        &pipeline->interrupts, run->user->tag, span_of_string(interrupt->item.id), INTERRUPT_LEFT);
+}
+
 static void apply(struct pipeline *pipeline, struct run *run, struct event *event)
 {
     enum run_state before = run->state;
@@ -196,6 +212,7 @@ static void apply(struct pipeline *pipeline, struct run *run, struct event *even
     if (rc < 0)
         give_up(run, rc);
     snapshot_fold(&run->snapshot, event, pipeline->snapshot_bytes);
+    remember_interrupts(pipeline, run, event);
     settle(pipeline, run, before);
 }
 

@@ -3,6 +3,7 @@
 
 #include "counters.h"
 #include "holders.h"
+#include "interrupt_past.h"
 #include "queue.h"
 #include "router.h"
 #include "user.h"
@@ -26,7 +27,8 @@ struct pipeline {
     struct holders holders;
     struct list_link begun; /* runs that programs began in this turn: struct run.farewell_link */
     struct map runs;        /* open runs by identifier; owned */
-    struct queue queue;     /* those of them that wait */
+    struct interrupt_past interrupts;
+    struct queue queue;                      /* those of them that wait */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
     struct buffer encoded;
     struct buffer record;

@@ -498,6 +498,7 @@ void broker_stop(struct broker *broker)
         pipeline_deinit(&broker->pipeline);
     reads_deinit(&broker->reads);
     router_deinit(&broker->router);
+    dispatch_deinit(&broker->dispatch);
     effects_deinit(&broker->effects);
     backup_deinit(&broker->backup);
     arena_detach(broker->arena);

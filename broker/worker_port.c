@@ -33,7 +33,8 @@ static int on_ready(
 
 static void on_gone(void *context, void *peer)
 {
-    (void)context;
+    struct worker_port *port = context;
+    answers_worker_gone(&port->dispatch->answers, peer);
     /* Its runs go on: only the process's death ends them. */
     workers_remove(peer);
 }
@@ -127,6 +128,9 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_AVAILABLE: handle_available(port, worker, &message->available); break;
     case WIRE_RELEASED: handle_released(port, worker, &message->released); break;
     case WIRE_LEAVING: handle_leaving(port, worker, &message->leaving); break;
+    case WIRE_RESOLVED:
+        answers_resolved(&port->dispatch->answers, worker, &message->resolved);
+        break;
     case WIRE_REPORT: link_keep_report(&worker->report, &message->report); break;
     default:
         log_warn("worker_port", "%s sent %s, which is none of a worker's messages",

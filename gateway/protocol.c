@@ -43,6 +43,7 @@ static const struct {
     [METHOD_RUN_CANCEL] = {"run.cancel", protocol_decode_run_cancel},
     [METHOD_RUNS_LIST] = {"runs.list", protocol_decode_runs_list},
     [METHOD_RUN_GET] = {"run.get", protocol_decode_run_get},
+    [METHOD_INTERRUPT_RESPOND] = {"interrupt.respond", protocol_decode_interrupt_respond},
     [METHOD_SUBSCRIBE] = {"subscribe", protocol_decode_subscribe},
     [METHOD_ACK] = {"ack", protocol_decode_ack},
     [METHOD_AUTH_REFRESH] = {"auth.refresh", protocol_decode_auth_refresh},

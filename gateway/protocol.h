@@ -23,6 +23,7 @@ enum protocol_method {
     METHOD_RUN_CANCEL,
     METHOD_RUNS_LIST,
     METHOD_RUN_GET,
+    METHOD_INTERRUPT_RESPOND,
     METHOD_SUBSCRIBE,
     METHOD_ACK,
     METHOD_AUTH_REFRESH,
@@ -50,6 +51,8 @@ struct protocol_error {
 /* The deepest nesting of arrays and objects in `content`. */
 #define PROTOCOL_CONTENT_DEPTH 16
 
+/* The largest `payload` of an answer to an interrupt, in bytes as JSON. */
+#define PROTOCOL_PAYLOAD_MAX (16u << 10)
 /* The most runs of one page of runs.list, and the longest name of a page. */
 #define PROTOCOL_RUNS_MAX 100
 #define PROTOCOL_PAGE_NAME_MAX 160
@@ -68,7 +71,7 @@ struct protocol_request {
     enum protocol_method method;
     json_t *json;          /* owns what the spans point to */
     struct buffer id;      /* JSON text, to be repeated in the reply; empty: a notification */
-    struct buffer content; /* JSON text */
+    struct buffer content; /* JSON text; the payload of interrupt.respond */
     struct span thread_id;
     struct span message_id;
     struct span run_id;
@@ -78,6 +81,8 @@ struct protocol_request {
     struct span retry_of;
     struct span reason;
     struct span token;
+    struct span interrupt_id;
+    struct span status;
     struct span state;
     struct span after;
     uint64_t limit;

@@ -30,9 +30,10 @@ typedef bool protocol_decode_params(
     struct protocol_request *request, const json_t *params, struct protocol_error *error);
 
 protocol_decode_params protocol_decode_chat_send;  /* protocol_chat.c */
-protocol_decode_params protocol_decode_run_cancel; /* protocol_runs.c, as the next three */
+protocol_decode_params protocol_decode_run_cancel; /* protocol_runs.c, as the next four */
 protocol_decode_params protocol_decode_runs_list;
 protocol_decode_params protocol_decode_run_get;
+protocol_decode_params protocol_decode_interrupt_respond;
 protocol_decode_params protocol_decode_subscribe; /* protocol_stream.c, as the next two */
 protocol_decode_params protocol_decode_ack;
 protocol_decode_params protocol_decode_auth_refresh;

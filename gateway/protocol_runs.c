@@ -61,3 +61,25 @@ bool protocol_decode_run_get(
 {
     return protocol_read_identifier(&request->run_id, params, "run_id", error);
 }
+
+static bool read_payload(
+    struct buffer *ret_payload, const json_t *params, struct protocol_error *error)
+{
+    const json_t *payload = json_object_get(params, "payload");
+    if (!payload)
+        return true;
+    if (!protocol_nests_within(payload, PROTOCOL_CONTENT_DEPTH))
+        return protocol_refuse(error, "payload", "is nested too deeply");
+    return protocol_write_json(ret_payload, payload, "payload", PROTOCOL_PAYLOAD_MAX, error);
+}
+
+bool protocol_decode_interrupt_respond(
+    struct protocol_request *request, const json_t *params, struct protocol_error *error)
+{
+    return protocol_read_identifier(&request->interrupt_id, params, "interrupt_id", error) &&
+           protocol_read_optional_identifier(&request->run_id, params, "run_id", error) &&
+           (json_object_get(params, "status") ||
+               protocol_refuse(error, "status", "must be given: resolved or cancelled")) &&
+           protocol_read_choice(&request->status, params, "status", "resolved|cancelled", error) &&
+           read_payload(&request->content, params, error);
+}

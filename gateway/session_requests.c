@@ -177,6 +177,17 @@ static void do_run_get(struct session *session, struct protocol_request *request
     session_forward(session, request, &message, request_done);
 }
 
+static void do_interrupt_respond(struct session *session, struct protocol_request *request)
+{
+    struct wire_message message = {.kind = WIRE_INTERRUPT_RESPOND,
+        .interrupt_respond = {.user = span_of_string(session->claims.user),
+            .run_id = request->run_id,
+            .interrupt_id = request->interrupt_id,
+            .status = request->status,
+            .payload = buffer_span(&request->content)}};
+    session_forward(session, request, &message, request_done);
+}
+
 void session_send_ack(struct session *session)
 {
     const struct wire_message message = {.kind = WIRE_ACK,
@@ -238,6 +249,7 @@ static void dispatch(struct session *session, struct protocol_request *request)
         [METHOD_RUN_CANCEL] = do_run_cancel,
         [METHOD_RUNS_LIST] = do_runs_list,
         [METHOD_RUN_GET] = do_run_get,
+        [METHOD_INTERRUPT_RESPOND] = do_interrupt_respond,
         [METHOD_SUBSCRIBE] = session_handle_subscribe,
         [METHOD_ACK] = do_ack,
         [METHOD_AUTH_REFRESH] = do_auth_refresh,

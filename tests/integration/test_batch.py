@@ -133,6 +133,12 @@ def test_a_run_that_fails_says_why_and_the_rest_goes_on(batch):
     assert "1 × agent_crashed" in said and "1 × agent_start_failed" in said
 
 
+def test_an_agent_that_asks_is_told_that_nobody_is_there(batch):
+    plan = json.dumps({"ask": [{"reason": "May I?"}]})
+    assert batch.ask({"agent": "asker", "content": plan}).run("--events")[0] == DONE
+    assert "nobody to ask" in batch.results.read_text()
+
+
 def test_events_stand_before_their_result_and_verify_finds_them_sound(batch):
     status, _, _ = batch.ask(*[{"content": "What is a ring?", "agent": "librarian"}] * 3).run(
         "--events", "--jobs", "3")

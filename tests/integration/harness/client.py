@@ -46,6 +46,7 @@ class Client:
         self.problem = None     # what broke the protocol, or the connection
         self.socket = None
         self.replies = []       # as they came
+        self._views = {}        # of subscribes that wait: cursor, threads
         self._ids = itertools.count(1)
         self._changed = asyncio.Event()
         self._reader = None
@@ -60,6 +61,7 @@ class Client:
 
     async def connect(self):
         self.stream.record.connection(filtered=bool(self.threads))
+        self.stream.filtered = bool(self.threads)
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         self.socket = await websockets.connect(
             self.url, subprotocols=[PACKED if self.packed else SUBPROTOCOL], extra_headers=headers, origin=self.origin,
@@ -114,11 +116,26 @@ class Client:
         self.stream.record.lines.append(text)
         frame = parse(text)
         if "type" not in frame:
-            self.replies.append(frame)
+            self._take_reply(frame)
         elif "seq" in frame and "prev" in frame:
             self.stream.take(text, frame)
         else:
             self._take_control(frame)
+
+    def _take_reply(self, frame):
+        self.replies.append(frame)
+        view = self._views.pop(frame.get("id"), None)
+        if view and "result" in frame:
+            self._begin_view(frame["result"], *view)
+
+    def _begin_view(self, begun, cursor, threads):
+        """What comes from here on is a stream of its own, as on a connection of its own."""
+        self.stream = Stream()
+        self.stream.filtered = bool(threads)
+        self.stream.record.connection(filtered=bool(threads))
+        self.stream.record.lines.append(json.dumps(self.welcome | begun))
+        self.stream.welcomed(begun, cursor)
+        self.control.clear()
 
     def _take_control(self, frame):
         if frame["type"] == "welcome":
@@ -188,6 +205,14 @@ class Client:
 
     async def request(self, method, **params):
         return await self.reply(await self.begin(method, **params))
+
+    async def subscribe(self, cursor=None, threads=(), **more):
+        """Another view; `stream` and `control` are its, from the reply on."""
+        request = f"c-{next(self._ids)}"
+        self._views[request] = (cursor, threads)
+        params = {"threads": list(threads)} | ({"cursor": cursor} if cursor else {}) | more
+        await self.send({"id": request, "method": "subscribe", "params": params})
+        return await self.reply(request)
 
     async def chat(self, content, thread="t-1", message=None, **more):
         """Starts a run; its identifier."""

@@ -23,6 +23,8 @@ class Stream:
         self.raw = {}       # seq -> the frame's text
         self.epoch = None
         self.position = None  # what the next event's prev must be
+        self.told = 0         # where the server says that a filtered view stands
+        self.filtered = False
         self.repeats = 0
         self.record = Record()
 
@@ -44,6 +46,9 @@ class Stream:
 
     def caught_up(self, seq):
         """Replay is over; what it ended at is what the server says."""
+        if self.filtered and self.position is not None and seq >= self.position:
+            self.told = seq  # others' events lie between; the chain goes on from the last of its own
+            return
         if self.position not in (None, seq):
             raise Broken(f"caught_up at {seq}, but the last position is {self.position}")
         self.position = seq
@@ -68,7 +73,9 @@ class Stream:
 
     @property
     def cursor(self):
-        return "start" if self.position is None else f"{self.epoch}.{self.position}"
+        if self.position is None:
+            return "start"
+        return f"{self.epoch}.{max(self.position, self.told)}"
 
     def of_run(self, run_id):
         return [event for event in self.events if event.get("run_id") == run_id]

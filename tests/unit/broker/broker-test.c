@@ -145,6 +145,7 @@ static void close_all(struct fixture *f)
     LIST_FOR_EACH(struct worker, worker, &f->workers.list, workers_link)
     workers_remove(worker);
     f->fake_count = 0;
+    dispatch_deinit(&f->dispatch);
     effects_deinit(&f->effects);
     buffer_deinit(&f->gateways.scratch);
     if (!f->linked)

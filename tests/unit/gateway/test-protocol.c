@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SUBSCRIBE(params) "{\"id\":1,\"method\":\"subscribe\",\"params\":{" params "}}"
+#define RESPOND(params) "{\"id\":1,\"method\":\"interrupt.respond\",\"params\":{" params "}}"
 #define RUNS_LIST(params) "{\"id\":1,\"method\":\"runs.list\",\"params\":{" params "}}"
 #define CHAT "\"method\":\"chat.send\",\"params\":{\"thread_id\":\"t\",\"message_id\":\"m\""
 
@@ -55,6 +56,10 @@ static void test_protocol_reads_every_method(void **state)
          "\"running\",\"after\":\"o7\",\"limit\":100}}",
             METHOD_RUNS_LIST},
         {"{\"id\":1,\"method\":\"run.get\",\"params\":{\"run_id\":\"r\"}}", METHOD_RUN_GET},
+        {RESPOND("\"interrupt_id\":\"i\",\"status\":\"resolved\""), METHOD_INTERRUPT_RESPOND},
+        {RESPOND("\"interrupt_id\":\"i\",\"status\":\"cancelled\",\"run_id\":\"r\","
+                 "\"payload\":[null]"),
+            METHOD_INTERRUPT_RESPOND},
         {"{\"id\":1,\"method\":\"subscribe\"}", METHOD_SUBSCRIBE},
         {"{\"id\":1,\"method\":\"subscribe\",\"params\":{\"cursor\":\"start\",\"threads\":[],"
          "\"snapshots\":true}}",
@@ -94,37 +99,28 @@ static void test_protocol_repeats_ids_as_they_came(void **state)
     }
 }
 
-static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
+struct broken_rule {
+    const char *text;
+    const char *code;
+    const char *about; /* what the message must name */
+};
+
+static void assert_refused(const struct broken_rule *rule)
+{
+    struct protocol_request request;
+    struct protocol_error error;
+    assert_int_equal(
+        protocol_decode(&request, &error, span_of_string(rule->text)), PROTOCOL_REFUSED);
+    assert_string_equal(error.code, rule->code);
+    assert_non_null(strstr(error.message, rule->about));
+    assert_true(span_is(buffer_span(&request.id), "1"));
+    protocol_request_deinit(&request);
+}
+
+static void test_protocol_refuses_what_breaks_the_rules_of_chat_send(void **state)
 {
     (void)state;
-    const struct {
-        const char *text;
-        const char *code;
-        const char *about; /* what the message must name */
-    } rows[] = {
-        {"{\"id\":1,\"method\":\"nope\"}", "unknown_method", "nope"},
-        {"{\"id\":1,\"method\":\"\"}", "unknown_method", "name"},
-        {"{\"id\":1,\"method\":\"Subscribe\",\"params\":{}}", "unknown_method", "Subscribe"},
-        {SUBSCRIBE("\"cursor\":\"\""), "invalid_argument", "cursor"},
-        {SUBSCRIBE("\"cursor\":7"), "invalid_argument", "cursor"},
-        {SUBSCRIBE("\"cursor\":\"e.x\""), "invalid_argument", "cursor"},
-        {SUBSCRIBE("\"cursor\":\"e.99999999999999999999\""), "invalid_argument", "cursor"},
-        {SUBSCRIBE("\"threads\":\"t\""), "invalid_argument", "threads"},
-        {SUBSCRIBE("\"threads\":[\"a b\"]"), "invalid_argument", "threads"},
-        {SUBSCRIBE("\"threads\":[7]"), "invalid_argument", "threads"},
-        {SUBSCRIBE("\"snapshots\":1"), "invalid_argument", "snapshots"},
-        {"{\"id\":1,\"method\":\"run.get\"}", "invalid_argument", "run_id"},
-        {RUNS_LIST("\"thread_id\":\"\""), "invalid_argument", "thread_id"},
-        {RUNS_LIST("\"state\":7"), "invalid_argument", "state"},
-        {RUNS_LIST("\"after\":\"\""), "invalid_argument", "after"},
-        {RUNS_LIST("\"after\":7"), "invalid_argument", "after"},
-        {RUNS_LIST("\"limit\":0"), "invalid_argument", "limit"},
-        {RUNS_LIST("\"limit\":101"), "invalid_argument", "limit"},
-        {RUNS_LIST("\"limit\":\"9\""), "invalid_argument", "limit"},
-        {"{\"id\":1,\"method\":7}", "invalid_argument", "method"},
-        {"{\"id\":1}", "invalid_argument", "method"},
-        {"{\"id\":1,\"method\":\"ping\",\"params\":[]}", "invalid_argument", "params"},
-        {"{\"id\":1,\"method\":\"ping\",\"params\":null}", "invalid_argument", "params"},
+    static const struct broken_rule rules[] = {
         {"{\"id\":1,\"method\":\"chat.send\"}", "invalid_argument", "thread_id"},
         {"{\"id\":1,\"method\":\"chat.send\",\"params\":{\"thread_id\":\"a b\"}}",
             "invalid_argument", "thread_id"},
@@ -149,6 +145,46 @@ static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
             "on_disconnect"},
         {"{\"id\":1," CHAT ",\"content\":\"x\",\"retry_of\":\"a b\"}}", "invalid_argument",
             "retry_of"},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        assert_refused(&rules[i]);
+}
+
+static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
+{
+    (void)state;
+    static const struct broken_rule rules[] = {
+        {"{\"id\":1,\"method\":\"nope\"}", "unknown_method", "nope"},
+        {"{\"id\":1,\"method\":\"\"}", "unknown_method", "name"},
+        {"{\"id\":1,\"method\":\"Subscribe\",\"params\":{}}", "unknown_method", "Subscribe"},
+        {SUBSCRIBE("\"cursor\":\"\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":7"), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":\"e.x\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"cursor\":\"e.99999999999999999999\""), "invalid_argument", "cursor"},
+        {SUBSCRIBE("\"threads\":\"t\""), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"threads\":[\"a b\"]"), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"threads\":[7]"), "invalid_argument", "threads"},
+        {SUBSCRIBE("\"snapshots\":1"), "invalid_argument", "snapshots"},
+        {RESPOND("\"status\":\"resolved\""), "invalid_argument", "interrupt_id"},
+        {RESPOND("\"interrupt_id\":\"i\""), "invalid_argument", "status"},
+        {RESPOND("\"interrupt_id\":\"i\",\"status\":\"expired\""), "invalid_argument", "status"},
+        {RESPOND("\"interrupt_id\":\"i\",\"status\":\"resolved\",\"run_id\":\"\""),
+            "invalid_argument", "run_id"},
+        {RESPOND("\"interrupt_id\":\"i\",\"status\":\"resolved\",\"payload\":"
+                 "[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]"),
+            "invalid_argument", "payload"},
+        {"{\"id\":1,\"method\":\"run.get\"}", "invalid_argument", "run_id"},
+        {RUNS_LIST("\"thread_id\":\"\""), "invalid_argument", "thread_id"},
+        {RUNS_LIST("\"state\":7"), "invalid_argument", "state"},
+        {RUNS_LIST("\"after\":\"\""), "invalid_argument", "after"},
+        {RUNS_LIST("\"after\":7"), "invalid_argument", "after"},
+        {RUNS_LIST("\"limit\":0"), "invalid_argument", "limit"},
+        {RUNS_LIST("\"limit\":101"), "invalid_argument", "limit"},
+        {RUNS_LIST("\"limit\":\"9\""), "invalid_argument", "limit"},
+        {"{\"id\":1,\"method\":7}", "invalid_argument", "method"},
+        {"{\"id\":1}", "invalid_argument", "method"},
+        {"{\"id\":1,\"method\":\"ping\",\"params\":[]}", "invalid_argument", "params"},
+        {"{\"id\":1,\"method\":\"ping\",\"params\":null}", "invalid_argument", "params"},
         {"{\"id\":1,\"method\":\"run.cancel\"}", "invalid_argument", "run_id"},
         {"{\"id\":1,\"method\":\"run.cancel\",\"params\":{\"run_id\":\"r\",\"reason\":1}}",
             "invalid_argument", "reason"},
@@ -159,16 +195,8 @@ static void test_protocol_refuses_what_breaks_a_methods_rules(void **state)
         {"{\"id\":1,\"method\":\"auth.refresh\",\"params\":{\"token\":\"\"}}", "invalid_argument",
             "token"},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct protocol_request request;
-        struct protocol_error error;
-        assert_int_equal(
-            protocol_decode(&request, &error, span_of_string(rows[i].text)), PROTOCOL_REFUSED);
-        assert_string_equal(error.code, rows[i].code);
-        assert_non_null(strstr(error.message, rows[i].about));
-        assert_true(span_is(buffer_span(&request.id), "1"));
-        protocol_request_deinit(&request);
-    }
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        assert_refused(&rules[i]);
 }
 
 static void test_protocol_reads_a_subscribe_whole(void **state)
@@ -211,6 +239,31 @@ static void test_protocol_bounds_the_threads_of_a_filter(void **state)
     assert_int_equal(decode_threads(FILTER_THREADS_MAX, &error), PROTOCOL_DECODED);
     assert_int_equal(decode_threads(FILTER_THREADS_MAX + 1, &error), PROTOCOL_REFUSED);
     assert_string_equal(error.code, "invalid_argument");
+}
+
+static enum protocol_verdict decode_payload(size_t text_bytes, struct protocol_error *error)
+{
+    struct protocol_request request;
+    struct buffer text = BUFFER_INIT;
+    buffer_append_string(&text,
+        "{\"id\":1,\"method\":\"interrupt.respond\",\"params\":{\"interrupt_id\":\"i\","
+        "\"status\":\"resolved\",\"payload\":\"");
+    for (size_t i = 0; i < text_bytes; i++)
+        buffer_append_char(&text, 'x');
+    buffer_append_string(&text, "\"}}");
+    enum protocol_verdict verdict = protocol_decode(&request, error, buffer_span(&text));
+    protocol_request_deinit(&request);
+    buffer_deinit(&text);
+    return verdict;
+}
+
+static void test_protocol_bounds_an_answers_payload_to_the_byte(void **state)
+{
+    (void)state;
+    struct protocol_error error;
+    assert_int_equal(decode_payload(PROTOCOL_PAYLOAD_MAX - 2, &error), PROTOCOL_DECODED);
+    assert_int_equal(decode_payload(PROTOCOL_PAYLOAD_MAX - 1, &error), PROTOCOL_REFUSED);
+    assert_string_equal(error.code, "payload_too_large");
 }
 
 static void test_protocol_calls_it_a_violation_when_nothing_can_be_answered(void **state)
@@ -317,9 +370,11 @@ int main(void)
         cmocka_unit_test(test_protocol_reads_a_chat_send_whole),
         cmocka_unit_test(test_protocol_reads_every_method),
         cmocka_unit_test(test_protocol_repeats_ids_as_they_came),
+        cmocka_unit_test(test_protocol_refuses_what_breaks_the_rules_of_chat_send),
         cmocka_unit_test(test_protocol_refuses_what_breaks_a_methods_rules),
         cmocka_unit_test(test_protocol_reads_a_subscribe_whole),
         cmocka_unit_test(test_protocol_bounds_the_threads_of_a_filter),
+        cmocka_unit_test(test_protocol_bounds_an_answers_payload_to_the_byte),
         cmocka_unit_test(test_protocol_calls_it_a_violation_when_nothing_can_be_answered),
         cmocka_unit_test(test_protocol_bounds_content_to_the_byte),
         cmocka_unit_test(test_protocol_bounds_the_depth_of_content),

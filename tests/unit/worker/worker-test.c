@@ -76,6 +76,7 @@ int bench_up(void **state)
         .tools_max = 4,
         .tool_output_max = 256u << 10};
     buffer_append_char(&bench->events, '\0');
+    buffer_append_char(&bench->settled, '\0');
     ev_prepare_init(&bench->drain, on_drain);
     bench->drain.data = bench;
     ev_prepare_start(bench->loop, &bench->drain);
@@ -94,6 +95,7 @@ int bench_down(void **state)
     registry_deinit(&bench->registry);
     config_deinit(&bench->config);
     buffer_deinit(&bench->events);
+    buffer_deinit(&bench->settled);
     node_down((void **)&bench->node);
     free(bench);
     return 0;
@@ -113,6 +115,15 @@ static void on_gone(void *context, struct engine *engine, const struct engine_re
     engine_free(engine);
 }
 
+static void on_settled(void *context, uint64_t answer, const char *code, const char *message)
+{
+    struct bench *bench = context;
+    assert_int_equal(code[0] == '\0', message[0] == '\0');
+    bench->settled.len--;
+    buffer_printf(&bench->settled, "%d:%s ", (int)answer, code);
+    buffer_append_char(&bench->settled, '\0');
+}
+
 static void on_emitter_lost(void *context, int rc)
 {
     struct bench *bench = context;
@@ -120,7 +131,7 @@ static void on_emitter_lost(void *context, int rc)
 }
 
 static const struct engine_events engine_events = {
-    .on_gone = on_gone, .on_emitter_lost = on_emitter_lost};
+    .on_gone = on_gone, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
 
 static struct engine *start(
     struct bench *bench, const char *agent, const struct engine_request *request)

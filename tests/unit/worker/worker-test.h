@@ -23,6 +23,7 @@ struct bench {
     bool reading;             /* whether the ring is drained */
     int others;               /* runs of others that go on */
     uint64_t run_deadline_ms; /* from the start of the next run; 0 for none */
+    struct buffer settled;    /* "number:code " of each answer that was settled, NUL-terminated */
     int emitter_lost;
     ev_prepare drain;
     const char *awaited; /* when the events contain this, `on_awaited` is called, once */
