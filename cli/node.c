@@ -367,7 +367,9 @@ static double stop_seconds(const struct node *node, const struct group *group)
 {
     const struct config *config = node->plan.config;
     switch (group->program) {
-    case PROGRAM_GATEWAY: return STOP_SECONDS + (double)config->gateway_drain_window / 1e3;
+    case PROGRAM_GATEWAY:
+        return STOP_SECONDS +
+               (double)(config->gateway_drain_window + config->gateway_drain_grace) / 1e3;
     case PROGRAM_WORKER: return STOP_SECONDS + (double)config->worker_cancel_grace / 1e3;
     default: return STOP_SECONDS;
     }

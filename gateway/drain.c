@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leaving without a stampede: connections are sent away evenly over gateway.drain_window, each is
- * told when to come back, and the process ends with the last of them, or when those that do not
- * answer have had their time.
+ * Leaving without a stampede: connections are sent away over gateway.drain_window, those of idle
+ * users first, each is told when to come back, and the process ends with the last of them, or when
+ * those that do not answer have had gateway.drain_grace.
  */
 #include "gateway.h"
 
@@ -10,7 +10,6 @@
 #include "base/log.h"
 
 #define STEP_SECONDS .05
-#define GRACE_MS 12000
 #define COME_BACK_MIN_MS 250
 #define COME_BACK_SPREAD_MS 1000
 
@@ -21,27 +20,39 @@ static uint64_t come_back_after(void)
     return COME_BACK_MIN_MS + chance % COME_BACK_SPREAD_MS;
 }
 
-static void send_away(struct gateway *gateway, size_t count)
+static bool is_busy(const struct session *session)
+{
+    return session->feed && session->feed->runs.count > 0;
+}
+
+static struct drain_share count_left(struct gateway *gateway)
+{
+    struct drain_share left = {0};
+    LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
+    {
+        if (session->state == SESSION_CLOSING)
+            continue;
+        left.idle += !is_busy(session);
+        left.busy += is_busy(session);
+    }
+    return left;
+}
+
+static void send_away(struct gateway *gateway, struct drain_share due)
 {
     LIST_FOR_EACH(struct session, session, &gateway->host.sessions, host_link)
     {
-        if (count == 0)
+        if (due.idle == 0 && due.busy == 0)
             return;
         if (session->state == SESSION_CLOSING)
             continue;
+        size_t *share = is_busy(session) ? &due.busy : &due.idle;
+        if (*share == 0)
+            continue;
+        --*share;
+        gateway->counters.sent_away++;
         session_send_away(session, "draining", come_back_after());
-        gateway->drain_sent++;
-        count--;
     }
-}
-
-/* How many should be gone by now. */
-static size_t due(const struct gateway *gateway, uint64_t elapsed)
-{
-    uint64_t window = gateway->config->gateway_drain_window;
-    if (elapsed >= window)
-        return SIZE_MAX;
-    return 1 + (size_t)(gateway->drain_total * elapsed / window);
 }
 
 static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -49,13 +60,12 @@ static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct gateway *gateway = watcher->data;
     uint64_t elapsed = clock_monotonic_ms() - gateway->drain_started_at;
-    size_t target = due(gateway, elapsed);
-    if (target > gateway->drain_sent)
-        send_away(gateway, target - gateway->drain_sent);
+    struct drain_share left = count_left(gateway);
+    send_away(gateway, drain_pace_step(&gateway->drain_pace, elapsed, left.idle, left.busy));
     if (list_empty(&gateway->host.sessions)) {
         log_info("gateway", "drained: no connection is left");
         ev_break(loop, EVBREAK_ALL);
-    } else if (elapsed >= gateway->config->gateway_drain_window + GRACE_MS) {
+    } else if (elapsed >= gateway->drain_pace.window + gateway->config->gateway_drain_grace) {
         log_warn("gateway", "%llu connections did not close in time",
             (unsigned long long)gateway->counters.connections);
         ev_break(loop, EVBREAK_ALL);
@@ -75,12 +85,13 @@ void gateway_drain(struct gateway *gateway)
         ev_break(gateway->loop, EVBREAK_ALL);
         return;
     }
+    struct drain_share left = count_left(gateway);
     gateway->draining = true;
     gateway->counters.draining = 1;
     gateway->drain_started_at = clock_monotonic_ms();
-    gateway->drain_total = (size_t)gateway->counters.connections;
-    log_info("gateway", "draining %zu connections over %llu ms", gateway->drain_total,
-        (unsigned long long)gateway->config->gateway_drain_window);
+    drain_pace_begin(&gateway->drain_pace, gateway->config->gateway_drain_window);
+    log_info("gateway", "draining %zu connections, %zu of users with open runs, over %llu ms",
+        left.idle + left.busy, left.busy, (unsigned long long)gateway->drain_pace.window);
     ev_timer_start(gateway->loop, &gateway->drain_step);
     ev_feed_event(gateway->loop, &gateway->drain_step, EV_TIMER);
 }

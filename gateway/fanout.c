@@ -19,6 +19,7 @@ static void feed_free(struct feed *feed)
 {
     assert(list_empty(&feed->sessions));
     broker_link_cancel(&feed->reopen);
+    open_runs_deinit(&feed->runs);
     map_remove(&feed->fanout->feeds, span_of_string(feed->user));
     feed->fanout->counters->users = feed->fanout->feeds.count;
     free(feed);
@@ -100,6 +101,12 @@ void feed_learn(struct feed *feed, struct span epoch, uint64_t head)
         feed->newest = head;
 }
 
+void feed_learn_opened(struct feed *feed, const struct wire_opened *opened)
+{
+    feed_learn(feed, opened->epoch, opened->head);
+    open_runs_learn(&feed->runs, opened->runs, opened->head);
+}
+
 void feed_lose_state(struct feed *feed)
 {
     close_sessions(feed);
@@ -169,6 +176,7 @@ static void deliver(struct feed *feed, const struct event *event)
     struct feed_event item = feed_event_of(feed, event);
     if (event->seq > feed->newest)
         feed->newest = event->seq;
+    open_runs_note_live(&feed->runs, event);
     LIST_FOR_EACH(struct session, session, &feed->sessions, feed_link)
     {
         session_offer(session, &item);
@@ -229,7 +237,7 @@ static void reopen_done(struct link_call *call, const struct wire_message *answe
         feed_lose_state(feed);
         return;
     }
-    feed_learn(feed, answer->opened.epoch, answer->opened.head);
+    feed_learn_opened(feed, &answer->opened);
     resume_sessions(feed);
 }
 

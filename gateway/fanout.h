@@ -3,6 +3,7 @@
 
 #include "brokers.h"
 #include "frame.h"
+#include "open_runs.h"
 #include "slab.h"
 
 /*
@@ -27,6 +28,7 @@ struct feed {
     uint64_t tag;                /* what the user's events must carry */
     char epoch[IDENTIFIER_SIZE]; /* empty: not known yet */
     uint64_t newest;             /* the newest number that is known to exist */
+    struct open_runs runs;       /* who is in the middle of something */
     struct list_link sessions;   /* of struct session, feed_link */
     size_t session_count;
     struct link_call reopen; /* after the link was made again */
@@ -53,6 +55,8 @@ void feed_leave(struct feed *feed, struct list_link *session_link);
  * are closed with 4004.
  */
 void feed_learn(struct feed *feed, struct span epoch, uint64_t head);
+/* The same from the answer to an OPEN, which knows the open runs too. */
+void feed_learn_opened(struct feed *feed, const struct wire_opened *opened);
 /* The stream's numbering is void: every session is closed with 4004. */
 void feed_lose_state(struct feed *feed);
 struct feed_event feed_event_of(struct feed *feed, const struct event *event);

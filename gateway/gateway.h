@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "drain_pace.h"
 #include "forwarded.h"
 #include "http_server.h"
 #include "session.h"
@@ -35,8 +36,7 @@ struct gateway {
     bool draining;
     bool for_good; /* told to leave and not to be started again */
     uint64_t drain_started_at;
-    size_t drain_total; /* connections when it began */
-    size_t drain_sent;  /* of those, sent away so far */
+    struct drain_pace drain_pace;
 
     ev_timer tick;
     uint64_t ticks;

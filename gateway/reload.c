@@ -43,6 +43,7 @@ static const enum option_index changeable[] = {
     OPTION_AT_gateway_max_outbox,
     OPTION_AT_gateway_heartbeat,
     OPTION_AT_gateway_drain_window,
+    OPTION_AT_gateway_drain_grace,
 };
 
 static bool may_change(const struct option *option)

@@ -97,6 +97,7 @@ static int take_page_events(struct session *session, struct span events)
     while ((rc = event_decode_next(&event, events, &offset)) > 0 && session_is_open(session)) {
         if (view_offer_page(&session->view, event.seq) != VIEW_TAKE)
             continue;
+        open_runs_note_page(&session->feed->runs, &event);
         struct feed_event item = feed_event_of(session->feed, &event);
         session->host->counters->events_replayed++;
         take_event(session, &item);
@@ -212,7 +213,7 @@ static bool has_open_runs(const struct wire_opened *opened)
 
 void session_begin_view(struct session *session, const struct wire_opened *opened, bool asked)
 {
-    feed_learn(session->feed, opened->epoch, opened->head);
+    feed_learn_opened(session->feed, opened);
     view_begin(&session->view, opened->start, opened->head, asked);
 }
 
