@@ -11,18 +11,18 @@
  */
 #include "http_server.h"
 
+#include "listener.h"
+
 #include "base/cleanup.h"
 #include "base/list.h"
 #include "base/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define BACKLOG 1024
 #define ACCEPTS_PER_TURN 64
 #define WAIT_SECONDS 15.
 #define WRITE_SECONDS 20.
@@ -372,57 +372,12 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
     }
 }
 
-/* ---- listening */
-
-static int listen_on(const struct addrinfo *address, bool shared)
-{
-    int yes = 1;
-    _cleanup_close_ int fd =
-        socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
-        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0) ||
-        bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
-        return -errno;
-    return steal_fd(&fd);
-}
-
-static int open_listener(const char *host, uint16_t port, bool shared)
-{
-    char service[8];
-    struct addrinfo *addresses = NULL;
-    const struct addrinfo hints = {
-        .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    snprintf(service, sizeof(service), "%u", (unsigned)port);
-    if (getaddrinfo(*host ? host : NULL, service, &hints, &addresses) != 0)
-        return -EINVAL;
-    int fd = listen_on(addresses, shared);
-    freeaddrinfo(addresses);
-    return fd;
-}
-
-int http_server_probe(const char *host, uint16_t port)
-{
-    _cleanup_close_ int fd = open_listener(host, port, false);
-    return fd < 0 ? fd : 0;
-}
-
-static uint16_t bound_port(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address = {0};
-    socklen_t len = sizeof(address);
-    if (getsockname(fd, &address.any, &len) < 0)
-        return 0;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
-}
+/* ---- life */
 
 int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     const struct http_server_options *options)
 {
-    int fd = open_listener(options->host, options->port, true);
+    int fd = listener_open(options->host, options->port, true);
     if (fd < 0)
         return fd;
     struct http_server *server = calloc(1, sizeof(*server));
@@ -436,7 +391,7 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
         .config = options->config,
         .counters = options->counters,
         .fd = fd,
-        .port = bound_port(fd)};
+        .port = listener_port(fd)};
     list_init(&server->exchanges);
     ev_io_init(&server->acceptable, on_acceptable, fd, EV_READ);
     ev_timer_init(&server->accept_pause, on_accept_pause, ACCEPT_PAUSE_SECONDS, 0.);

@@ -45,8 +45,6 @@ struct http_server_options {
 int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     const struct http_server_options *options);
 void http_server_free(struct http_server *server);
-/* 0 when nobody listens there, whether or not they would share; otherwise as http_server_new. */
-int http_server_probe(const char *host, uint16_t port);
 /* The port that is really bound. */
 uint16_t http_server_port(const struct http_server *server);
 

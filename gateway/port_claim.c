@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "port_claim.h"
 
-#include "http_server.h"
+#include "listener.h"
 
 #include "base/cleanup.h"
 #include "base/paths.h"
@@ -33,7 +33,7 @@ int port_claim(const char *run_dir, const char *host, uint16_t port)
         return -errno;
     rc = lock(fd, LOCK_EX | LOCK_NB);
     if (!rc)
-        rc = http_server_probe(host, port);
+        rc = listener_probe(host, port);
     else if (rc == -EWOULDBLOCK)
         rc = 0; /* a gateway of this node has it */
     if (!rc)

@@ -11,7 +11,7 @@
  *
  * Waits while another gateway of the node is just doing that. Returns a descriptor to keep open
  * for as long as the port is served; -EADDRINUSE when somebody outside the node has the port,
- * otherwise as http_server_probe, or -errno of the file. Port 0 needs no claim and is not to be
+ * otherwise as listener_probe, or -errno of the file. Port 0 needs no claim and is not to be
  * passed.
  */
 int port_claim(const char *run_dir, const char *host, uint16_t port);

@@ -16,6 +16,8 @@ class Gate(Parts):
     def __init__(self, **options):
         super().__init__(workers=0, gateways=1)
         self.options = options
+        if ":" in options.get("host", ""):
+            self.address = f"[::1]:{self.port}"
         self.config = self.base / "gate.yaml"
         self._write()
 

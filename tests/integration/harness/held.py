@@ -22,7 +22,11 @@ class Held(contextlib.ExitStack):
 
     def open(self, node, user, **headers):
         """The status of the answer: 101 when the connection is open."""
-        connection = self.enter_context(
-            socket.create_connection(("127.0.0.1", node.port), timeout=PATIENCE))
+        connection = self.connect(node)
         connection.sendall(request_text(node, node.token(user), **headers))
         return int(connection.recv(65536).split()[1])
+
+    def connect(self, node):
+        """A connection of which nothing is known yet."""
+        host = "::1" if node.address.startswith("[") else "127.0.0.1"
+        return self.enter_context(socket.create_connection((host, node.port), timeout=PATIENCE))
