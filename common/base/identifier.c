@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/identifier.h"
 
+#include "base/block.h"
 #include "base/clock.h"
-#include "base/word.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,31 +43,21 @@ void identifier_make(char ret_text[IDENTIFIER_MADE_SIZE], const char *prefix)
     ret_text[prefix_len + 26] = '\0';
 }
 
-static uint64_t word_forbidden(uint64_t word)
+static inline block forbidden(block bytes)
 {
-    return word_below(word, 0x21) | word_equal(word, '"') | word_equal(word, '\\') |
-           word_equal(word, 0x7f) | word_high(word);
-}
-
-static bool short_valid(struct span id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        unsigned char byte = (unsigned char)id.data[i];
-        if (byte <= 0x20 || byte >= 0x7f || byte == '"' || byte == '\\')
-            return false;
-    }
-    return id.len > 0;
+    return block_outside(bytes, 0x21) | block_equal(bytes, '"') | block_equal(bytes, '\\') |
+           block_equal(bytes, 0x7f);
 }
 
 bool identifier_valid(struct span id)
 {
-    if (id.len < sizeof(uint64_t))
-        return short_valid(id);
+    if (id.len < BLOCK_SIZE)
+        return id.len > 0 && !block_any(forbidden(block_load_part(id.data, id.len, 'a')));
     if (id.len > IDENTIFIER_MAX)
         return false;
-    /* The last word overlaps the one before it, unless the length is a multiple of eight. */
-    uint64_t forbidden = word_forbidden(word_load(id.data + id.len - sizeof(uint64_t)));
-    for (size_t at = 0; at + sizeof(uint64_t) < id.len; at += sizeof(uint64_t))
-        forbidden |= word_forbidden(word_load(id.data + at));
-    return !forbidden;
+    /* The last block overlaps the one before it, unless the length is a multiple of its size. */
+    block marks = forbidden(block_load(id.data + id.len - BLOCK_SIZE));
+    for (size_t at = 0; at + BLOCK_SIZE < id.len; at += BLOCK_SIZE)
+        marks |= forbidden(block_load(id.data + at));
+    return !block_any(marks);
 }

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json_scan.h"
 
-#include "base/word.h"
+#include "base/block.h"
 
 struct scan {
     const unsigned char *at;
     const unsigned char *end;
 };
 
+static inline block not_plain(block bytes)
+{
+    return block_outside(bytes, 0x20) | block_equal(bytes, '"') | block_equal(bytes, '\\');
+}
+
 /* Texts are mostly plain, and this is where a payload's scan takes its time. */
 static size_t plain_bytes(const unsigned char *at, const unsigned char *end)
 {
     const unsigned char *start = at;
-    for (; end - at >= 8; at += 8) {
-        uint64_t word = word_load(at);
-        uint64_t other = word_below(word, 0x20) | word_equal(word, '"') | word_equal(word, '\\') |
-                         word_high(word);
-        if (other)
-            return (size_t)(at - start) + word_first(other);
+    for (; end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
+        size_t plain = block_first(not_plain(block_load(at)));
+        if (plain < BLOCK_SIZE)
+            return (size_t)(at - start) + plain;
     }
-    while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-        at++;
-    return (size_t)(at - start);
+    block rest = block_load_part(at, (size_t)(end - at), '"');
+    return (size_t)(at - start) + block_first(not_plain(rest));
 }
 
 size_t json_plain_length(struct span text)
@@ -151,12 +153,20 @@ static bool take_unicode_escape(struct scan *scan)
 
 static bool take_escape(struct scan *scan)
 {
-    if (take(scan, 'u'))
-        return take_unicode_escape(scan);
-    if (scan->at == scan->end || *scan->at == 0 || !strchr("\"\\/bfnrt", *scan->at))
+    if (scan->at == scan->end)
         return false;
-    scan->at++;
-    return true;
+    switch (*scan->at++) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
+    case 'u': return take_unicode_escape(scan);
+    default: return false;
+    }
 }
 
 static bool take_string(struct scan *scan)

@@ -2,6 +2,7 @@
 #include "base/json_member.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void assert_value(const char *object, const char *name, const char *value)
@@ -20,6 +21,24 @@ static void test_member_is_found_at_the_top_only(void **state)
     assert_value(" {\n\t\"delta\"\r:\n-1.5e3 } ", "delta", "-1.5e3");
     assert_value("{\"deltas\":1,\"delt\":2}", "delta", "");
     assert_value("{}", "delta", "");
+}
+
+/* A string is looked at in blocks: its end must be seen at each place of one. */
+static void test_a_string_ends_where_it_does_at_any_length(void **state)
+{
+    (void)state;
+    char text[128];
+    for (int len = 0; len < 40; len++) {
+        for (int backslashes = 0; backslashes < 4; backslashes++) {
+            char fill[64] = "";
+            memset(fill, 'x', (size_t)len);
+            memset(fill + len, '\\', 2 * (size_t)backslashes);
+            snprintf(text, sizeof(text), "{\"a\":\"%s\\\"\",\"b\":\"%s\",\"c\":1}", fill, fill);
+            assert_value(text, "c", "1");
+            struct span inside = json_member_inside(json_member_value(span_of_string(text), "b"));
+            assert_true(span_is(inside, fill));
+        }
+    }
 }
 
 static void test_of_a_repeated_member_the_last_counts(void **state)
@@ -55,6 +74,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_member_is_found_at_the_top_only),
+        cmocka_unit_test(test_a_string_ends_where_it_does_at_any_length),
         cmocka_unit_test(test_of_a_repeated_member_the_last_counts),
         cmocka_unit_test(test_text_that_is_no_object_is_never_read_beyond_its_end),
         cmocka_unit_test(test_inside_of_a_string_is_as_it_was_written),

@@ -116,7 +116,7 @@ static void test_utf8_refuses_overlong_surrogate_and_cut_sequences(void **state)
         assert_false(utf8_valid(span_of_string(bad[i])));
 }
 
-/* A string is looked at in words: whatever matters must be seen at each place of one. */
+/* A string is looked at in blocks: whatever matters must be seen at each place of one. */
 static void test_json_scan_sees_each_byte_at_each_place_of_a_string(void **state)
 {
     (void)state;
