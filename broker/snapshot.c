@@ -4,13 +4,15 @@
 #include "base/json.h"
 #include "base/json_member.h"
 #include "base/json_scan.h"
+#include "pieces.h"
 
 #include <stdlib.h>
 
 /* A message, a tool call or an interrupt. */
 struct snapshot_item {
     struct list_link link;
-    struct buffer body; /* a message's text; a tool's name, quoted; an interrupt's data */
+    struct pieces text; /* a message's */
+    struct buffer body; /* a tool's name, quoted; an interrupt's data */
     struct buffer args; /* a tool's, JSON; empty: it had none, or they did not fit */
     uint64_t since_ms;
     uint64_t missing; /* characters cut off the front of a text */
@@ -39,6 +41,7 @@ static void drop(struct snapshot_list *list, struct snapshot_item *item)
 {
     list_remove(&item->link);
     list->count--;
+    pieces_deinit(&item->text);
     buffer_deinit(&item->body);
     buffer_deinit(&item->args);
     free(item);
@@ -90,7 +93,7 @@ static struct snapshot_item *add(struct snapshot_list *list, struct span id, uin
 /* Each message kept counts beside its text, so that there cannot be many without any. */
 static size_t cost_of(const struct snapshot_item *text)
 {
-    return text->body.len + sizeof(*text);
+    return text->text.len + sizeof(*text);
 }
 
 static bool is_surrogate_pair(struct span text, size_t at)
@@ -136,9 +139,13 @@ static uint64_t count_characters(struct span text, size_t *bytes)
 /* Takes at least `bytes` of whole characters off the front. */
 static void cut_front(struct snapshot *snapshot, struct snapshot_item *text, size_t bytes)
 {
-    text->missing += count_characters(buffer_span(&text->body), &bytes);
-    buffer_consume(&text->body, bytes);
-    snapshot->text_bytes -= bytes;
+    while (bytes > 0 && text->text.len) {
+        size_t cut = bytes;
+        text->missing += count_characters(pieces_front(&text->text), &cut);
+        pieces_drop(&text->text, cut);
+        snapshot->text_bytes -= cut;
+        bytes -= cut < bytes ? cut : bytes;
+    }
 }
 
 static void make_room(struct snapshot *snapshot, size_t limit)
@@ -180,13 +187,11 @@ static struct snapshot_item *text_of(struct snapshot *snapshot, const struct eve
 /* Without memory for it the text goes on behind it, and says how much is missing. */
 static void append_delta(struct snapshot *snapshot, struct snapshot_item *text, struct span delta)
 {
-    size_t before = text->body.len;
-    buffer_append_span(&text->body, delta);
-    snapshot->text_bytes += text->body.len - before;
-    if (!buffer_error(&text->body))
+    if (pieces_append(&text->text, delta) == 0) {
+        snapshot->text_bytes += delta.len;
         return;
-    cut_front(snapshot, text, text->body.len);
-    buffer_clear(&text->body);
+    }
+    cut_front(snapshot, text, text->text.len);
     text->missing += count_characters(delta, &delta.len);
 }
 
@@ -321,7 +326,10 @@ static void append_text(struct buffer *out, const struct snapshot_item *text)
 {
     buffer_append_char(out, '{');
     json_append_member(out, "message_id", span_of_string(text->id));
-    append_quoted(out, "text", buffer_span(&text->body));
+    json_append_name(out, "text");
+    buffer_append_char(out, '"');
+    pieces_copy(out, &text->text);
+    buffer_append_char(out, '"');
     if (text->missing)
         json_append_member_uint(out, "missing", text->missing);
     if (text->final)
