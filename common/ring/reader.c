@@ -47,11 +47,18 @@ int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *rea
 static void reader_stamp(
     const struct arena *arena, uint32_t ring, const struct reader_ring *r, uint64_t end)
 {
-    for (uint64_t p = r->freed; p < end; p++) {
-        /* Partner: the load in claim_help and the CAS in claim_settle, ordered by `freed`. */
-        atomic_store_explicit(&arena_record(arena, ring, p)->control,
-            control_free(arena_lap(arena, ring, p, r->base_lap) + 1), memory_order_relaxed);
-        RING_STEP(stamping);
+    for (uint64_t p = r->freed; p < end;) {
+        unsigned char *unit = (unsigned char *)arena_record(arena, ring, p);
+        uint64_t rest = arena_lap_rest(arena, ring, p);
+        uint64_t word = control_free(arena_lap(arena, ring, p, r->base_lap) + 1);
+
+        for (uint64_t left = rest < end - p ? rest : end - p; left > 0;
+             left--, p++, unit += RING_UNIT) {
+            /* Partner: the load in claim_help and the CAS in claim_settle, ordered by `freed`. */
+            atomic_store_explicit(
+                &((struct record_header *)(void *)unit)->control, word, memory_order_relaxed);
+            RING_STEP(stamping);
+        }
     }
 }
 
