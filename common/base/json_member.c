@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json_member.h"
 
-#include "base/block.h"
-
 static size_t skip_space(struct span text, size_t at)
 {
     while (at < text.len && (text.data[at] == ' ' || text.data[at] == '\n' ||
@@ -11,30 +9,27 @@ static size_t skip_space(struct span text, size_t at)
     return at;
 }
 
-static inline block quote_or_backslash(block bytes)
+/* A quote ends its string unless an odd number of backslashes stands before it. */
+static bool is_escaped(struct span text, size_t begin, size_t quote)
 {
-    return block_equal(bytes, '"') | block_equal(bytes, '\\');
-}
-
-/* The first quote or backslash from `at` on, or the end. */
-static size_t next_mark(struct span text, size_t at)
-{
-    for (; text.len - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
-        size_t first = block_first(quote_or_backslash(block_load(text.data + at)));
-        if (first < BLOCK_SIZE)
-            return at + first;
-    }
-    return at +
-           block_first(quote_or_backslash(block_load_part(text.data + at, text.len - at, '"')));
+    size_t at = quote;
+    while (at > begin && text.data[at - 1] == '\\')
+        at--;
+    return (quote - at) % 2 == 1;
 }
 
 /* Behind the string whose first quote is at `at`. */
 static size_t string_end(struct span text, size_t at)
 {
-    for (at++; at < text.len; at += 2) { /* behind a backslash, whatever comes belongs to it */
-        at = next_mark(text, at);
-        if (at < text.len && text.data[at] == '"')
-            return at + 1;
+    size_t begin = at + 1;
+    for (size_t from = begin; from < text.len;) {
+        const char *quote = memchr(text.data + from, '"', text.len - from);
+        if (!quote)
+            break;
+        size_t end = (size_t)(quote - text.data);
+        if (!is_escaped(text, begin, end))
+            return end + 1;
+        from = end + 1;
     }
     return text.len;
 }

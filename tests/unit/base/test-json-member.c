@@ -23,7 +23,7 @@ static void test_member_is_found_at_the_top_only(void **state)
     assert_value("{}", "delta", "");
 }
 
-/* A string is looked at in blocks: its end must be seen at each place of one. */
+/* Wherever the quote stands, and whatever stands before it. */
 static void test_a_string_ends_where_it_does_at_any_length(void **state)
 {
     (void)state;
