@@ -9,6 +9,7 @@
 #include "ring/directory.h"
 
 #define TURN_BUDGET 8192 /* the broker's */
+#define STAGED_MAX (TURN_BUDGET * 1024u)
 
 /* ---- the copies of the stages */
 
@@ -19,6 +20,9 @@ static void open_history(struct stages *stages, const char *directory)
         .directory = directory, .sync = HISTORY_SYNC_INTERVAL, .max_bytes = 1u << 30};
 
     bench_need(history_open(&stages->history, &options, reason), "history_open");
+    /* So that what was staged stays where it is. */
+    bench_need_memory(
+        buffer_reserve(history_append_begin(stages->history), STAGED_MAX), "buffer_reserve");
 }
 
 void stages_up(struct stages *stages, struct node *node, const char *directory)
@@ -35,10 +39,8 @@ void stages_down(struct stages *stages, double ret_ns[STAGE_COUNT])
 {
     for (int stage = 0; stage < STAGE_COUNT; stage++)
         ret_ns[stage] = stages->ns[stage] / (double)stages->measured;
-    for (int i = 0; i < STAGES_CHUNK; i++) {
+    for (int i = 0; i < STAGES_CHUNK; i++)
         buffer_deinit(&stages->copies[i]);
-        buffer_deinit(&stages->encoded[i]);
-    }
     router_remove_listener(&stages->router, stages->listener);
     users_deinit(&stages->users);
     router_deinit(&stages->router);
@@ -78,34 +80,25 @@ static void check_lifecycle(struct stages *stages)
     }
 }
 
-static void encode(struct stages *stages, uint64_t seq)
+/* As the broker does: where the bytes are staged. */
+static void encode(struct stages *stages, struct user *user)
 {
     for (size_t i = 0; i < stages->count; i++) {
         struct event *event = &stages->events[i];
-        const struct run *run = stages->runs[i];
 
-        event->seq = ++seq;
-        event->user_tag = run->user->tag;
-        event->thread_id = span_of_string(run->thread_id);
-        event->request_id = span_of_string(run->request_id);
-        event->agent = span_of_string(run->agent);
-        buffer_clear(&stages->encoded[i]);
-        event_encode(&stages->encoded[i], event);
+        event->seq = history_head(user->stream) + 1;
+        event_encode_within(
+            history_append_begin(stages->history), event, buffer_span(&stages->runs[i]->context));
+        bench_need(
+            history_append_end(stages->history, user->stream, event->seq, &stages->encoded[i]),
+            "history_append_end");
     }
-}
-
-static void stage(struct stages *stages, struct user *user)
-{
-    for (size_t i = 0; i < stages->count; i++)
-        bench_need(history_append(stages->history, user->stream, stages->events[i].seq,
-                       buffer_span(&stages->encoded[i])),
-            "history_append");
 }
 
 static void note(struct stages *stages, struct user *user)
 {
     for (size_t i = 0; i < stages->count; i++)
-        router_note(&stages->router, user, stages->events[i].seq, buffer_span(&stages->encoded[i]));
+        router_note(&stages->router, user, stages->events[i].seq, stages->encoded[i]);
 }
 
 /* A chunk holds one user's records, so that each is the next of the same stream. */
@@ -119,10 +112,8 @@ static size_t repeat(struct stages *stages, struct user *user)
     since = lap(stages, STAGE_JSON, since);
     check_lifecycle(stages);
     since = lap(stages, STAGE_LIFECYCLE, since);
-    encode(stages, history_head(user->stream));
+    encode(stages, user);
     since = lap(stages, STAGE_ENCODE, since);
-    stage(stages, user);
-    since = lap(stages, STAGE_STAGING, since);
     note(stages, user);
     (void)lap(stages, STAGE_NOTE, since);
     stages->measured += stages->count;

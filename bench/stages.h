@@ -17,8 +17,7 @@ enum stage {
     STAGE_DECODE,    /* the envelope */
     STAGE_JSON,      /* is the payload a JSON object? */
     STAGE_LIFECYCLE, /* find the run; is the event legal? apply it */
-    STAGE_ENCODE,    /* the number, and the bytes that are kept and sent */
-    STAGE_STAGING,   /* history_append */
+    STAGE_ENCODE,    /* the number, and the bytes that are kept and sent, staged */
     STAGE_NOTE,      /* router_note */
     STAGE_DRAIN,     /* all of these, as the broker does them */
     STAGE_COMMIT,    /* history_commit */
@@ -37,7 +36,7 @@ struct stages {
     struct buffer copies[STAGES_CHUNK];
     struct event events[STAGES_CHUNK];
     struct run *runs[STAGES_CHUNK];
-    struct buffer encoded[STAGES_CHUNK];
+    struct span encoded[STAGES_CHUNK];
     size_t count; /* in the chunk */
     double ns[STAGE_COUNT];
     uint64_t measured; /* events */

@@ -34,7 +34,6 @@ void pipeline_deinit(struct pipeline *pipeline)
     queue_deinit(&pipeline->queue);
     interrupt_past_deinit(&pipeline->interrupts);
     map_deinit(&pipeline->runs);
-    buffer_deinit(&pipeline->encoded);
     buffer_deinit(&pipeline->record);
 }
 
@@ -147,6 +146,8 @@ static void settle(struct pipeline *pipeline, struct run *run, enum run_state be
     queue_forget(&pipeline->queue, run);
     const struct user *user = run->user;
     map_remove(&pipeline->runs, span_of_string(run->id));
+    if (run->user->recent == run)
+        run->user->recent = NULL;
     heap_remove(&run->user->begun, &run->begun_node);
     holders_remove(&pipeline->holders, run);
     run_free(run);
@@ -162,26 +163,34 @@ void pipeline_move(struct pipeline *pipeline, struct run *run, enum run_state to
 
 /* ---- the way in */
 
+static struct span context_of(struct run *run)
+{
+    if (run->context.len == 0) {
+        const struct event event = {.user_tag = run->user->tag,
+            .thread_id = span_of_string(run->thread_id),
+            .run_id = span_of_string(run->id),
+            .request_id = span_of_string(run->request_id),
+            .agent = span_of_string(run->agent)};
+        buffer_clear(&run->context);
+        event_encode_context(&run->context, &event);
+        if (buffer_error(&run->context))
+            give_up(run, -ENOMEM);
+    }
+    return buffer_span(&run->context);
+}
+
 /* sequencer -> history -> router */
 static void append(struct pipeline *pipeline, struct run *run, struct event *event)
 {
     struct user *user = run->user;
+    struct span encoded;
     event->seq = history_head(user->stream) + 1;
-    event->user_tag = user->tag;
-    event->thread_id = span_of_string(run->thread_id);
-    event->run_id = span_of_string(run->id);
-    event->request_id = span_of_string(run->request_id);
-    event->agent = span_of_string(run->agent);
     if (run->first_seq == 0) {
         run->first_seq = event->seq;
         note_begun(pipeline, run);
     }
-    buffer_clear(&pipeline->encoded);
-    event_encode(&pipeline->encoded, event);
-    struct span encoded = buffer_span(&pipeline->encoded);
-    int rc = buffer_error(&pipeline->encoded);
-    if (!rc)
-        rc = history_append(pipeline->history, user->stream, event->seq, encoded);
+    event_encode_within(history_append_begin(pipeline->history), event, context_of(run));
+    int rc = history_append_end(pipeline->history, user->stream, event->seq, &encoded);
     if (rc)
         give_up(run, rc);
     FAILPOINT(event_appended);
@@ -261,6 +270,17 @@ static enum verdict begin_run(struct pipeline *pipeline, struct user *user,
     return VERDICT_LEGAL;
 }
 
+/* The user's run that had the last event is most often the one. */
+static struct run *run_of(const struct pipeline *pipeline, struct user *user, struct span run_id)
+{
+    if (user->recent && span_is(run_id, user->recent->id))
+        return user->recent;
+    struct run *run = pipeline_find(pipeline, run_id);
+    if (run && run->user == user)
+        user->recent = run;
+    return run;
+}
+
 static bool belongs(const struct run *run, const struct user *user, const struct origin *origin)
 {
     return run->user == user && run->placed && run->process == origin->process &&
@@ -273,12 +293,12 @@ static enum verdict judge(struct run **ret_run, struct pipeline *pipeline, struc
 {
     if (!json_scan_valid_object(event->data))
         return VERDICT_BAD_DATA;
-    struct run *run = pipeline_find(pipeline, event->run_id);
+    struct run *run = run_of(pipeline, user, event->run_id);
     if (!run) {
         enum verdict verdict = begin_run(pipeline, user, event, origin);
         if (verdict != VERDICT_LEGAL)
             return verdict;
-        run = pipeline_find(pipeline, event->run_id);
+        run = run_of(pipeline, user, event->run_id);
     }
     *ret_run = run;
     if (!belongs(run, user, origin))

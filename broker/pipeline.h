@@ -30,7 +30,6 @@ struct pipeline {
     struct interrupt_past interrupts;
     struct queue queue;                      /* those of them that wait */
     uint64_t runs_by_state[RUN_STATE_COUNT]; /* open ones now; final ones since the start */
-    struct buffer encoded;
     struct buffer record;
 };
 

@@ -50,7 +50,7 @@ bool run_state_follows(enum run_state from, enum run_state to)
 
 enum run_state run_state_after(enum run_state from, enum run_cause cause)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+    for (size_t i = 0; cause != CAUSE_NONE && i < ARRAY_SIZE(moves); i++) {
         if (moves[i].cause == cause && moves[i].from & (1u << from))
             return moves[i].to;
     }
@@ -100,6 +100,7 @@ void run_free(struct run *run)
     list_remove(&run->holder_link);
     list_remove(&run->farewell_link);
     buffer_deinit(&run->content);
+    buffer_deinit(&run->context);
     free(run);
 }
 

@@ -75,6 +75,7 @@ struct run {
     char agent[IDENTIFIER_SIZE];
     char retry_of[IDENTIFIER_SIZE]; /* the ended run of the thread that this one tries again */
     struct user *user;              /* borrowed: lives as long as the broker */
+    struct buffer context;          /* of its events, encoded, from the first one on */
     struct buffer content;          /* JSON; until the run is started */
 
     enum run_state state;

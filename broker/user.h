@@ -13,6 +13,7 @@ struct user {
     uint64_t tag;
     struct history_stream *stream;  /* borrowed from history */
     struct list_link runs;          /* open ones: struct run.user_link */
+    struct run *recent;             /* the one that had an event last, while it is open, or NULL */
     struct list_link subscriptions; /* struct subscription.user_link */
     uint64_t lonely_since_ms;       /* monotonic: since when nobody is connected */
 

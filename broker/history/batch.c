@@ -109,19 +109,31 @@ static void write_positions(char *to, const struct batch_input *input)
     }
 }
 
+/* Writes the events from `from` on that are of one section and stand together; returns how many. */
+static uint32_t write_run(
+    char *to, const struct batch_input *input, uint32_t from, const char **data)
+{
+    uint32_t of = input->events[from].section;
+    struct batch_source *section = &input->sections[of];
+    uint32_t bytes = 0;
+    uint32_t i = from;
+    for (; i < input->event_count && input->events[i].section == of; i++) {
+        put_u32(to + section->table_at, input->events[i].len);
+        put_u32(to + section->table_at + 4, input->events[i].check);
+        section->table_at += BATCH_EVENT_SIZE;
+        bytes += input->events[i].len;
+    }
+    memcpy(to + section->data_at, *data, bytes);
+    section->data_at += bytes;
+    *data += bytes;
+    return i - from;
+}
+
 static void write_events(char *to, const struct batch_input *input)
 {
     const char *data = input->data;
-    for (uint32_t i = 0; i < input->event_count; i++) {
-        uint32_t len = input->events[i].len;
-        struct batch_source *section = &input->sections[input->events[i].section];
-        put_u32(to + section->table_at, len);
-        put_u32(to + section->table_at + 4, batch_event_check(span_of(data, len), 1));
-        memcpy(to + section->data_at, data, len);
-        section->table_at += BATCH_EVENT_SIZE;
-        section->data_at += len;
-        data += len;
-    }
+    for (uint32_t i = 0; i < input->event_count;)
+        i += write_run(to, input, i, &data);
 }
 
 static void write_copies(char *to, const struct batch_input *input)

@@ -43,6 +43,7 @@ struct batch_source { /* a section to be written */
 struct batch_entry { /* an event, in order of arrival */
     uint32_t section;
     uint32_t len;
+    uint32_t check;
 };
 
 struct batch_copy { /* an event that another batch had, with its checksum */

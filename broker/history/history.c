@@ -151,7 +151,24 @@ int history_renew_epoch(struct history *history, struct history_stream *stream)
 int history_append(
     struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded)
 {
-    return seq == stream->head + 1 ? staging_append(&history->staging, stream, encoded) : -EINVAL;
+    struct span staged;
+    buffer_append_span(history_append_begin(history), encoded);
+    return history_append_end(history, stream, seq, &staged);
+}
+
+struct buffer *history_append_begin(struct history *history)
+{
+    return &history->staging.data;
+}
+
+int history_append_end(
+    struct history *history, struct history_stream *stream, uint64_t seq, struct span *ret_encoded)
+{
+    struct staging *staging = &history->staging;
+    int rc = seq == stream->head + 1 ? staging_take(ret_encoded, staging, stream) : -EINVAL;
+    if (rc)
+        staging_drop(staging);
+    return rc;
 }
 
 int history_stage_position(struct history *history, const struct history_position *position)

@@ -93,6 +93,14 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
  */
 int history_append(
     struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded);
+/*
+ * The same without a copy: whatever is appended to this buffer, behind what it holds, is staged as
+ * the event `seq` by history_append_end, or taken out again when that fails, as it does with
+ * -ENOMEM when the appending failed. `ret_encoded` is good until more is staged.
+ */
+struct buffer *history_append_begin(struct history *history);
+int history_append_end(
+    struct history *history, struct history_stream *stream, uint64_t seq, struct span *ret_encoded);
 /* A ring was drained up to `position` (bytes of its life, monotonic within a generation). */
 struct history_position {
     uint64_t arena_id;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* A batch's memory is given back when it was far above the usual. */
-#define STAGING_KEEP (4u << 20)
+#define STAGING_KEEP (16u << 20)
 
 void staging_deinit(struct staging *staging)
 {
@@ -28,6 +28,7 @@ void staging_clear(struct staging *staging)
     staging->entry_count = 0;
     staging->section_count = 0;
     staging->names_size = 0;
+    staging->taken = 0;
     staging->linked = 0;
     staging->chained = 0;
     staging->linked_bytes = 0;
@@ -63,13 +64,13 @@ static int reserve_section(struct staging *staging)
     return 0;
 }
 
-static bool fits(const struct staging *staging, const struct history_stream *stream, size_t len)
+static bool fits(const struct staging *staging, const struct history_stream *stream)
 {
-    if (staging->section_count >= BATCH_SECTIONS_MAX || len > BATCH_BYTES_MAX)
+    if (staging->section_count >= BATCH_SECTIONS_MAX || staging->data.len > BATCH_BYTES_MAX)
         return false;
     struct batch_input input = {0};
     staging_describe(staging, &input);
-    return batch_size(&input) + len + BATCH_EVENT_SIZE + BATCH_SECTION_SIZE + stream->user_len <=
+    return batch_size(&input) + BATCH_EVENT_SIZE + BATCH_SECTION_SIZE + stream->user_len <=
            BATCH_BYTES_MAX;
 }
 
@@ -84,29 +85,36 @@ static void open_section(struct staging *staging, struct history_stream *stream)
     staging->names_size += (uint32_t)stream->user_len;
 }
 
-int staging_append(struct staging *staging, struct history_stream *stream, struct span encoded)
+int staging_take(struct span *ret_encoded, struct staging *staging, struct history_stream *stream)
 {
-    if (!fits(staging, stream, encoded.len))
-        return -ENOBUFS;
-    int rc = reserve_entry(staging);
-    if (rc == 0)
+    uint32_t len = (uint32_t)(staging->data.len - staging->taken);
+    int rc = buffer_error(&staging->data);
+    if (!rc && !fits(staging, stream))
+        rc = -ENOBUFS;
+    if (!rc)
+        rc = reserve_entry(staging);
+    if (!rc)
         rc = reserve_section(staging);
     if (rc)
         return rc;
-    if (encoded.len && !buffer_reserve(&staging->data, encoded.len)) {
-        staging->data.broken = false; /* nothing is missing from it */
-        return -ENOMEM;
-    }
     if (stream->head == stream->committed_head)
         open_section(staging, stream);
-    buffer_append_span(&staging->data, encoded);
+    struct span encoded = span_of(staging->data.data + staging->taken, len);
     struct batch_source *section = &staging->sections[stream->staged_section];
     section->count++;
-    section->bytes += (uint32_t)encoded.len;
+    section->bytes += len;
     staging->entries[staging->entry_count++] =
-        (struct batch_entry){stream->staged_section, (uint32_t)encoded.len};
+        (struct batch_entry){stream->staged_section, len, batch_event_check(encoded, 1)};
+    staging->taken += len;
     stream->head++;
+    *ret_encoded = encoded;
     return 0;
+}
+
+void staging_drop(struct staging *staging)
+{
+    staging->data.len = staging->taken;
+    staging->data.broken = false; /* nothing is missing from it */
 }
 
 void staging_describe(const struct staging *staging, struct batch_input *ret_input)

@@ -32,6 +32,7 @@ struct staging {
     uint32_t section_count;
     uint32_t section_cap;
     uint32_t names_size;
+    uint32_t taken; /* bytes of `data` that are these entries' */
 
     struct staging_link *links;   /* of the first `linked` entries */
     struct staging_chain *chains; /* of the first `chained` sections */
@@ -43,8 +44,11 @@ struct staging {
 void staging_deinit(struct staging *staging);
 /* Empties it and keeps the memory. */
 void staging_clear(struct staging *staging);
-/* -ENOMEM, or -ENOBUFS when a batch cannot hold more; then nothing changed. */
-int staging_append(struct staging *staging, struct history_stream *stream, struct span encoded);
+/* What was appended to `data` is the stream's next event. -ENOMEM, or -ENOBUFS when a batch cannot
+ * hold more; then nothing changed. */
+int staging_take(struct span *ret_encoded, struct staging *staging, struct history_stream *stream);
+/* Takes out what was appended to `data` and is no event. */
+void staging_drop(struct staging *staging);
 /* Makes all that is staged readable, and moves shown_head of its streams. -ENOMEM: nothing new. */
 int staging_show(struct staging *staging);
 /* Appends the stream's shown events above `after`, from its committed head on to before its shown

@@ -5,23 +5,45 @@
 
 #include <errno.h>
 
-void event_encode(struct buffer *out, const struct event *event)
+static void pack_head(struct buffer *out, const struct event *event)
 {
     pack_array(out, event->first_seq ? EVENT_CODEC_FIELDS_FOLDED : EVENT_CODEC_FIELDS);
     pack_uint(out, event->type);
     pack_uint(out, event->flags);
     pack_uint(out, event->seq);
     pack_uint(out, event->timestamp);
+}
+
+void event_encode_context(struct buffer *out, const struct event *event)
+{
     pack_uint(out, event->user_tag);
     pack_str(out, event->thread_id);
     pack_str(out, event->run_id);
     pack_str(out, event->request_id);
     pack_str(out, event->agent);
+}
+
+static void pack_rest(struct buffer *out, const struct event *event)
+{
     pack_str(out, event->message_id);
     pack_str(out, event->tool_call_id);
     pack_bin(out, event->data);
     if (event->first_seq)
         pack_uint(out, event->first_seq);
+}
+
+void event_encode(struct buffer *out, const struct event *event)
+{
+    pack_head(out, event);
+    event_encode_context(out, event);
+    pack_rest(out, event);
+}
+
+void event_encode_within(struct buffer *out, const struct event *event, struct span context)
+{
+    pack_head(out, event);
+    buffer_append(out, context.data, context.len);
+    pack_rest(out, event);
 }
 
 static bool read_id(struct pack_reader *reader, struct span *ret_id)

@@ -19,6 +19,10 @@
 
 /* Appends the encoding to `out` (errors are the buffer's). */
 void event_encode(struct buffer *out, const struct event *event);
+/* The fields from `user_tag` to `agent`, which are the same for all events of a run. */
+void event_encode_context(struct buffer *out, const struct event *event);
+/* The same bytes as event_encode's of an event with these fields; its own are not looked at. */
+void event_encode_within(struct buffer *out, const struct event *event, struct span context);
 /*
  * Decodes the event at *offset of `bytes` and moves *offset behind it; spans point into `bytes`.
  * 1 with an event, 0 at the end, -EBADMSG when the bytes are not an event.

@@ -254,6 +254,13 @@ void grammar_apply(struct grammar *grammar, enum grammar_step step, struct gramm
 struct grammar_item *grammar_find(
     const struct grammar *grammar, enum grammar_set set, struct span id)
 {
+    const struct list_link *newest = grammar->open[set].prev;
+    /* Most often it is the one opened last: text comes in pieces. */
+    if (newest != &grammar->open[set]) {
+        struct grammar_item *item = CONTAINER_OF(newest, struct grammar_item, link);
+        if (span_is(id, item->id))
+            return item;
+    }
     return map_get(&grammar->items[set], id);
 }
 

@@ -60,6 +60,24 @@ static void test_codec_reads_back_which_numbers_a_folded_event_stands_for(void *
     buffer_deinit(&bytes);
 }
 
+static void test_codec_writes_the_same_bytes_within_the_context_of_a_run(void **state)
+{
+    (void)state;
+    struct buffer whole = BUFFER_INIT;
+    struct buffer context = BUFFER_INIT;
+    struct buffer within = BUFFER_INIT;
+    struct event sent = sample_event();
+    event_encode(&whole, &sent);
+    event_encode_context(&context, &sent);
+    sent.user_tag = 0;
+    sent.thread_id = sent.run_id = sent.request_id = sent.agent = SPAN_EMPTY;
+    event_encode_within(&within, &sent, buffer_span(&context));
+    assert_true(span_equal(buffer_span(&within), buffer_span(&whole)));
+    buffer_deinit(&whole);
+    buffer_deinit(&context);
+    buffer_deinit(&within);
+}
+
 static void test_codec_refuses_an_event_cut_anywhere_and_stays_where_it_is(void **state)
 {
     (void)state;
@@ -171,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_codec_reads_back_several_events_behind_one_another),
         cmocka_unit_test(test_codec_reads_back_an_event_with_absent_fields),
         cmocka_unit_test(test_codec_reads_back_which_numbers_a_folded_event_stands_for),
+        cmocka_unit_test(test_codec_writes_the_same_bytes_within_the_context_of_a_run),
         cmocka_unit_test(test_codec_refuses_an_event_cut_anywhere_and_stays_where_it_is),
         cmocka_unit_test(test_codec_refuses_unknown_types_flags_and_long_identifiers),
         cmocka_unit_test(test_codec_refuses_a_folded_event_that_does_not_begin_before_its_number),

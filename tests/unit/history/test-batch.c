@@ -13,8 +13,8 @@
 static char *make_batch(size_t *ret_size)
 {
     static const char data[] = "a1b1a2a3b22a4b333";
-    static const struct batch_entry entries[EVENTS] = {
-        {0, 2}, {1, 2}, {0, 2}, {0, 2}, {1, 3}, {0, 2}, {1, 4}};
+    struct batch_entry entries[EVENTS] = {
+        {0, 2, 0}, {1, 2, 0}, {0, 2, 0}, {0, 2, 0}, {1, 3, 0}, {0, 2, 0}, {1, 4, 0}};
     static const struct history_position positions[2] = {{1, 2, 3, 4}, {1, 5, 6, UINT64_MAX}};
     struct batch_source sections[2] = {
         {.user_id = SPAN_LITERAL("ann"), .first_seq = 11, .count = 4, .bytes = 8},
@@ -34,6 +34,8 @@ static char *make_batch(size_t *ret_size)
         .names_size = 6,
         .data_size = sizeof(data) - 1,
     };
+    for (size_t i = 0, at = 0; i < EVENTS; at += entries[i++].len)
+        entries[i].check = batch_event_check(span_of(data + at, entries[i].len), 1);
     *ret_size = batch_size(&input);
     char *bytes = malloc(*ret_size);
     assert_non_null(bytes);

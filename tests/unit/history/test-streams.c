@@ -56,6 +56,41 @@ static void test_a_number_out_of_turn_is_refused(void **state)
     assert_int_equal(history_head(stream), 2);
 }
 
+static void test_an_event_is_staged_where_it_was_written(void **state)
+{
+    struct fixture *fixture = *state;
+    struct span encoded;
+    fixture_open(fixture);
+    commit_events(fixture, "ann", 2);
+    struct history_stream *stream = fixture_stream(fixture, "ann");
+    event_text(history_append_begin(fixture->history), "ann", 3);
+    assert_return_code(history_append_end(fixture->history, stream, 3, &encoded), 0);
+    buffer_append_string(history_append_begin(fixture->history), "out of turn");
+    assert_int_equal(history_append_end(fixture->history, stream, 5, &encoded), -EINVAL);
+    event_text(history_append_begin(fixture->history), "ann", 4);
+    assert_return_code(history_append_end(fixture->history, stream, 4, &encoded), 0);
+    _cleanup_(buffer_deinit) struct buffer text = BUFFER_INIT;
+    event_text(&text, "ann", 4);
+    assert_true(span_equal(encoded, buffer_span(&text)));
+    assert_return_code(history_commit(fixture->history), 0);
+    assert_range(fixture, "ann", 1, 4);
+}
+
+static void test_an_event_whose_bytes_found_no_memory_is_taken_out_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct span encoded;
+    fixture_open(fixture);
+    struct history_stream *stream = fixture_stream(fixture, "ann");
+    struct buffer *staged = history_append_begin(fixture->history);
+    buffer_append_string(staged, "half of ");
+    assert_null(buffer_reserve(staged, SIZE_MAX / 2));
+    assert_int_equal(history_append_end(fixture->history, stream, 1, &encoded), -ENOMEM);
+    assert_int_equal(history_head(stream), 0);
+    commit_events(fixture, "ann", 2);
+    assert_range(fixture, "ann", 1, 2);
+}
+
 static void test_a_page_holds_one_event_at_least_and_else_keeps_to_its_limit(void **state)
 {
     struct fixture *fixture = *state;
@@ -217,6 +252,8 @@ int main(void)
         CASE(test_events_keep_order_and_content_after_reopening),
         CASE(test_staged_events_are_not_read_before_they_are_committed),
         CASE(test_a_number_out_of_turn_is_refused),
+        CASE(test_an_event_is_staged_where_it_was_written),
+        CASE(test_an_event_whose_bytes_found_no_memory_is_taken_out_again),
         CASE(test_a_page_holds_one_event_at_least_and_else_keeps_to_its_limit),
         CASE(test_a_large_event_is_kept_whole),
         CASE(test_an_identifier_without_bounds_is_no_stream),
