@@ -5,7 +5,7 @@
  */
 #include "transcode.h"
 
-#include "base/word.h"
+#include "base/block.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -135,11 +135,11 @@ static bool take(struct scan *scan, char byte)
 static size_t unescaped_length(const struct scan *scan)
 {
     const char *at = scan->at;
-    for (; scan->end - at >= 8; at += 8) {
-        uint64_t word = word_load(at);
-        uint64_t found = word_equal(word, '"') | word_equal(word, '\\');
-        if (found)
-            return (size_t)(at - scan->at) + word_first(found);
+    for (; scan->end - at >= BLOCK_SIZE; at += BLOCK_SIZE) {
+        block bytes = block_load(at);
+        size_t first = block_first(block_equal(bytes, '"') | block_equal(bytes, '\\'));
+        if (first < BLOCK_SIZE)
+            return (size_t)(at - scan->at) + first;
     }
     while (at < scan->end && *at != '"' && *at != '\\')
         at++;
