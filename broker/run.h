@@ -63,10 +63,8 @@ struct open_item {
     uint64_t since_ms;           /* wall clock: when it was begun */
 };
 
-/*
- * A run as the broker knows it, from acceptance to its terminal event. Its context (the
- * identifiers) never changes. On the heap; owned by the table of runs.
- */
+/* A run as the broker knows it, from acceptance to its terminal event. Its context (the
+ * identifiers) never changes. On the heap; owned by the table of runs. */
 struct run {
     char id[IDENTIFIER_SIZE];
     char thread_id[IDENTIFIER_SIZE];

@@ -87,17 +87,12 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
 /* ---- the batch being staged: each 0, -ENOMEM, or -EINVAL for an identifier that is empty or above
  * IDENTIFIER_MAX; what it is given is copied */
 
-/*
- * `seq` must be history_head + 1 (else -EINVAL); `encoded` is an event as event/codec.h writes it.
- * -ENOBUFS when the batch is full (256 MiB, or 2^20 streams): commit first.
- */
+/* `seq` must be history_head + 1 (else -EINVAL); `encoded` is an event as event/codec.h writes it.
+ * -ENOBUFS when the batch is full (256 MiB, or 2^20 streams): commit first. */
 int history_append(
     struct history *history, struct history_stream *stream, uint64_t seq, struct span encoded);
-/*
- * The same without a copy: whatever is appended to this buffer, behind what it holds, is staged as
- * the event `seq` by history_append_end, or taken out again when that fails, as it does with
- * -ENOMEM when the appending failed. `ret_encoded` is good until more is staged.
- */
+/* Without a copy: what is appended behind what this buffer holds is staged by history_append_end,
+ * or taken out when that fails. `ret_encoded` is good until more is staged. */
 struct buffer *history_append_begin(struct history *history);
 int history_append_end(
     struct history *history, struct history_stream *stream, uint64_t seq, struct span *ret_encoded);
@@ -108,8 +103,7 @@ struct history_position {
     uint64_t generation;
     uint64_t position;
 };
-/* There is one arena at a time: the first position of another one retires those of the former, as a
- * ring's new generation retires its old one. */
+/* One arena at a time: another one's first position retires the former's, as a new generation. */
 int history_stage_position(struct history *history, const struct history_position *position);
 /* A run's record under its identifier, opaque here; `open` runs are the ones found at start. */
 int history_stage_run(struct history *history, struct span run_id, bool open, struct span record);
