@@ -127,9 +127,10 @@ void fanout_kick(struct fanout *fanout, struct span user)
 
 /* ---- live events */
 
-struct feed_event feed_event_of(struct feed *feed, const struct event *event)
+struct feed_event feed_event_of(struct feed *feed, const struct event *event, struct span encoded)
 {
-    struct feed_event item = {.event = event, .foreign = event->user_tag != feed->tag};
+    struct feed_event item = {
+        .event = event, .encoded = encoded, .foreign = event->user_tag != feed->tag};
     if (item.foreign) {
         feed->fanout->counters->events_foreign++;
         log_error("fanout",
@@ -171,9 +172,9 @@ int feed_event_frame(struct slice *ret_slice, struct feed *feed, struct feed_eve
     return rc;
 }
 
-static void deliver(struct feed *feed, const struct event *event)
+static void deliver(struct feed *feed, const struct event *event, struct span encoded)
 {
-    struct feed_event item = feed_event_of(feed, event);
+    struct feed_event item = feed_event_of(feed, event, encoded);
     if (event->seq > feed->newest)
         feed->newest = event->seq;
     open_runs_note_live(&feed->runs, event);
@@ -188,6 +189,7 @@ void fanout_handle_events(struct fanout *fanout, const struct wire_events *event
 {
     struct event event;
     size_t offset = 0;
+    size_t start = 0;
     int rc;
     struct feed *feed = map_get(&fanout->feeds, events->user);
     if (!feed || !feed->epoch[0])
@@ -198,7 +200,8 @@ void fanout_handle_events(struct fanout *fanout, const struct wire_events *event
     }
     while ((rc = event_decode_next(&event, events->events, &offset)) > 0) {
         fanout->counters->events_received++;
-        deliver(feed, &event);
+        deliver(feed, &event, span_of(events->events.data + start, offset - start));
+        start = offset;
     }
     if (rc < 0) {
         fanout->counters->events_malformed++;

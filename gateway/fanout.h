@@ -37,6 +37,7 @@ struct feed {
 /* An event on its way to several sessions; a frame is made when the first one wants its format. */
 struct feed_event {
     const struct event *event;
+    struct span encoded; /* as the broker sent it */
     struct slice frames[FRAME_FORMATS];
     bool foreign; /* another user's: takes its place in the count, and is shown to nobody */
 };
@@ -59,7 +60,7 @@ void feed_learn(struct feed *feed, struct span epoch, uint64_t head);
 void feed_learn_opened(struct feed *feed, const struct wire_opened *opened);
 /* The stream's numbering is void: every session is closed with 4004. */
 void feed_lose_state(struct feed *feed);
-struct feed_event feed_event_of(struct feed *feed, const struct event *event);
+struct feed_event feed_event_of(struct feed *feed, const struct event *event, struct span encoded);
 /* Lets the frames go that no session holds. */
 void feed_event_done(struct feed_event *item);
 

@@ -5,15 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void outbox_init(struct outbox *outbox, size_t limit)
+void outbox_init(struct outbox *outbox)
 {
-    *outbox = (struct outbox){.limit = limit, .cap = 1};
-}
-
-void outbox_deinit(struct outbox *outbox)
-{
-    outbox_clear(outbox);
-    *outbox = (struct outbox){0};
+    *outbox = (struct outbox){.cap = 1};
 }
 
 static struct slice *slot_of(const struct outbox *outbox, uint32_t position)
@@ -62,8 +56,6 @@ static bool continues(const struct outbox *outbox, const struct slice *slice)
 
 int outbox_push(struct outbox *outbox, const struct slice *slice)
 {
-    if (outbox->count && outbox->bytes + slice->len > outbox->limit)
-        return -ENOBUFS;
     if (continues(outbox, slice)) {
         slot_of(outbox, outbox->count - 1)->len += slice->len;
     } else {

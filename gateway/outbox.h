@@ -6,9 +6,8 @@
 #include <sys/uio.h>
 
 /*
- * The frames that wait for one connection's socket, in order. Bounded in bytes: when a frame does
- * not fit it is refused, and nothing that was taken in is ever dropped or reordered. An empty
- * outbox takes a frame of any size, so that one frame larger than the limit can be sent at all.
+ * The frames that are about to go to one connection's socket, in order. Nothing that was taken in
+ * is ever dropped or reordered; how much may wait is its owner's affair.
  *
  * Frames that stand behind each other in memory are one slice here: a turn's frames cost one place
  * and one part of the write, however many they are.
@@ -20,15 +19,13 @@ struct outbox {
     uint32_t head;
     uint32_t count;
     size_t bytes;
-    size_t limit;
 };
 
-void outbox_init(struct outbox *outbox, size_t limit);
-void outbox_deinit(struct outbox *outbox);
+void outbox_init(struct outbox *outbox);
 
-/* Takes a reference of its own. -ENOBUFS when the limit forbids it; -ENOMEM. */
+/* Takes a reference of its own. -ENOMEM. */
 int outbox_push(struct outbox *outbox, const struct slice *slice);
-/* The same, before everything that waits, and whatever the limit says. */
+/* The same, before everything that waits. */
 int outbox_push_first(struct outbox *outbox, const struct slice *slice);
 /* What waits first, at most `max` parts of it: how many. Valid until the outbox changes. */
 size_t outbox_parts(const struct outbox *outbox, struct iovec *ret_parts, size_t max);

@@ -40,7 +40,7 @@ int session_new(struct session **ret_session, struct session_host *host,
     list_init(&session->requests);
     identifier_make(session->id, "cn");
     random_bytes(&session->ping_share, sizeof(session->ping_share));
-    outbox_init(&session->outbox, host->config->gateway_max_outbox);
+    outbox_init(&session->outbox);
     rate_init(&session->rate, host->config->gateway_max_messages_per_second, session->started_at);
     int rc = copy_filter(session, &handshake->filter);
     if (!rc)
@@ -77,7 +77,7 @@ void session_free(struct session *session)
     detach(session);
     list_remove(&session->host_link);
     quota_ticket_return(&session->ticket, clock_monotonic_ms());
-    outbox_deinit(&session->outbox);
+    session_forget_waiting(session);
     free(session->filter);
     free(session);
 }
@@ -110,7 +110,7 @@ void session_close(struct session *session, int code, const char *reason)
     detach(session);
     bool unread = code == 4002 || code == 4003; /* give the memory back now */
     if (unread || !welcomed)
-        outbox_clear(&session->outbox);
+        session_forget_waiting(session);
     if (session->carrier)
         carrier_close(session->carrier, code, reason);
 }

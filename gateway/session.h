@@ -2,6 +2,7 @@
 #pragma once
 
 #include "auth.h"
+#include "backlog.h"
 #include "carrier.h"
 #include "control.h"
 #include "fanout.h"
@@ -57,11 +58,13 @@ struct session {
     struct link_call open;
     struct link_call page;
     bool wants_snapshots;
-    bool taking_page;                    /* what is sent meanwhile asks for no other */
+    bool unbounded; /* what is sent was asked for with room left: a page, snapshots */
+    bool full;      /* the socket takes nothing more */
     struct session_snapshots *snapshots; /* NULL: none are owed */
     uint64_t page_after;                 /* where the page under way begins */
 
     struct outbox outbox;
+    struct backlog *backlog; /* behind the outbox, of a client that reads slowly; else NULL */
     struct rate rate;
     struct list_link requests; /* of struct session_request, link */
     size_t request_count;

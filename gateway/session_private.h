@@ -35,6 +35,9 @@ void session_send_text(struct session *session, struct buffer *json);
 bool session_send_event(struct session *session, struct feed_event *item);
 /* Replay asks for more only below this, so that a page and what is live meanwhile find room. */
 bool session_has_room(const struct session *session);
+/* Bytes that wait. */
+size_t session_waiting(const struct session *session);
+void session_forget_waiting(struct session *session);
 
 /* ---- session_requests.c: what the client asks */
 

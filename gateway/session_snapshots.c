@@ -93,17 +93,17 @@ static void send_run(struct session *session, const struct wire_snapshot_run *ru
     session_send_text(session, &json);
 }
 
-/* May go past the outbox's limit, as a page: it was asked for with room left. */
+/* May go past the limit, as a page: it was asked for with room left. */
 static void send_runs(struct session *session, struct span runs)
 {
     struct wire_snapshot_run run;
     size_t offset = 0;
     int rc;
-    size_t limit = session->outbox.limit;
-    session->outbox.limit = SIZE_MAX / 2;
+    bool before = session->unbounded;
+    session->unbounded = true;
     while ((rc = wire_snapshot_next(&run, runs, &offset)) > 0 && session_is_open(session))
         send_run(session, &run);
-    session->outbox.limit = limit;
+    session->unbounded = before;
     if (rc < 0 && session_is_open(session))
         session_close(session, 1011, "the state of the runs could not be read");
 }

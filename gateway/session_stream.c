@@ -54,7 +54,7 @@ static void send_caught_up(struct session *session)
 
 static void ask_page(struct session *session)
 {
-    uint64_t bytes = session->outbox.limit / 4;
+    uint64_t bytes = session->host->config->gateway_max_outbox / 4;
     struct wire_message message = {.kind = WIRE_READ,
         .read = {.user = span_of_string(session->claims.user),
             .epoch = span_of_string(session->epoch),
@@ -86,33 +86,32 @@ static void send_gap(struct session *session, uint64_t from, uint64_t to, const 
     session_send_text(session, &json);
 }
 
-/* Events of a page may go past the outbox's limit, by one page: it was asked for with room left. */
+/* Events of a page may go past the limit, by one page: it was asked for with room left. */
 static int take_page_events(struct session *session, struct span events)
 {
     struct event event;
     size_t offset = 0;
+    size_t start = 0;
     int rc;
-    size_t limit = session->outbox.limit;
-    session->outbox.limit = SIZE_MAX / 2;
+    session->unbounded = true;
     while ((rc = event_decode_next(&event, events, &offset)) > 0 && session_is_open(session)) {
+        struct span encoded = span_of(events.data + start, offset - start);
+        start = offset;
         if (view_offer_page(&session->view, event.seq) != VIEW_TAKE)
             continue;
         open_runs_note_page(&session->feed->runs, &event);
-        struct feed_event item = feed_event_of(session->feed, &event);
+        struct feed_event item = feed_event_of(session->feed, &event, encoded);
         session->host->counters->events_replayed++;
         take_event(session, &item);
         feed_event_done(&item);
     }
-    session->outbox.limit = limit;
+    session->unbounded = false;
     return rc;
 }
 
 static void handle_page(struct session *session, const struct wire_page *page)
 {
-    session->taking_page = true;
-    int rc = take_page_events(session, page->events);
-    session->taking_page = false;
-    if (rc < 0) {
+    if (take_page_events(session, page->events) < 0) {
         session->host->counters->events_malformed++;
         log_error("session", "history of user %s is malformed behind %llu", session->claims.user,
             (unsigned long long)session->view.position);

@@ -95,6 +95,20 @@ void lose_link(void)
 
 /* ---- the played sockets */
 
+void sip(struct ws_connection *connection, size_t bytes)
+{
+    struct iovec part;
+    size_t sent = 0;
+    if (!session_gather(connection->session, &part, 1))
+        return;
+    if (bytes) {
+        size_t most = bytes < part.iov_len ? bytes : part.iov_len;
+        sent = most + frame_missing(span_of(part.iov_base, part.iov_len), most);
+        buffer_append(&connection->seen, part.iov_base, sent);
+    }
+    session_sent(connection->session, sent, true);
+}
+
 static struct ws_connection *connection_of(struct carrier *carrier)
 {
     return CONTAINER_OF(carrier, struct ws_connection, carrier);
@@ -122,7 +136,9 @@ bool drain(struct ws_connection *connection)
 static bool on_flush(struct carrier *carrier)
 {
     struct ws_connection *connection = connection_of(carrier);
-    if (!connection->blocked)
+    if (connection->blocked)
+        sip(connection, 0);
+    else
         drain(connection);
     return !connection->blocked;
 }
@@ -222,13 +238,17 @@ static struct span events_between(struct stage *stage, uint64_t from, uint64_t t
     return buffer_span(&stage->bytes);
 }
 
+void live_encoded(struct stage *stage, struct span encoded, uint64_t last)
+{
+    const struct wire_events events = {
+        .user = SPAN_LITERAL("alice"), .epoch = SPAN_LITERAL("e1"), .events = encoded};
+    stage->head = last > stage->head ? last : stage->head;
+    fanout_handle_events(&stage->fanout, &events);
+}
+
 void live_of(struct stage *stage, uint64_t from, uint64_t to, const char *user)
 {
-    const struct wire_events events = {.user = SPAN_LITERAL("alice"),
-        .epoch = SPAN_LITERAL("e1"),
-        .events = events_between(stage, from, to, user)};
-    stage->head = to > stage->head ? to : stage->head;
-    fanout_handle_events(&stage->fanout, &events);
+    live_encoded(stage, events_between(stage, from, to, user), to);
 }
 
 void live(struct stage *stage, uint64_t from, uint64_t to)

@@ -55,6 +55,8 @@ struct ws_connection *join_with(struct stage *stage, const struct handshake *han
 void say(struct ws_connection *socket, const char *text);
 /* Takes what waits for the socket; false when nothing did. */
 bool drain(struct ws_connection *connection);
+/* Takes `bytes` of it, up to the end of a frame, and then no more for now. */
+void sip(struct ws_connection *connection, size_t bytes);
 /*
  * What the client has seen since it was last asked: "welcome", "2<1" for seq 2 after prev 1,
  * "caught_up:5", "gap:1-4", "snapshot:5", "reply:7".
@@ -73,6 +75,8 @@ void opened(struct stage *stage, enum wire_resume resume, uint64_t start);
 void opened_in(struct stage *stage, const char *epoch, enum wire_resume resume, uint64_t start);
 /* Live events of alice's stream; odd ones are of thread "odd", the others of "even". */
 void live(struct stage *stage, uint64_t from, uint64_t to);
+/* The same with other events than those: their encodings, and the last number. */
+void live_encoded(struct stage *stage, struct span events, uint64_t last);
 /* The same with the tag of another user. */
 void live_of(struct stage *stage, uint64_t from, uint64_t to, const char *user);
 /* Answers the oldest READ with up to `most` events; where it began, or -1 without a READ. */

@@ -59,8 +59,8 @@ static void test_outbox_gives_bytes_in_order_whatever_the_turns(void **state)
     struct buffer out = BUFFER_INIT;
     struct buffer let_go = BUFFER_INIT;
     unsigned pushed = 0;
-    outbox_init(&outbox, SIZE_MAX);
-    outbox_init(&other, SIZE_MAX);
+    outbox_init(&outbox);
+    outbox_init(&other);
     for (int turn = 0; turn < 2000; turn++) {
         for (size_t n = chance_below(&chance, 20); n > 0; n--) {
             assert_int_equal(push_numbered(&outbox, &pool, pushed++, 0), 0);
@@ -80,8 +80,8 @@ static void test_outbox_gives_bytes_in_order_whatever_the_turns(void **state)
         memcpy(digits, out.data + 10 * i, 10);
         assert_int_equal(strtoul(digits, NULL, 10), i);
     }
-    outbox_deinit(&outbox);
-    outbox_deinit(&other);
+    outbox_clear(&outbox);
+    outbox_clear(&other);
     slab_pool_deinit(&pool);
     buffer_deinit(&out);
     buffer_deinit(&let_go);
@@ -93,42 +93,13 @@ static void test_outbox_makes_one_part_of_frames_that_stand_together(void **stat
     struct slab_pool pool = {0};
     struct outbox outbox;
     struct iovec parts[4];
-    outbox_init(&outbox, 1 << 20);
+    outbox_init(&outbox);
     for (unsigned i = 0; i < 50; i++)
         assert_int_equal(push_numbered(&outbox, &pool, i, 90), 0);
     assert_int_equal(outbox_parts(&outbox, parts, 4), 1);
     assert_int_equal(parts[0].iov_len, 5000);
     assert_int_equal(outbox.bytes, 5000);
-    outbox_deinit(&outbox);
-    slab_pool_deinit(&pool);
-}
-
-static void test_outbox_refuses_what_passes_its_limit_and_keeps_the_rest(void **state)
-{
-    (void)state;
-    struct slab_pool pool = {0};
-    struct outbox outbox;
-    outbox_init(&outbox, 250);
-    assert_int_equal(push_numbered(&outbox, &pool, 1, 90), 0);
-    assert_int_equal(push_numbered(&outbox, &pool, 2, 90), 0);
-    assert_int_equal(push_numbered(&outbox, &pool, 3, 90), -ENOBUFS);
-    assert_int_equal(outbox.bytes, 200);
     outbox_clear(&outbox);
-    assert_int_equal(outbox.bytes, 0);
-    assert_int_equal(push_numbered(&outbox, &pool, 3, 90), 0);
-    outbox_deinit(&outbox);
-    slab_pool_deinit(&pool);
-}
-
-static void test_outbox_takes_one_frame_larger_than_the_limit_when_empty(void **state)
-{
-    (void)state;
-    struct slab_pool pool = {0};
-    struct outbox outbox;
-    outbox_init(&outbox, 50);
-    assert_int_equal(push_numbered(&outbox, &pool, 1, 250), 0);
-    assert_int_equal(push_numbered(&outbox, &pool, 2, 0), -ENOBUFS);
-    outbox_deinit(&outbox);
     slab_pool_deinit(&pool);
 }
 
@@ -138,16 +109,16 @@ static void test_outbox_puts_a_first_frame_before_all_others(void **state)
     struct slab_pool pool = {0};
     struct outbox outbox;
     struct buffer out = BUFFER_INIT;
-    outbox_init(&outbox, 200);
+    outbox_init(&outbox);
     for (unsigned i = 1; i <= 20; i++)
         assert_int_equal(push_numbered(&outbox, &pool, i, 0), 0);
     struct slice first = numbered(&pool, 0, 0);
-    assert_int_equal(outbox_push_first(&outbox, &first), 0); /* past the limit */
+    assert_int_equal(outbox_push_first(&outbox, &first), 0);
     slice_unref(&first);
     send_all(&outbox, &out);
     assert_int_equal(out.len, 210);
     assert_memory_equal(out.data, "000000000000000000010000000002", 30);
-    outbox_deinit(&outbox);
+    outbox_clear(&outbox);
     slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
@@ -159,8 +130,8 @@ static void test_outboxes_share_frames_and_the_memory_serves_again(void **state)
     struct outbox one;
     struct outbox two;
     struct buffer out = BUFFER_INIT;
-    outbox_init(&one, 1000);
-    outbox_init(&two, 1000);
+    outbox_init(&one);
+    outbox_init(&two);
     struct slice slice = numbered(&pool, 7, 0);
     const char *place = slice_data(&slice);
     outbox_push(&one, &slice);
@@ -175,8 +146,8 @@ static void test_outboxes_share_frames_and_the_memory_serves_again(void **state)
     slice = numbered(&pool, 9, 0);
     assert_ptr_equal(slice_data(&slice), place);
     slice_unref(&slice);
-    outbox_deinit(&one);
-    outbox_deinit(&two);
+    outbox_clear(&one);
+    outbox_clear(&two);
     slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
@@ -187,14 +158,14 @@ static void test_outbox_that_waits_long_lets_the_shared_memory_go(void **state)
     struct slab_pool pool = {0};
     struct outbox outbox;
     struct buffer out = BUFFER_INIT;
-    outbox_init(&outbox, 1000);
+    outbox_init(&outbox);
     push_numbered(&outbox, &pool, 7, 0);
     assert_int_equal(pool.open->refs, 2);
     assert_int_equal(outbox_settle(&outbox), 0);
     assert_int_equal(pool.open->refs, 1);
     send_all(&outbox, &out);
     assert_true(span_is(buffer_span(&out), "0000000007"));
-    outbox_deinit(&outbox);
+    outbox_clear(&outbox);
     slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
@@ -206,8 +177,8 @@ static void test_outbox_of_an_idle_connection_holds_no_memory(void **state)
     struct outbox outbox;
     struct outbox other;
     struct buffer out = BUFFER_INIT;
-    outbox_init(&outbox, 1000);
-    outbox_init(&other, 1000);
+    outbox_init(&outbox);
+    outbox_init(&other);
     for (unsigned i = 0; i < 9; i++) {
         push_numbered(&outbox, &pool, i, 0);
         push_numbered(&other, &pool, i, 0);
@@ -215,8 +186,8 @@ static void test_outbox_of_an_idle_connection_holds_no_memory(void **state)
     assert_non_null(outbox.slices);
     send_all(&outbox, &out);
     assert_null(outbox.slices);
-    outbox_deinit(&outbox);
-    outbox_deinit(&other);
+    outbox_clear(&outbox);
+    outbox_clear(&other);
     slab_pool_deinit(&pool);
     buffer_deinit(&out);
 }
@@ -226,8 +197,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outbox_gives_bytes_in_order_whatever_the_turns),
         cmocka_unit_test(test_outbox_makes_one_part_of_frames_that_stand_together),
-        cmocka_unit_test(test_outbox_refuses_what_passes_its_limit_and_keeps_the_rest),
-        cmocka_unit_test(test_outbox_takes_one_frame_larger_than_the_limit_when_empty),
         cmocka_unit_test(test_outbox_puts_a_first_frame_before_all_others),
         cmocka_unit_test(test_outboxes_share_frames_and_the_memory_serves_again),
         cmocka_unit_test(test_outbox_that_waits_long_lets_the_shared_memory_go),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage.h"
 
+#include "session_private.h"
+
 #include <stdio.h>
 
 static void test_session_live_gets_welcome_and_then_what_happens(void **state)
@@ -172,7 +174,7 @@ static void test_session_that_reads_nothing_is_closed_and_others_are_not(void **
     slow->blocked = true;
     live(stage, 1, 500); /* one burst, far larger than the outbox */
     assert_int_equal(slow->close_code, 4002);
-    assert_int_equal(slow->session->outbox.bytes, 0);
+    assert_int_equal(session_waiting(slow->session), 0);
     assert_int_equal(fast->close_code, 0);
     assert_int_equal(fast->session->view.position, 500);
 }
@@ -195,7 +197,7 @@ static void test_session_replay_waits_for_the_socket(void **state)
         live(stage, next, next); /* even the very next one */
     }
     assert_int_equal(socket->close_code, 0);
-    assert_in_range(socket->session->outbox.bytes, 2048, 4096);
+    assert_in_range(session_waiting(socket->session), 2048, 4096);
     socket->blocked = false;
     do {
         drain(socket);
