@@ -11,8 +11,15 @@
  * for a wake-up that was lost, and then nng reads no further and does not see the end. So the
  * peer's process is watched as well (pidfd). Its death is not believed at once, since its last
  * words may still be under way: nng has GRACE_SECONDS to report it.
+ *
+ * A message costs nng tens of microseconds and several threads' wake-ups, whatever its size. So
+ * what is sent is bundled, and the bundle goes out when it is large, or when everything else that
+ * this pass of the loop had to call has been called: `turn_end` is fed then, and has the lowest
+ * priority of all. Nothing waits for a bundle to fill.
  */
 #include "wire/channel.h"
+
+#include "wire/bundle.h"
 
 #include "base/cleanup.h"
 #include "base/list.h"
@@ -27,7 +34,9 @@
 #include <nng/protocol/pair0/pair.h>
 #include <nng/transport/ipc/ipc.h>
 
-#define SEND_BUFFER_MESSAGES 128
+#define BUNDLE_BYTES (64u << 10) /* sent at once when there are so many */
+#define BUNDLE_MAX (BUNDLE_BYTES + BUNDLE_HEADER + WIRE_MESSAGE_MAX)
+#define SEND_BUFFER_BUNDLES 32
 #define RECONNECT_MIN_MS 20
 #define RECONNECT_MAX_MS 250
 #define GRACE_SECONDS 0.5
@@ -69,7 +78,8 @@ struct channel {
     ev_timer grace;           /* since then */
     struct list_link waiting; /* struct waiting_message.link */
     size_t waiting_bytes;
-    struct buffer scratch;
+    struct buffer bundle; /* what was sent since the last one went out */
+    ev_timer turn_end;    /* never started: fed */
 };
 
 static int error_of(int nng_error)
@@ -99,6 +109,7 @@ static void forget_waiting(struct channel *channel)
     }
     channel->waiting_bytes = 0;
     ev_io_stop(channel->loop, &channel->writable);
+    buffer_clear(&channel->bundle);
 }
 
 static void unwatch_peer(struct channel *channel)
@@ -183,24 +194,37 @@ static struct pipe_report *take_report(struct channel *channel)
 
 /* ---- receiving */
 
+/* Each of a bundle, until one of them has had its sender dropped. False when it is no bundle. */
+static bool deliver_bundle(struct channel *channel, struct span bundle, uint32_t sender)
+{
+    struct wire_message message;
+    struct span bytes;
+    int rc;
+    for (size_t at = 0; (rc = bundle_next(&bytes, bundle, &at)) == 1;) {
+        if (wire_decode(&message, bytes) != 0)
+            return false;
+        channel->events->on_message(channel->context, &message);
+        if (channel->peer != sender)
+            return true;
+    }
+    return rc == 0;
+}
+
 static void deliver(struct channel *channel, nng_msg *raw)
 {
     nng_pipe pipe = nng_msg_get_pipe(raw);
     uint32_t id = (uint32_t)nng_pipe_id(pipe);
-    struct wire_message message;
     if (id == channel->departed)
         return;
     if (id != channel->peer)
         peer_becomes(channel, id, pid_of(pipe));
-    struct span bytes = span_of(nng_msg_body(raw), nng_msg_len(raw));
-    if (wire_decode(&message, bytes) == 0)
-        channel->events->on_message(channel->context, &message);
-    else
+    struct span bundle = span_of(nng_msg_body(raw), nng_msg_len(raw));
+    if (!deliver_bundle(channel, bundle, id))
         nng_pipe_close(pipe); /* not one of ours, or of another version: it is reported gone */
 }
 
 /* Bounded, so that one busy link does not keep the loop from its other work. */
-#define RECEIVE_BUDGET 256
+#define RECEIVE_BUDGET 16
 
 static void receive_all(struct channel *channel)
 {
@@ -302,35 +326,72 @@ static int send_raw(struct channel *channel, nng_msg *raw)
     return result;
 }
 
+/* Those in a bundle were said to be sent: when it cannot be, the peer must not stay. */
+static void send_bundle(struct channel *channel)
+{
+    struct buffer *bundle = &channel->bundle;
+    nng_msg *raw = NULL;
+    nng_pipe pipe = {.id = channel->peer};
+    if (!bundle->len)
+        return;
+    bool sent = nng_msg_alloc(&raw, 0) == 0;
+    if (sent && nng_msg_append(raw, bundle->data, bundle->len) != 0) {
+        nng_msg_free(raw);
+        sent = false;
+    }
+    sent = sent && send_raw(channel, raw) == 0;
+    buffer_clear(bundle);
+    if (bundle->cap > 2 * BUNDLE_BYTES)
+        buffer_deinit(bundle);
+    if (!sent)
+        nng_pipe_close(pipe); /* it is reported gone */
+}
+
+static void on_turn_end(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    send_bundle(watcher->data);
+}
+
+/* The message that began at `start` is in the bundle. */
+static int sent(struct channel *channel, size_t start)
+{
+    int rc = bundle_end(&channel->bundle, start, WIRE_MESSAGE_MAX);
+    if (rc)
+        return rc;
+    if (channel_queued(channel) > CHANNEL_QUEUE_MAX) {
+        bundle_undo(&channel->bundle, start);
+        return -ENOBUFS;
+    }
+    if (channel->bundle.len >= BUNDLE_BYTES)
+        send_bundle(channel);
+    else
+        ev_feed_event(channel->loop, &channel->turn_end, EV_CUSTOM);
+    return 0;
+}
+
 int channel_send_encoded(struct channel *channel, struct span bytes)
 {
     if (!channel->peer)
         return -ENOTCONN;
-    if (bytes.len > WIRE_MESSAGE_MAX)
-        return -EMSGSIZE;
-    nng_msg *raw;
-    if (nng_msg_alloc(&raw, 0) != 0)
-        return -ENOMEM;
-    if (nng_msg_append(raw, bytes.data, bytes.len) != 0) {
-        nng_msg_free(raw);
-        return -ENOMEM;
-    }
-    return send_raw(channel, raw);
+    size_t start = bundle_begin(&channel->bundle);
+    buffer_append_span(&channel->bundle, bytes);
+    return sent(channel, start);
 }
 
 int channel_send(struct channel *channel, const struct wire_message *message)
 {
     if (!channel->peer)
         return -ENOTCONN;
-    buffer_clear(&channel->scratch);
-    wire_encode(&channel->scratch, message);
-    int rc = buffer_error(&channel->scratch);
-    return rc ? rc : channel_send_encoded(channel, buffer_span(&channel->scratch));
+    size_t start = bundle_begin(&channel->bundle);
+    wire_encode(&channel->bundle, message);
+    return sent(channel, start);
 }
 
 size_t channel_queued(const struct channel *channel)
 {
-    return channel->waiting_bytes;
+    return channel->waiting_bytes + channel->bundle.len;
 }
 
 bool channel_connected(const struct channel *channel)
@@ -352,8 +413,8 @@ static int open_socket(struct channel *channel)
         return error_of(rc);
     int readable_fd = -1;
     int writable_fd = -1;
-    if ((rc = nng_socket_set_int(channel->socket, NNG_OPT_SENDBUF, SEND_BUFFER_MESSAGES)) ||
-        (rc = nng_socket_set_size(channel->socket, NNG_OPT_RECVMAXSZ, WIRE_MESSAGE_MAX)) ||
+    if ((rc = nng_socket_set_int(channel->socket, NNG_OPT_SENDBUF, SEND_BUFFER_BUNDLES)) ||
+        (rc = nng_socket_set_size(channel->socket, NNG_OPT_RECVMAXSZ, BUNDLE_MAX)) ||
         (rc = nng_socket_get_int(channel->socket, NNG_OPT_RECVFD, &readable_fd)) ||
         (rc = nng_socket_get_int(channel->socket, NNG_OPT_SENDFD, &writable_fd)) ||
         (rc = nng_pipe_notify(channel->socket, NNG_PIPE_EV_ADD_POST, pipe_event, channel)) ||
@@ -387,6 +448,9 @@ int channel_new(struct channel **ret_channel, struct ev_loop *loop,
     ev_init(&channel->grace, on_grace);
     channel->grace.repeat = GRACE_SECONDS;
     channel->grace.data = channel;
+    ev_init(&channel->turn_end, on_turn_end);
+    ev_set_priority(&channel->turn_end, EV_MINPRI);
+    channel->turn_end.data = channel;
     ev_async_init(&channel->reported, on_reported);
     channel->reported.data = channel;
     ev_async_start(loop, &channel->reported);
@@ -407,13 +471,14 @@ void channel_free(struct channel *channel)
         return;
     unwatch_peer(channel);
     forget_waiting(channel);
+    ev_clear_pending(channel->loop, &channel->turn_end);
     ev_io_stop(channel->loop, &channel->readable);
     nng_close(channel->socket); /* no report comes behind this */
     ev_async_stop(channel->loop, &channel->reported);
     for (struct pipe_report *report; (report = take_report(channel));)
         free(report);
     pthread_mutex_destroy(&channel->lock);
-    buffer_deinit(&channel->scratch);
+    buffer_deinit(&channel->bundle);
     free(channel);
 }
 
@@ -453,6 +518,7 @@ int channel_dial(struct channel *channel, const char *url)
 
 void channel_reset(struct channel *channel)
 {
+    send_bundle(channel); /* a last word, which the library has until the listener is closed */
     if (channel->listening)
         nng_listener_close(channel->listener);
     if (channel->dialing)

@@ -32,13 +32,13 @@ void channel_free(struct channel *channel);
 int channel_listen(struct channel *channel, const char *url);
 /* Reaches for the peer at `url` until it answers or channel_reset; returns at once. */
 int channel_dial(struct channel *channel, const char *url);
-/* Drops the peer and the address; queued messages are forgotten. */
+/* Drops the peer and the address; what the socket does not take at once is forgotten. */
 void channel_reset(struct channel *channel);
 
 /*
  * Sends, or queues while the peer is slow. -ENOTCONN without a peer; -ENOBUFS when more than
  * CHANNEL_QUEUE_MAX bytes wait (the peer is stuck: drop it); -EMSGSIZE; -ENOMEM. An error sends
- * nothing.
+ * nothing. What is sent in one pass of the loop goes out together at its end.
  */
 int channel_send(struct channel *channel, const struct wire_message *message);
 /* The same for a message that wire_encode has encoded already. */
