@@ -220,7 +220,9 @@ void agent_append_initialize(struct buffer *out, uint64_t id, const struct agent
             buffer_append_char(&params, ',');
         json_append_string(&params, span_of_string(tools[i]));
     }
-    buffer_append_string(&params, "]}");
+    buffer_append_char(&params, ']');
+    json_append_member_raw(&params, "settings", span_of_string(run->settings));
+    buffer_append_char(&params, '}');
     rpc_append_request(out, id, "initialize", buffer_span(&params));
     out->broken |= params.broken;
     buffer_deinit(&params);

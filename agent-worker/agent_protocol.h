@@ -87,8 +87,9 @@ struct agent_run {
     const char *user_id;
     const char *message_id; /* "" when the run has none */
     const char *agent;
-    struct span content; /* JSON: a string or an array */
-    uint64_t deadline;   /* wall-clock milliseconds, 0 for none */
+    const char *settings; /* a JSON object */
+    struct span content;  /* JSON: a string or an array */
+    uint64_t deadline;    /* wall-clock milliseconds, 0 for none */
 };
 
 /* The result of a tool call; `value` is JSON: the result, or the error {code, message}. */

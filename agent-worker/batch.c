@@ -363,7 +363,6 @@ static void watch_signal(struct batch *batch, ev_signal *watcher, int signal)
 
 static void start_watchers(struct batch *batch)
 {
-    signal(SIGPIPE, SIG_IGN);
     watch_signal(batch, &batch->term, SIGTERM);
     watch_signal(batch, &batch->interrupt, SIGINT);
     ev_prepare_init(&batch->turn, on_turn);
@@ -439,6 +438,7 @@ enum batch_outcome batch_process(const struct batch_options *options)
 {
     struct batch batch = {.options = options, .input = {.fd = -1}, .output = {.fd = -1}};
     enum batch_outcome outcome = BATCH_REFUSED;
+    signal(SIGPIPE, SIG_IGN); /* children may not want to hear, from the registry's checks on */
     batch_report_init(&batch.report, options->quiet, clock_monotonic_ms());
     if (prepare(&batch) == 0)
         outcome = run(&batch);

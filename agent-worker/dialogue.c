@@ -30,6 +30,7 @@ static struct agent_run run_of(const struct engine *engine)
         .user_id = engine->user_id,
         .message_id = engine->message_id,
         .agent = engine->options.agent->name,
+        .settings = engine->options.agent->settings,
         .content = buffer_span(&engine->content),
         .deadline = engine->deadline};
 }

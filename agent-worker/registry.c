@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry.h"
 
-#include "base/log.h"
+#include "host.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,6 +121,59 @@ static int resolve(struct program *program, const struct registry *registry,
     return 0;
 }
 
+/* ---- agents in programs of ours */
+
+#define NATIVE_HOST "ringside-agent-native"
+
+static void complain_lines(struct buffer *problems, const char *agent, const struct buffer *said)
+{
+    const char *line = said->data;
+    const char *end = line + said->len;
+    while (line < end) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t len = newline ? (size_t)(newline - line) : (size_t)(end - line);
+        buffer_printf(problems, "agent %s: %.*s\n", agent, (int)len, line);
+        line += len + 1;
+    }
+}
+
+static void check_hosted(
+    const struct registry_agent *agent, const struct config_agent *from, struct buffer *problems)
+{
+    struct buffer said = BUFFER_INIT;
+    char *argv[] = {agent->host_argv[0], (char[]){"--check"}, agent->host_argv[1], NULL};
+    struct program program = agent->program;
+    program.argv = argv;
+    int rc = host_check(&program, span_of_string(from->settings), &said);
+    if (rc == -ENOEXEC && said.len)
+        complain_lines(problems, from->name, &said);
+    else if (rc == -ENOEXEC)
+        buffer_printf(problems, "agent %s: it broke while it was checked\n", from->name);
+    else if (rc)
+        buffer_printf(problems, "agent %s: it cannot be checked: %s\n", from->name, strerror(-rc));
+    buffer_deinit(&said);
+}
+
+static int resolve_native(struct registry_agent *agent, const struct registry *registry,
+    const struct config_agent *from, struct buffer *problems)
+{
+    static char name[] = NATIVE_HOST;
+    char *path = NULL;
+    int rc = host_find(&path, name);
+    if (rc == -ENOMEM)
+        return rc;
+    agent->host_argv[0] = name;
+    agent->host_argv[1] = from->library;
+    agent->program =
+        (struct program){path, agent->host_argv, registry->environment, from->directory};
+    if (rc < 0)
+        buffer_printf(
+            problems, "agent %s: the program " NATIVE_HOST " is not beside this one\n", from->name);
+    else
+        check_hosted(agent, from, problems);
+    return 0;
+}
+
 /* ---- building */
 
 static int add_tools(struct registry *registry, struct registry_agent *agent,
@@ -147,7 +201,10 @@ static int add_agent(
     struct registry_agent *agent = &registry->agents[registry->count++];
     agent->name = from->name;
     buffer_printf(&registry->names, "%s%s", registry->names.len ? "\n" : "", from->name);
-    int rc = resolve(&agent->program, registry, from, NULL, problems);
+    agent->settings = from->settings;
+    int rc = from->kind == CONFIG_AGENT_NATIVE
+                 ? resolve_native(agent, registry, from, problems)
+                 : resolve(&agent->program, registry, from, NULL, problems);
     return rc < 0 ? rc : add_tools(registry, agent, from, problems);
 }
 

@@ -18,7 +18,9 @@ struct registry_tool {
 
 struct registry_agent {
     const char *name;
+    const char *settings; /* a JSON object, for the agent alone */
     struct program program;
+    char *host_argv[3]; /* of an agent in a program of ours: the program's */
     struct registry_tool *tools;
     const char **tool_names;
     size_t tool_count;

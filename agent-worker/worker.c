@@ -364,7 +364,6 @@ static void watch_signal(struct worker *worker, ev_signal *watcher, int signal)
 
 static void prepare_watchers(struct worker *worker)
 {
-    signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     watch_signal(worker, &worker->term, SIGTERM);
     watch_signal(worker, &worker->interrupt, SIGINT);
@@ -387,6 +386,7 @@ int worker_init(struct worker *worker, const struct config *config)
 {
     *worker = (struct worker){.config = config, .state = WORKER_ATTACHING};
     choose_name(worker);
+    signal(SIGPIPE, SIG_IGN); /* children may not want to hear, from the registry's checks on */
     int rc = registry_load(&worker->registry, config);
     if (!rc)
         rc = paths_arena_dir(worker->arena_dir, config->node_name);

@@ -89,6 +89,19 @@ bool json_member_next(struct json_member *ret_member, struct span object, size_t
     return true;
 }
 
+bool json_item_next(struct span *ret_item, struct span array, size_t *at)
+{
+    size_t item = skip_space(array, *at);
+    if (item >= array.len || (array.data[item] != '[' && array.data[item] != ','))
+        return false;
+    item = skip_space(array, item + 1);
+    if (item >= array.len || array.data[item] == ']')
+        return false;
+    *at = skip_space(array, value_end(array, item));
+    *ret_item = span_of(array.data + item, value_end(array, item) - item);
+    return true;
+}
+
 struct span json_member_value(struct span object, const char *name)
 {
     struct json_member member;

@@ -5,7 +5,10 @@
  *   agents:
  *     NAME:
  *       description: TEXT
- *       command: [PROGRAM, ARGUMENT…]
+ *       kind: exec | native
+ *       command: [PROGRAM, ARGUMENT…]      (exec)
+ *       library: PATH                      (native)
+ *       settings: {any YAML}
  *       tools:
  *         NAME: {command: [PROGRAM, ARGUMENT…], timeout: DURATION}
  *
@@ -18,6 +21,7 @@
  */
 #include "config/file.h"
 
+#include "base/cleanup.h"
 #include "base/identifier.h"
 
 #include <assert.h>
@@ -48,6 +52,8 @@ static void agent_deinit(struct config_agent *agent)
     free(agent->name);
     free(agent->description);
     free(agent->directory);
+    free(agent->library);
+    free(agent->settings);
     command_deinit(&agent->command);
 }
 
@@ -213,6 +219,25 @@ static int read_tools(
     return 0;
 }
 
+static const struct {
+    const char *name;
+    enum config_agent_kind kind;
+    const char *wants; /* the entry that only this kind has */
+} kinds[] = {{"exec", CONFIG_AGENT_EXEC, "command"}, {"native", CONFIG_AGENT_NATIVE, "library"}};
+
+/* Whether the mapping has the entry, well-formed or not. */
+static bool has_entry(struct config_file *file, const yaml_node_t *mapping, const char *name)
+{
+    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+        if (key->type == YAML_SCALAR_NODE &&
+            strcmp((const char *)key->data.scalar.value, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int read_description(
     struct config_file *file, const char *key, yaml_node_t *node, struct config_agent *agent)
 {
@@ -224,32 +249,87 @@ static int read_description(
     return agent->description ? 0 : -ENOMEM;
 }
 
+static void read_kind(
+    struct config_file *file, const char *key, yaml_node_t *node, struct config_agent *agent)
+{
+    const char *text = config_file_text(file, key, node);
+    if (!text)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (strcmp(text, kinds[i].name) == 0) {
+            agent->kind = kinds[i].kind;
+            return;
+        }
+    }
+    config_file_complain(file, node, key, "\"%s\" is neither exec nor native", text);
+}
+
+static int read_library(
+    struct config_file *file, const char *key, yaml_node_t *node, struct config_agent *agent)
+{
+    const char *text = config_file_text(file, key, node);
+    if (!text)
+        return 0;
+    if (!strchr(text, '/')) {
+        config_file_complain(
+            file, node, key, "needs a path with a '/': ./%s for the file's own folder", text);
+        return 0;
+    }
+    free(agent->library);
+    agent->library = resolve_word(file, text, true);
+    return agent->library ? 0 : -ENOMEM;
+}
+
+static int read_agent_entry(struct config_file *file, const char *key,
+    const struct config_entry *entry, struct config_agent *agent)
+{
+    static const char *const known[] = {
+        "description", "kind", "command", "library", "settings", "tools", NULL};
+    if (strcmp(entry->key, "description") == 0)
+        return read_description(file, key, entry->value, agent);
+    if (strcmp(entry->key, "command") == 0)
+        return read_command(file, key, entry->value, &agent->command);
+    if (strcmp(entry->key, "library") == 0)
+        return read_library(file, key, entry->value, agent);
+    if (strcmp(entry->key, "settings") == 0)
+        return config_settings_read(file, key, entry->value, &agent->settings);
+    if (strcmp(entry->key, "tools") == 0)
+        return read_tools(file, key, entry->value, agent);
+    if (strcmp(entry->key, "kind") == 0)
+        read_kind(file, key, entry->value, agent);
+    else
+        config_file_unknown(file, entry, key, known);
+    return 0;
+}
+
+/* What an agent is made of: the one thing its kind wants, and nothing another kind wants. */
+static void check_making(struct config_file *file, const char *key,
+    const struct config_entry *given, const struct config_agent *agent)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        bool own = kinds[i].kind == agent->kind;
+        bool has = has_entry(file, given->value, kinds[i].wants);
+        if (own && !has)
+            config_file_complain(file, given->key_node, key, "has no \"%s\"", kinds[i].wants);
+        if (!own && has)
+            config_file_complain(file, given->key_node, key, "\"%s\" is for kind: %s",
+                kinds[i].wants, kinds[i].name);
+    }
+}
+
 static int read_agent(struct config_file *file, const char *key, const struct config_entry *given,
     struct config_agent *agent)
 {
-    static const char *const known[] = {"description", "command", "tools", NULL};
     char name[KEY_MAX];
     size_t at = 0;
-    bool has_command = false;
     struct config_entry entry;
     while (config_file_next(file, key, given->value, &at, &entry)) {
-        int rc = 0;
         join_key(name, key, entry.key);
-        if (strcmp(entry.key, "description") == 0) {
-            rc = read_description(file, name, entry.value, agent);
-        } else if (strcmp(entry.key, "command") == 0) {
-            has_command = true;
-            rc = read_command(file, name, entry.value, &agent->command);
-        } else if (strcmp(entry.key, "tools") == 0) {
-            rc = read_tools(file, name, entry.value, agent);
-        } else {
-            config_file_unknown(file, &entry, name, known);
-        }
+        int rc = read_agent_entry(file, name, &entry, agent);
         if (rc)
             return rc;
     }
-    if (!has_command)
-        config_file_complain(file, given->key_node, key, "has no \"command\"");
+    check_making(file, key, given, agent);
     return 0;
 }
 
@@ -275,7 +355,8 @@ int config_agents_read(struct config_file *file, yaml_node_t *mapping)
         agent->name = strdup(entry.key);
         agent->description = strdup("");
         agent->directory = strdup(file->folder);
-        if (!agent->name || !agent->description || !agent->directory)
+        agent->settings = strdup("{}");
+        if (!agent->name || !agent->description || !agent->directory || !agent->settings)
             return -ENOMEM;
         int rc = read_agent(file, name, &entry, agent);
         if (rc)

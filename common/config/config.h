@@ -19,10 +19,18 @@ struct config_tool {
     uint64_t timeout_ms;
 };
 
+enum config_agent_kind {
+    CONFIG_AGENT_EXEC,   /* a program of its author's */
+    CONFIG_AGENT_NATIVE, /* a shared object, in a program of ours */
+};
+
 struct config_agent {
     char *name;
-    char *description; /* never NULL; "" when none was given */
-    struct config_command command;
+    enum config_agent_kind kind;
+    char *description;             /* never NULL; "" when none was given */
+    struct config_command command; /* exec; else argv is NULL */
+    char *library;                 /* native: as a command's first word; else NULL */
+    char *settings;                /* a JSON object, never NULL: for the agent alone */
     char *directory; /* where its processes start: the configuration file's folder, absolute */
     struct config_tool *tools;
     size_t tool_count;

@@ -45,6 +45,10 @@ const char *config_file_text(struct config_file *file, const char *key, yaml_nod
 void config_file_unknown(struct config_file *file, const struct config_entry *entry,
     const char *key, const char *const *known);
 
+/* Any mapping as a JSON object, into *settings (freed and replaced). -ENOMEM, else 0. */
+int config_settings_read(
+    struct config_file *file, const char *key, yaml_node_t *node, char **settings);
+
 /* The value of `agents:`. -ENOMEM, else 0. */
 int config_agents_read(struct config_file *file, yaml_node_t *mapping);
 void config_agents_deinit(struct config *config);

@@ -49,6 +49,16 @@ static void test_each_mistake_names_its_line_and_key(void **state)
         {"agents:\n  a: {command: []}\n", 2, "agents.a.command: needs 1 to 256 words"},
         {"agents:\n  a: {command: ['']}\n", 2, "agents.a.command: the first word, the program, is"},
         {"agents:\n  a: {command: [x, [y]]}\n", 2, "agents.a.command: needs one value"},
+        {"agents:\n  a: {kind: magic, command: [x]}\n", 2,
+            "agents.a.kind: \"magic\" is neither exec nor native"},
+        {"agents:\n  a: {kind: native}\n", 2, "agents.a: has no \"library\""},
+        {"agents:\n  a: {kind: native, library: a.so}\n", 2, "agents.a.library: needs a path with"},
+        {"agents:\n  a: {command: [x], library: ./a.so}\n", 2,
+            "agents.a: \"library\" is for kind: native"},
+        {"agents:\n  a: {command: [x], settings: 7}\n", 2,
+            "agents.a.settings: needs settings by name"},
+        {"agents:\n  a: {command: [x], settings: &s {s: *s}}\n", 2,
+            "agents.a.settings: is nested more than 32 deep"},
         {"agents:\n  a:\n    command: [x]\n    tools: [t]\n", 4, "agents.a.tools: needs the tools"},
         {"agents:\n  a:\n    command: [x]\n    tools:\n      t: {}\n", 5,
             "agents.a.tools.t: has no \"command\""},
@@ -91,6 +101,37 @@ static void test_paths_start_at_the_files_folder(void **state)
     assert_string_equal(sandbox->config.gateway_token_key_file, expected);
     assert_string_equal(sandbox->config.gateway_web_root, "/w");
     assert_string_equal(sandbox->config.gateway_token_pem_file, "");
+}
+
+static void test_settings_are_json_for_the_agent_alone(void **state)
+{
+    struct sandbox *sandbox = *state;
+    sandbox_load(sandbox,
+        "agents:\n"
+        "  a:\n"
+        "    kind: native\n"
+        "    library: lib/a.so\n"
+        "    settings:\n"
+        "      model: gpt\n"
+        "      steps: 12\n"
+        "      ratio: -0.5e1\n"
+        "      version: 1.10.0\n"
+        "      port: '8080'\n"
+        "      on: true\n"
+        "      off:\n"
+        "      list: [1, two, {three: \"3\\n\"}]\n"
+        "  b: {command: [b]}\n",
+        NULL);
+    assert_int_equal(sandbox->action, CONFIG_RUN);
+    const struct config_agent *a = config_find_agent(&sandbox->config, SPAN_LITERAL("a"));
+    assert_int_equal(a->kind, CONFIG_AGENT_NATIVE);
+    assert_null(a->command.argv);
+    assert_int_equal(a->library[0], '/');
+    assert_string_equal(a->settings,
+        "{\"model\":\"gpt\",\"steps\":12,\"ratio\":-0.5e1,\"version\":\"1.10.0\",\"port\":\"8080\","
+        "\"on\":true,\"off\":null,\"list\":[1,\"two\",{\"three\":\"3\\n\"}]}");
+    const struct config_agent *b = config_find_agent(&sandbox->config, SPAN_LITERAL("b"));
+    assert_string_equal(b->settings, "{}");
 }
 
 static void test_agents_are_read_with_their_tools(void **state)
@@ -159,6 +200,7 @@ int main(void)
         CASE(test_file_that_cannot_be_meant_as_text_is_refused),
         CASE(test_empty_file_changes_nothing),
         CASE(test_paths_start_at_the_files_folder),
+        CASE(test_settings_are_json_for_the_agent_alone),
         CASE(test_agents_are_read_with_their_tools),
         CASE(test_words_of_a_command_are_resolved_as_documented),
     };

@@ -95,6 +95,7 @@ static void test_an_agent_is_told_all_about_its_run(void **state)
 {
     static const char *const tools[] = {"list", "read"};
     const struct agent_run run = {.run_id = "r-1",
+        .settings = "{\"deep\":true}",
         .thread_id = "t-1",
         .request_id = "q-1",
         .user_id = "alice",
@@ -111,7 +112,8 @@ static void test_an_agent_is_told_all_about_its_run(void **state)
     buffer_append_char(&out, '\0');
     assert_string_equal(out.data, CALL
         ",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocol_version\":1,"
-        "\"run_id\":\"r-1\",\"agent\":\"librarian\",\"tools\":[\"list\",\"read\"]}}\n" CALL
+        "\"run_id\":\"r-1\",\"agent\":\"librarian\",\"tools\":[\"list\",\"read\"],"
+        "\"settings\":{\"deep\":true}}}\n" CALL
         ",\"id\":2,\"method\":\"run/start\",\"params\":{\"run_id\":\"r-1\","
         "\"thread_id\":\"t-1\",\"request_id\":\"q-1\",\"user_id\":\"alice\","
         "\"message_id\":\"m-1\",\"input\":{\"content\":[ {\"text\":\"a\"}]},"
