@@ -32,8 +32,8 @@ static void test_pack_bytes_are_read_back_at_each_width(void **state)
         pack_str(&out, sent);
         pack_bin(&out, sent);
         struct pack_reader reader = pack_reader_of(buffer_span(&out));
-        struct span text;
-        struct span binary;
+        struct span text = SPAN_EMPTY;
+        struct span binary = SPAN_EMPTY;
         assert_true(pack_read_str(&reader, &text) && pack_read_bin(&reader, &binary));
         assert_true(span_equal(text, sent) && span_equal(binary, sent));
         assert_ptr_equal(reader.at, reader.end);

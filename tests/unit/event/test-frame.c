@@ -56,9 +56,26 @@ static void test_frame_leaves_absent_fields_out(void **state)
     buffer_deinit(&out);
 }
 
+static void test_frame_escapes_identifiers_that_need_it(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    struct event event = sample_event();
+    event.thread_id = SPAN_LITERAL("a\"b");
+    event.tool_call_id = SPAN_LITERAL("c\\\n");
+    event_frame_append(&out, &event, 1041);
+    json_t *frame = json_loadb(out.data, out.len, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(frame, "thread_id")), "a\"b");
+    assert_string_equal(json_string_value(json_object_get(frame, "run_id")), "r-19");
+    assert_string_equal(json_string_value(json_object_get(frame, "tool_call_id")), "c\\\n");
+    json_decref(frame);
+    buffer_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_frame_escapes_identifiers_that_need_it),
         cmocka_unit_test(test_frame_carries_each_field_under_its_name),
         cmocka_unit_test(test_frame_of_a_folded_event_says_where_it_begins),
         cmocka_unit_test(test_frame_leaves_absent_fields_out),
