@@ -4,6 +4,7 @@
 #include "json_view.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/identifier.h"
 #include "base/json.h"
 #include "base/json_member.h"
@@ -233,6 +234,51 @@ int ra_tool(ra_run *run, const char *name, const char *args_json, char **ret_jso
     uint64_t call;
     int rc = ra_tool_start(run, name, args_json, &call);
     return rc ? rc : ra_tool_wait(run, call, ret_json);
+}
+
+/* ---- questions */
+
+static void append_question(
+    struct buffer *out, const char *reason, struct span payload, uint64_t timeout_ms)
+{
+    buffer_append_char(out, '{');
+    json_append_member(out, "reason", span_of_string(reason));
+    if (payload.len) {
+        json_append_name(out, "payload");
+        json_append_one_line(out, payload);
+    }
+    if (timeout_ms)
+        json_append_member_uint(out, "expires_at", clock_wall_ms() + timeout_ms);
+    buffer_append_char(out, '}');
+}
+
+static int take_reply(char **ret_json, struct span reply)
+{
+    struct span status, word = SPAN_EMPTY;
+    const struct json_wanted wanted[] = {{"status", &status}};
+    json_members(reply, wanted, ARRAY_SIZE(wanted));
+    (void)json_plain_string(&word, status);
+    int rc = ret_json ? give(ret_json, reply) : 0;
+    return rc ? rc : span_is(word, "resolved");
+}
+
+int ra_ask(
+    ra_run *run, const char *reason, const char *payload_json, uint64_t timeout_ms, char **ret_json)
+{
+    _cleanup_(buffer_deinit) struct buffer params = BUFFER_INIT, reply = BUFFER_INIT;
+    struct span payload = json_trim(span_of_string(payload_json));
+    uint64_t question;
+    if (!is_text(reason) || (payload_json && !json_scan_valid(payload)))
+        return RA_INVALID;
+    append_question(&params, reason, payload, timeout_ms);
+    if (buffer_error(&params))
+        return RA_NO_MEMORY;
+    int rc = native_link_ask(run->link, "interrupt/request", buffer_span(&params), &question);
+    if (!rc)
+        rc = native_link_answer(run->link, question, &reply);
+    if (rc < 0)
+        return code_of(rc);
+    return rc ? take_reply(ret_json, buffer_span(&reply)) : RA_REFUSED;
 }
 
 /* ---- stopping */

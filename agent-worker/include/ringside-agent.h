@@ -34,7 +34,8 @@ enum ra_error {
     RA_TOOL_ERROR = -2, /* the tool did not succeed */
     RA_INVALID = -3,    /* an argument: no identifier, UTF-8 or JSON */
     RA_NO_MEMORY = -4,
-    RA_LOST = -5, /* the worker is gone: return */
+    RA_LOST = -5,    /* the worker is gone: return */
+    RA_REFUSED = -6, /* not now: too much goes on already, or there is nobody to be asked */
 };
 
 struct ra_agent {
@@ -80,6 +81,14 @@ int ra_tool_start(ra_run *run, const char *name, const char *args_json, uint64_t
 int ra_tool_wait(ra_run *run, uint64_t call, char **ret_json);
 /* Both. */
 int ra_tool(ra_run *run, const char *name, const char *args_json, char **ret_json);
+
+/*
+ * Asks the user something and waits for the answer of whoever is first. payload_json: what the page
+ * needs to show the question, or NULL. timeout_ms: 0 for none. 1: yes; 0: no, or nobody in time;
+ * RA_REFUSED: nobody was asked. *ret_json (may be NULL): {"status","payload"?}, the caller's.
+ */
+int ra_ask(ra_run *run, const char *reason, const char *payload_json, uint64_t timeout_ms,
+    char **ret_json);
 
 /* Whether the run is to stop. */
 bool ra_cancelled(const ra_run *run);

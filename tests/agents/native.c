@@ -51,6 +51,19 @@ static int calls(ra_run *run)
     return ra_set_result(run, result);
 }
 
+static int asks(ra_run *run)
+{
+    char *reply = NULL;
+    char result[512];
+    int first = ra_ask(run, "Which colour?", "{\"colours\":\n2}", 0, &reply);
+    int second = ra_ask(run, "Sure?", NULL, 0, NULL);
+    int third = ra_ask(run, "Still there?", NULL, 100, NULL);
+    snprintf(result, sizeof(result), "[%d,%s,%d,%d,%d]", first, reply, second, third,
+        ra_ask(run, "?", "{", 0, NULL));
+    free(reply);
+    return ra_set_result(run, result);
+}
+
 static int refuses_nonsense(ra_run *run)
 {
     char *json;
@@ -69,6 +82,8 @@ static int run(ra_run *run)
         return shows(run);
     if (strcmp(what, "calls") == 0)
         return calls(run);
+    if (strcmp(what, "asks") == 0)
+        return asks(run);
     if (strcmp(what, "refuses_nonsense") == 0)
         return refuses_nonsense(run);
     if (strcmp(what, "returns") == 0)

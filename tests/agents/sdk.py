@@ -32,6 +32,12 @@ def calls(ctx):
     return results
 
 
+def asks(ctx):
+    first = ctx.ask("Which colour?", {"colours": ["red", "blue"]})
+    sure = ctx.approve("Sure?")
+    return [first.status, first.payload, sure, ctx.ask("Still there?", seconds=0.1).status]
+
+
 def sleeps(ctx):
     ctx.text("good night")
     try:
@@ -67,7 +73,7 @@ def returns_nonsense(_ctx):
 
 
 FUNCTIONS = {function.__name__: function for function in (
-    shows, calls, sleeps, floods, swallows, breaks, refuses, returns_nonsense)}
+    shows, calls, asks, sleeps, floods, swallows, breaks, refuses, returns_nonsense)}
 
 
 @ringside.agent(version="2")

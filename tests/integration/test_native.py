@@ -60,6 +60,17 @@ async def test_its_tools_go_on_side_by_side_and_each_is_answered_once(native_nod
     assert says_why["code"] == "no_such_file" and nothing["code"] == "tool_not_found"
 
 
+async def test_it_asks_before_it_acts(native_node, user):
+    async with Client(native_node, user) as client:
+        run_id = await client.chat("asks", agent="native")
+        for count, answer in enumerate([{"status": "resolved", "payload": "blue"},
+                                        {"status": "cancelled"}], 1):
+            asked = (await client.until_event("interrupt_requested", run_id, count))["data"]
+            await client.request("interrupt.respond", interrupt_id=asked["interrupt_id"], **answer)
+        yes, reply, no, late, invalid = (await client.until_ended(run_id))[-1]["data"]["result"]
+        assert (yes, reply["payload"], no, late, invalid) == (1, "blue", 0, 0, -3)
+
+
 async def test_nonsense_is_refused_call_by_call(native_node, user):
     _, events = await run_of(native_node, user, "refuses_nonsense")
     assert events[-1]["data"]["result"] == [-3] * 5

@@ -48,6 +48,18 @@ async def test_tools_go_on_side_by_side_and_their_errors_are_exceptions(shared_n
     assert begun == ["tool_executing", "tool_executing"]
 
 
+async def test_an_agent_asks_before_it_acts(shared_node, user):
+    async with Client(shared_node, user) as client:
+        run_id = await client.chat("asks", agent="sdk")
+        for count, answer in enumerate([{"status": "resolved", "payload": "blue"},
+                                        {"status": "cancelled"}], 1):
+            asked = (await client.until_event("interrupt_requested", run_id, count))["data"]
+            await client.request("interrupt.respond", interrupt_id=asked["interrupt_id"], **answer)
+        events = await client.until_ended(run_id)
+        check_run(events)
+        assert events[-1]["data"]["result"] == ["resolved", "blue", False, "expired"]
+
+
 @pytest.mark.parametrize("what, code, message, retryable", [
     ("breaks", "agent_failed", "KeyError: 'missing'", False),
     ("refuses", "no_quota", "come back tomorrow", True),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents for Ringside, and an emitter for programs of your own. See docs/client-python.md."""
 from .agent import Agent, agent
-from .context import AgentFailure, Cancelled, Context, PendingTool, ToolError
+from .context import AgentFailure, AskError, Cancelled, Context, PendingTool, Reply, ToolError
 from .emitter import EmitError, Emitter, Run, Tool
 
-__all__ = ["Agent", "AgentFailure", "Cancelled", "Context", "EmitError", "Emitter", "PendingTool",
-           "Run", "Tool", "ToolError", "agent"]
+__all__ = ["Agent", "AgentFailure", "AskError", "Cancelled", "Context", "EmitError", "Emitter",
+           "PendingTool", "Reply", "Run", "Tool", "ToolError", "agent"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an agent can do in its one run."""
+import time
 
 
 class Cancelled(BaseException):
@@ -26,6 +27,26 @@ class ToolError(Exception):
         self.code, self.message = code, message
 
 
+class AskError(Exception):
+    """A question that nobody was asked: too many are open, or there is nobody, as in a batch."""
+
+
+class Reply:
+    """What came of a question. True when somebody said yes.
+
+    status    "resolved", "cancelled" (they said no), or "expired"
+    payload   what they said with it, or None
+    """
+
+    def __init__(self, result):
+        self.interrupt_id = result["interrupt_id"]
+        self.status = result["status"]
+        self.payload = result.get("payload")
+
+    def __bool__(self):
+        return self.status == "resolved"
+
+
 class PendingTool:
     """A tool call that is going on."""
 
@@ -34,9 +55,7 @@ class PendingTool:
 
     def result(self):
         """Waits for it. What the tool gave; ToolError, or Cancelled when the run is being so."""
-        message = self._answer.wait()
-        if message is None:
-            raise Cancelled("the worker is gone")
+        message = _come(self._answer)
         if "error" in message:
             raise ToolError("not_begun", message["error"].get("message", ""))
         result = message["result"]
@@ -46,6 +65,13 @@ class PendingTool:
             raise Cancelled("the run is being cancelled")
         error = result.get("error", {})
         raise ToolError(error.get("code", "tool_failed"), error.get("message", ""))
+
+
+def _come(answer):
+    message = answer.wait()
+    if message is None:
+        raise Cancelled("the worker is gone")
+    return message
 
 
 class Context:
@@ -103,6 +129,25 @@ class Context:
         with self._interruption.shielded():
             answer = self._channel.request("tool/call", {"name": name, "args": args})
         return PendingTool(answer)
+
+    def ask(self, reason, payload=None, seconds=None):
+        """Asks the user, and waits for an answer, for so many seconds if they are given: a Reply.
+        `payload` is what the page needs to show the question."""
+        params = {"reason": reason}
+        if payload is not None:
+            params["payload"] = payload
+        if seconds is not None:
+            params["expires_at"] = int((time.time() + seconds) * 1000)
+        with self._interruption.shielded():
+            answer = self._channel.request("interrupt/request", params)
+        message = _come(answer)
+        if "error" in message:
+            raise AskError(message["error"].get("message", ""))
+        return Reply(message["result"])
+
+    def approve(self, reason, payload=None, seconds=None):
+        """Whether somebody said yes, in time."""
+        return bool(self.ask(reason, payload, seconds))
 
     def _event(self, kind, data, **about):
         params = {"type": kind, "data": data}
