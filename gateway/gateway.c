@@ -235,7 +235,7 @@ static int make_sockets(struct gateway *gateway)
         .on_violation = on_socket_violation,
         .on_closed = on_socket_closed,
     };
-    const struct ws_options options = {.max_message = gateway->config->gateway_max_frame,
+    const struct ws_options options = {.config = gateway->config,
         .text_protocol = HANDSHAKE_PROTOCOL,
         .binary_protocol = HANDSHAKE_PROTOCOL_MSGPACK,
         .events = &events};

@@ -46,6 +46,7 @@ struct ws_server {
     struct ws_connection *adopting; /* during ws_server_adopt */
     struct list_link awake;         /* of struct ws_connection, awake_link: to be written to */
     struct list_link closing;       /* of struct ws_connection, closing_link */
+    struct list_link receiving;     /* of struct ws_connection, receiving_link: oldest first */
     struct buffer batch;            /* LWS_PRE bytes of room, then frames */
     ev_prepare turn_end;
 };
@@ -63,6 +64,8 @@ struct ws_connection {
     uint64_t linger_until;     /* monotonic milliseconds */
     struct list_link closing_link;
     struct buffer message; /* fragments so far */
+    struct list_link receiving_link;
+    uint64_t receiving_since; /* monotonic milliseconds */
 };
 
 /* What libwebsockets keeps for us with each socket. */
@@ -213,6 +216,12 @@ static bool on_flush(struct carrier *carrier)
     return !connection->full;
 }
 
+static void forget_message(struct ws_connection *connection)
+{
+    list_remove(&connection->receiving_link);
+    buffer_deinit(&connection->message);
+}
+
 static void on_close(struct carrier *carrier, int code, const char *reason)
 {
     struct ws_connection *connection = connection_of(carrier);
@@ -222,7 +231,7 @@ static void on_close(struct carrier *carrier, int code, const char *reason)
     frame_append_close(&connection->close_frame, code, reason);
     connection->linger_until = clock_monotonic_ms() + LINGER_MS;
     list_append(&connection->server->closing, &connection->closing_link);
-    buffer_deinit(&connection->message);
+    forget_message(connection);
     wake(connection);
 }
 
@@ -245,40 +254,64 @@ static void cut_off_lingerers(struct ws_server *server)
     }
 }
 
+static void violation(struct ws_connection *connection, int code, const char *reason)
+{
+    connection->server->options.events->on_violation(connection->owner, code, reason);
+}
+
+/* A message that never ends would keep what has come of it for ever, and count as life. */
+static void end_slow_messages(struct ws_server *server)
+{
+    uint64_t now = clock_monotonic_ms();
+    LIST_FOR_EACH(struct ws_connection, connection, &server->receiving, receiving_link)
+    {
+        if (now - connection->receiving_since < server->options.config->gateway_message_timeout)
+            return;
+        violation(connection, 4408, "a message did not come whole in time");
+    }
+}
+
 static void on_heartbeat(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop;
     (void)events;
     struct ws_server *server = watcher->data;
     cut_off_lingerers(server);
+    end_slow_messages(server);
     lws_cancel_service(server->context);
 }
 
 /* ---- receiving */
 
-static void violation(struct ws_connection *connection, int code, const char *reason)
+static void keep_fragment(struct ws_connection *connection, struct span bytes)
 {
-    connection->server->options.events->on_violation(connection->owner, code, reason);
+    if (list_empty(&connection->receiving_link)) {
+        connection->receiving_since = clock_monotonic_ms();
+        list_append(&connection->server->receiving, &connection->receiving_link);
+    }
+    buffer_append_span(&connection->message, bytes);
 }
 
 static void handle_fragment(struct ws_connection *connection, struct span bytes, bool last)
 {
     struct buffer *message = &connection->message;
     const struct ws_options *options = &connection->server->options;
-    if (message->len + bytes.len > options->max_message) {
+    if (message->len + bytes.len > options->config->gateway_max_frame) {
         violation(connection, 1009, "the message is larger than the limit");
         return;
     }
     if (last && !message->len) {
+        list_remove(&connection->receiving_link); /* of empty parts */
         options->events->on_message(connection->owner, bytes);
         return;
     }
-    buffer_append_span(message, bytes);
+    keep_fragment(connection, bytes);
     if (buffer_error(message)) {
         violation(connection, 1009, "the message does not fit into memory");
     } else if (last) {
         struct buffer whole = *message;
         *message = BUFFER_INIT;
+        list_remove(&connection->receiving_link);
         options->events->on_message(connection->owner, buffer_span(&whole));
         buffer_deinit(&whole);
     }
@@ -309,7 +342,7 @@ static void handle_gone(struct slot *slot)
         return;
     list_remove(&connection->closing_link);
     list_remove(&connection->awake_link);
-    buffer_deinit(&connection->message);
+    forget_message(connection);
     buffer_deinit(&connection->close_frame);
     connection->server->options.events->on_closed(connection->owner);
     free(connection);
@@ -395,6 +428,7 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
     connection->carrier.operations = &operations;
     list_init(&connection->awake_link);
     list_init(&connection->closing_link);
+    list_init(&connection->receiving_link);
     server->adopting = connection;
     struct lws *wsi =
         lws_adopt_socket_vhost_readbuf(server->vhost, upgrade->fd, request.data, request.len);
@@ -452,6 +486,7 @@ int ws_server_new(
     server->protocols[1] = protocol_named(options->binary_protocol);
     list_init(&server->awake);
     list_init(&server->closing);
+    list_init(&server->receiving);
     ev_prepare_init(&server->turn_end, on_turn_end);
     server->turn_end.data = server;
     ev_timer_init(&server->heartbeat, on_heartbeat, HEARTBEAT_SECONDS, HEARTBEAT_SECONDS);

@@ -4,6 +4,7 @@
 #include "carrier.h"
 
 #include "base/buffer.h"
+#include "config/config.h"
 
 #include <stdint.h>
 #include <sys/uio.h>
@@ -35,7 +36,7 @@ struct ws_events {
 };
 
 struct ws_options {
-    size_t max_message;          /* bytes; more is a violation with 1009 */
+    const struct config *config; /* its limits count at any time */
     const char *text_protocol;   /* of connections that speak in text frames */
     const char *binary_protocol; /* and in binary ones */
     const struct ws_events *events;

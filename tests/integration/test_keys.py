@@ -123,9 +123,9 @@ def test_what_changed_is_told_option_by_option(gate):
     said = gate.gateway.said()
     assert "gateway.max_connections has changed" in said
     assert "gateway.port has changed, which takes a restart" not in said, "a flag gives it"
-    assert gate.configure(max_connections=None, port=None, max_frame="1M")
-    assert "gateway.max_frame has changed, which takes a restart" in gate.gateway.said()
-    assert gate.configure(max_frame=None)
+    assert gate.configure(max_connections=None, port=None, host="::")
+    assert "gateway.host has changed, which takes a restart" in gate.gateway.said()
+    assert gate.configure(host=None)
 
 
 def test_a_token_has_the_claims_that_were_asked_for(gate):

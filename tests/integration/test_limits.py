@@ -196,6 +196,19 @@ async def test_a_message_that_is_too_large_closes_with_1009(gate):
     gate.assert_counted("closed_too_large", 1, before)
 
 
+async def test_a_message_that_never_ends_closes_with_4408(gate):
+    assert gate.configure(message_timeout="100ms", max_frame="1K")
+    before = gate.counters()
+    client = await Client(gate, "a").connect()
+    assert client.welcome["limits"]["max_frame"] == 1024
+    client.socket.transport.write(b"\x01\x82\0\0\0\0{}")  # one part, and no more
+    assert await client.until_closed() == 4408
+    gate.assert_counted("closed_late", 1, before)
+    other = await Client(gate, "b").connect()
+    await other.send("x" * 1025)
+    assert await other.until_closed() == 1009
+
+
 async def test_messages_far_over_the_rate_close_with_4429(gate):
     assert gate.configure(max_messages_per_second=1)
     before = gate.counters()
