@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "history/sync.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,6 +96,7 @@ static int spawn(struct backup *backup, int output)
 static int start(struct backup *backup)
 {
     int ends[2];
+    (void)history_settle(backup->options.history); /* a full one is copied as it is */
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
     int rc = spawn(backup, ends[1]);

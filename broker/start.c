@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "failpoints/failpoint.h"
 #include "hand_over_port.h"
+#include "history/sync.h"
 #include "metrics.h"
 
 #include <dirent.h>
@@ -184,7 +185,8 @@ static int start_history(struct broker *broker)
         .max_events_per_user = broker->config->history_max_events_per_user,
         .max_bytes_per_user = broker->config->history_max_bytes_per_user,
         .fold_after_ms = broker->config->history_fold_after,
-        .keep_records_ms = broker->config->history_keep_records};
+        .keep_records_ms = broker->config->history_keep_records,
+        .journal_bytes = HISTORY_JOURNAL_BYTES};
     rc = history_open(&broker->history, &options, reason);
     if (rc)
         log_error("start", "the history in %s cannot be opened: %s", path, reason);

@@ -20,12 +20,13 @@ static void begin(struct syncing *syncing)
 {
     FAILPOINT(sync_begun);
     int rc = history_sync_begin(syncing->options.history, syncing->fd);
-    if (rc) {
+    if (rc < 0) {
         say_failure(rc);
         return;
     }
     syncing->under_way = true;
-    drain_sync_begins(syncing->options.drain);
+    if (rc == 0)
+        drain_sync_begins(syncing->options.drain);
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)

@@ -77,6 +77,7 @@ static void move_head(struct history *history, struct history_stream *stream)
     const struct index_entry *newest = index_back(&stream->index);
     uint64_t lost = unsettled_bytes(&history->damage, newest ? index_batch(newest) : 0);
     stream->committed_head += lost;
+    stream->kept_head += lost;
     stream->shown_head += lost;
     stream->head += lost;
     if (newest) {

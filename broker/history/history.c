@@ -16,6 +16,9 @@
 static void history_free(struct history *history, bool clean)
 {
     store_close(history->store, clean);
+    journal_close(&history->journal);
+    buffer_deinit(&history->opened);
+    buffer_deinit(&history->notes);
     streams_deinit(&history->streams);
     positions_deinit(&history->positions);
     staging_deinit(&history->staging);
@@ -41,12 +44,19 @@ int history_open(struct history **ret_history, const struct history_options *opt
     history->keep_records_ms = options->keep_records_ms;
     history->fold_after_ms = options->fold_after_ms;
     list_init(&history->over);
+    history->journal = JOURNAL_INIT;
     struct store_options store = {options->directory, options->sync, options->map_bytes};
     int rc = store_open(&history->store, &store, ret_reason);
     if (rc == 0) {
         history->streams.store = history->store;
         history->streams.staging = &history->staging;
         rc = history_load(history, ret_reason);
+    }
+    if (rc == 0) {
+        rc = journaling_open(history, options);
+        if (rc)
+            snprintf(ret_reason, HISTORY_REASON_SIZE, "its journal cannot be taken in again (%s)",
+                strerror(-rc));
     }
     if (rc) {
         history_free(history, false);
@@ -59,8 +69,8 @@ int history_open(struct history **ret_history, const struct history_options *opt
 
 void history_close(struct history *history)
 {
-    if (history)
-        history_free(history, true);
+    if (history) /* what was only staged is not to be stored: then the journal is, when opened */
+        history_free(history, !history->uncommitted && history_settle(history) == 0);
 }
 
 /* ---- streams */
@@ -93,7 +103,7 @@ uint64_t history_head(const struct history_stream *stream)
 
 uint64_t history_committed_head(const struct history_stream *stream)
 {
-    return stream->committed_head;
+    return stream->kept_head;
 }
 
 uint64_t history_shown_head(const struct history_stream *stream)
@@ -109,11 +119,12 @@ uint64_t history_oldest(const struct history_stream *stream)
 void history_stream_usage(
     const struct history_stream *stream, struct history_stream_usage *ret_usage)
 {
+    uint64_t journaled = stream->kept_head - stream->committed_head;
     *ret_usage = (struct history_stream_usage){
-        .events = stream->events,
-        .bytes = stream->bytes,
+        .events = stream->events + journaled,
+        .bytes = stream->bytes + (journaled ? staging_bytes(stream->staging, stream) : 0),
         .oldest = stream->floor,
-        .head = stream->committed_head,
+        .head = stream->kept_head,
     };
 }
 
@@ -168,23 +179,38 @@ int history_append_end(
     int rc = seq == stream->head + 1 ? staging_take(ret_encoded, staging, stream) : -EINVAL;
     if (rc)
         staging_drop(staging);
+    history->uncommitted = history->uncommitted || rc == 0;
     return rc;
 }
 
 int history_stage_position(struct history *history, const struct history_position *position)
 {
-    return positions_stage(&history->positions, position);
+    int rc = positions_stage(&history->positions, position);
+    if (rc == 0)
+        journaling_note(
+            history, &(struct frame_note){.kind = FRAME_POSITION, .position = *position});
+    return rc;
 }
 
 int history_stage_run(struct history *history, struct span run_id, bool open, struct span record)
 {
-    return records_stage_run(&history->records, run_id, open, record);
+    int rc = records_stage_run(&history->records, run_id, open, record);
+    if (rc == 0)
+        journaling_note(history,
+            &(struct frame_note){
+                .kind = open ? FRAME_OPEN_RUN : FRAME_CLOSED_RUN, .id = run_id, .value = record});
+    return rc;
 }
 
 int history_stage_message(
     struct history *history, struct span user_id, struct span message_id, struct span run_id)
 {
-    return records_stage_message(&history->records, user_id, message_id, run_id);
+    int rc = records_stage_message(&history->records, user_id, message_id, run_id);
+    if (rc == 0)
+        journaling_note(history,
+            &(struct frame_note){
+                .kind = FRAME_MESSAGE, .user_id = user_id, .id = message_id, .value = run_id});
+    return rc;
 }
 
 /* ---- committing */
@@ -245,6 +271,7 @@ static void index_batch_sections(struct history *history, uint64_t number)
         index_push(&stream->index, &entry);
         stream->committed_head = stream->head;
         stream->bytes += staging->sections[i].bytes;
+        stream->kept_head = stream->head;
         stream->shown_head = stream->head;
         stream->events += staging->sections[i].count;
         floors_feed(history, stream);
@@ -268,7 +295,8 @@ static void apply(struct history *history, const struct batch_input *input)
     history->events += input->event_count;
     history->numbers += input->event_count;
     history->next_batch++;
-    history->commits++;
+    history->commits += history->uncommitted || history->epoch_unsaved;
+    journaling_stored(history);
     if (history->sync == HISTORY_SYNC_ALWAYS)
         history->synced = history->commits;
 }
@@ -282,16 +310,9 @@ static void settle_notes(struct history *history)
     history->epoch_unsaved = false;
 }
 
-static bool nothing_staged(const struct history *history)
+/* One batch of all that is staged, what the journal has included. */
+static int store_staged(struct history *history)
 {
-    return !history->epoch_unsaved && history->staging.entry_count == 0 &&
-           history->positions.staged_count == 0 && records_empty(&history->records);
-}
-
-int history_commit(struct history *history)
-{
-    if (nothing_staged(history))
-        return 0;
     struct commit commit = {.history = history};
     commit.input.number = history->next_batch;
     commit.input.first = history->next_batch;
@@ -299,10 +320,10 @@ int history_commit(struct history *history)
     commit.input.positions = history->positions.staged;
     commit.input.position_count = history->positions.staged_count;
     staging_describe(&history->staging, &commit.input);
-    FAILPOINT(commit_begun);
     int rc = reserve_memory(history);
     if (rc == 0)
         rc = store_write(history->store, commit_work, &commit);
+    history->store_due = rc != 0;
     if (rc)
         return rc;
     FAILPOINT(commit_done);
@@ -310,6 +331,21 @@ int history_commit(struct history *history)
     FAILPOINT(batch_applied);
     settle_notes(history);
     return 0;
+}
+
+int history_commit(struct history *history)
+{
+    if (!history->uncommitted && !history->epoch_unsaved)
+        return 0;
+    FAILPOINT(commit_begun);
+    return journaling_commit(history) == 0 ? 0 : store_staged(history);
+}
+
+int history_settle(struct history *history)
+{
+    if (history->stored == history->commits)
+        return 0;
+    return history->store_due && history->uncommitted ? -EAGAIN : store_staged(history);
 }
 
 bool history_is_full(int rc)
@@ -325,7 +361,7 @@ int history_show_staged(struct history *history)
 
 uint64_t history_staged_events(const struct history *history)
 {
-    return history->staging.entry_count;
+    return history->staging.entry_count - history->staging.kept;
 }
 
 uint64_t history_commit_count(const struct history *history)
@@ -340,18 +376,21 @@ uint64_t history_synced_count(const struct history *history)
 
 int history_sync(struct history *history)
 {
+    int unsettled = history_settle(history);
     int rc = store_sync(history->store);
     if (rc == 0)
-        history->synced = history->commits;
-    return rc;
+        history->synced = history->stored;
+    return rc ? rc : unsettled;
 }
 
 int history_sync_begin(struct history *history, int notify_fd)
 {
+    int unsettled = history_settle(history);
     int rc = store_sync_begin(history->store, notify_fd);
-    if (rc == 0)
-        history->synced_next = history->commits;
-    return rc;
+    if (rc)
+        return rc;
+    history->synced_next = history->stored;
+    return unsettled != 0;
 }
 
 int history_sync_end(struct history *history)
@@ -384,6 +423,7 @@ int history_find_message(
 int history_next_message(struct history *history, struct span user_id, struct span after,
     struct found_message *ret_message)
 {
+    (void)history_settle(history); /* a full store tells what it has */
     const struct message_key key = {user_id, after};
     return records_next_message(ret_message, history->store, &key);
 }
@@ -399,7 +439,7 @@ void history_usage(const struct history *history, struct history_usage *ret_usag
     uint64_t gone = history->numbers - history->events;
     *ret_usage = (struct history_usage){
         .bytes = store_file_bytes(history->store),
-        .events = history->events,
+        .events = history->events + history->staging.kept,
         .folded = gone > history->damage.lost ? gone - history->damage.lost : 0,
         .damaged_batches = damage_count(&history->damage),
         .lost = history->damage.lost,

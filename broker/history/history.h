@@ -8,11 +8,10 @@
  * What the broker keeps. One writer thread (the broker's); nothing here is thread-safe.
  *
  * A *stream* is one user's events, numbered 1, 2, 3, … without holes, under an *epoch* that names
- * this numbering and changes only when numbers may have been lost. Everything that belongs to one
- * turn of the broker is staged and then committed as one batch: events, how far each ring was
- * drained, runs, accepted messages. After a crash either all of a batch is there or none of it.
- *
- * commit: the batch survives the death of this process. sync: it survives the host's.
+ * this numbering and changes only when numbers may have been lost. What belongs to one turn of the
+ * broker is staged and then committed at once: events, how far each ring was drained, runs,
+ * accepted messages. After a crash either all of it is there or nothing. commit: it survives the
+ * death of this process. sync: it survives the host's.
  */
 struct history;
 struct history_stream;
@@ -35,6 +34,7 @@ struct history_options {
     uint64_t max_bytes_per_user;  /* of events, as history_stream_usage counts; 0: no limit */
     uint64_t keep_records_ms;     /* closed runs and messages, if not for longer */
     uint64_t fold_after_ms;       /* text of ended runs, this long after it was kept; 0: never */
+    uint32_t journal_bytes;       /* of the journal; 0, and under HISTORY_SYNC_ALWAYS: none */
     uint64_t map_bytes;           /* first address space of the store; grows by itself; 0: 4 GiB */
 };
 
@@ -45,7 +45,7 @@ struct history_options {
  */
 int history_open(struct history **ret_history, const struct history_options *options,
     char ret_reason[HISTORY_REASON_SIZE]);
-/* Commits nothing; syncs what was committed; takes NULL. */
+/* Commits nothing; stores and syncs what was committed; takes NULL. */
 void history_close(struct history *history);
 
 /* ---- streams */
@@ -76,7 +76,7 @@ int history_renew_epoch(struct history *history, struct history_stream *stream);
 /*
  * Appends encoded events with numbers above `after`, up to the shown head, to `out`, in order, at
  * least one and then while they fit `max_bytes`. *ret_last: the last number read (`after` when
- * none); committed and staged events do not come in one call.
+ * none).
  * -ERANGE when numbers just above `after` are no longer retained; -ENODATA when they are lost
  * because what had them is damaged: *ret_last is the last of them (what was read before it is
  * handed over first).
@@ -114,7 +114,7 @@ int history_stage_message(
 /*
  * Commits what is staged (nothing staged: 0). On failure (-ENOSPC: disk full; -EIO; …) the batch
  * stays staged and a later call tries it again, so that numbers given stay given. With
- * HISTORY_SYNC_ALWAYS it returns after the sync.
+ * HISTORY_SYNC_ALWAYS it returns after the sync. Small ones go to the journal (sync.h).
  */
 int history_commit(struct history *history);
 /* Whether what failed with `rc` failed for want of room, which may come back. */

@@ -86,6 +86,7 @@ static int settle_stream(struct history *history, struct history_stream *stream)
         stream->committed_head = stream->head;
     }
     stream->head = stream->committed_head;
+    stream->kept_head = stream->committed_head;
     stream->shown_head = stream->committed_head;
     history->events += stream->events;
     history->numbers += stream->committed_head + 1 - stream->floor;

@@ -109,6 +109,17 @@ static int end_walk(const struct walk *walk, uint64_t after, int rc, uint64_t *r
     return rc;
 }
 
+/* What is staged follows what was read to the end of the batches. */
+static void read_on(const struct walk *walk, uint64_t *last)
+{
+    const struct history_stream *stream = walk->stream;
+    size_t used = walk->out->len - walk->start;
+    if (*last != stream->committed_head || *last == stream->shown_head || used >= walk->max_bytes)
+        return;
+    const struct staging_wish wish = {.after = *last, .max_bytes = walk->max_bytes - used};
+    *last = staging_read(stream->staging, stream, &wish, walk->out);
+}
+
 int history_read(const struct history_stream *stream, uint64_t after, size_t max_bytes,
     struct buffer *out, uint64_t *ret_last)
 {
@@ -117,7 +128,8 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
         return 0;
     }
     if (after >= stream->committed_head) {
-        *ret_last = staging_read(stream->staging, stream, after, max_bytes, out);
+        const struct staging_wish wish = {after, max_bytes, .at_least_one = true};
+        *ret_last = staging_read(stream->staging, stream, &wish, out);
         return buffer_error(out);
     }
     if (after + 1 < stream->floor)
@@ -134,5 +146,8 @@ int history_read(const struct history_stream *stream, uint64_t after, size_t max
     };
     rc = read_entries(&walk, after);
     store_read_end(stream->store);
-    return end_walk(&walk, after, rc, ret_last);
+    rc = end_walk(&walk, after, rc, ret_last);
+    if (rc == 0)
+        read_on(&walk, ret_last);
+    return rc ? rc : buffer_error(out);
 }

@@ -32,6 +32,10 @@ void staging_clear(struct staging *staging)
     staging->linked = 0;
     staging->chained = 0;
     staging->linked_bytes = 0;
+    staging->shown = 0;
+    staging->kept = 0;
+    staging->kept_bytes = 0;
+    staging->kept_sections = 0;
 }
 
 static int reserve_entry(struct staging *staging)
@@ -117,6 +121,11 @@ void staging_drop(struct staging *staging)
     staging->data.broken = false; /* nothing is missing from it */
 }
 
+uint32_t staging_bytes(const struct staging *staging, const struct history_stream *stream)
+{
+    return staging->sections[stream->staged_section].bytes;
+}
+
 void staging_describe(const struct staging *staging, struct batch_input *ret_input)
 {
     ret_input->sections = staging->sections;
@@ -157,10 +166,9 @@ static void link_entry(struct staging *staging, uint32_t entry)
     }
     chain->last = entry;
     staging->linked_bytes += staging->entries[entry].len;
-    staging->streams[section]->shown_head++;
 }
 
-int staging_show(struct staging *staging)
+int staging_link(struct staging *staging)
 {
     if (staging->linked == staging->entry_count)
         return 0;
@@ -170,20 +178,45 @@ int staging_show(struct staging *staging)
     return rc;
 }
 
+static void show_linked(struct staging *staging)
+{
+    for (; staging->shown < staging->linked; staging->shown++)
+        staging->streams[staging->entries[staging->shown].section]->shown_head++;
+}
+
+int staging_show(struct staging *staging)
+{
+    int rc = staging_link(staging);
+    if (rc == 0)
+        show_linked(staging);
+    return rc;
+}
+
+void staging_keep(struct staging *staging)
+{
+    show_linked(staging);
+    for (; staging->kept < staging->linked; staging->kept++)
+        staging->streams[staging->entries[staging->kept].section]->kept_head++;
+    staging->kept_bytes = staging->linked_bytes;
+    staging->kept_sections = staging->chained;
+}
+
 uint64_t staging_read(const struct staging *staging, const struct history_stream *stream,
-    uint64_t after, size_t max_bytes, struct buffer *out)
+    const struct staging_wish *wish, struct buffer *out)
 {
     size_t start = out->len;
     uint32_t entry = staging->chains[stream->staged_section].first;
-    for (uint64_t seq = stream->committed_head; seq < after; seq++)
+    for (uint64_t seq = stream->committed_head; seq < wish->after; seq++)
         entry = staging->links[entry].next;
-    uint64_t last = after;
+    uint64_t last = wish->after;
+    bool free_of_charge = wish->at_least_one;
     for (; last < stream->shown_head; last++) {
         uint32_t len = staging->entries[entry].len;
-        if (last > after && out->len - start + len > max_bytes)
+        if (!free_of_charge && out->len - start + len > wish->max_bytes)
             break;
         buffer_append(out, staging->data.data + staging->links[entry].offset, len);
         entry = staging->links[entry].next;
+        free_of_charge = false;
     }
     return last;
 }

@@ -216,6 +216,11 @@ bool store_lost(const struct store *store)
     return store->lost;
 }
 
+bool store_host_lost(const struct store *store)
+{
+    return store->host_lost;
+}
+
 bool store_shown(const struct store *store)
 {
     return store->shown;

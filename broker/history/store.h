@@ -45,6 +45,8 @@ void store_close(struct store *store, bool clean);
 bool store_is_new(const struct store *store);
 /* Commits may be missing that an earlier process had acknowledged. True until settled. */
 bool store_lost(const struct store *store);
+/* And it is the host that went down: what only its kernel knew is gone. */
+bool store_host_lost(const struct store *store);
 /* Notes durably, without needing room, whether numbers were shown that are not committed. A store
  * opened with the note has lost commits. */
 int store_note_shown(struct store *store, bool shown);

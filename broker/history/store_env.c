@@ -212,6 +212,7 @@ static int repair(struct store *store, const char **ret_what)
     if (slot->turn && slot->sync == HISTORY_SYNC_ALWAYS)
         return 0;
     store->lost = true;
+    store->host_lost = true;
     *ret_what = "the last synced state cannot be put back";
     if (slot->pages_size)
         return put_pages_back(store);

@@ -36,6 +36,7 @@ struct store {
     size_t map_bytes;
     bool is_new;
     bool lost;
+    bool host_lost;
     bool shown;
     bool sync_failed;
     bool reading;

@@ -40,6 +40,7 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
     stream->staging = streams->staging;
     stream->head = streams->first_head;
     stream->committed_head = streams->first_head;
+    stream->kept_head = streams->first_head;
     stream->shown_head = streams->first_head;
     stream->floor = streams->first_head + 1;
     stream->pin = UINT64_MAX;

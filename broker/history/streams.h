@@ -8,8 +8,9 @@
 #include "history/store.h"
 
 /*
- * The streams in memory. Numbers: floor <= committed_head + 1 <= shown_head + 1 <= head + 1. What
- * lies between committed_head and head is staged; up to shown_head it can be read nevertheless.
+ * The streams in memory. Numbers: floor <= committed_head + 1 <= kept_head + 1 <= shown_head + 1 <=
+ * head + 1. What lies between committed_head and head is staged: up to kept_head it is committed
+ * all the same, in the journal; up to shown_head it can be read.
  *
  * The *floor* is the oldest retained number. Events below it are dead: nobody reads them any more,
  * and their bytes may still stand in a batch until that is rewritten. A floor that the batches do
@@ -28,7 +29,8 @@ struct history_stream {
     const struct staging *staging; /* borrowed */
     struct index index;
     uint64_t head;
-    uint64_t committed_head;
+    uint64_t committed_head; /* in batches */
+    uint64_t kept_head;
     uint64_t shown_head;
     uint64_t floor;
     uint64_t events; /* retained */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A batch of the history, and a run's record in it, as a damaged store might hold them. */
+/* A batch of the history, a run's record in it, and a frame of the journal, as a damaged store
+ * might hold them. */
 #include "fuzz.h"
 
 #include "history/fold.h"
+#include "history/frame.h"
 #include "history/section.h"
 #include "run.h"
 #include "user.h"
@@ -56,12 +58,29 @@ static void check_fold(struct span bytes)
     buffer_deinit(&out);
 }
 
+/* A frame, and its parts as if its checksum had been right. */
+static void check_frame(struct span bytes)
+{
+    struct frame frame;
+    if (frame_open(&frame, bytes) == 0)
+        FUZZ_CHECK(frame.size <= bytes.len);
+    struct frame_section section;
+    struct span rest = bytes;
+    while (frame_next_section(&section, &rest) == 1)
+        FUZZ_CHECK(section.user_id.len <= bytes.len);
+    struct frame_note note;
+    rest = bytes;
+    while (frame_next_note(&note, &rest) == 1)
+        FUZZ_CHECK(note.value.len <= bytes.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct user user = {.id = "fuzz"};
     struct run *run;
     check_batch(span_of(data, size));
     check_fold(span_of(data, size));
+    check_frame(span_of(data, size));
     if (run_decode(&run, &user, SPAN_LITERAL("r-1"), span_of(data, size)) == 0)
         run_free(run);
     return 0;

@@ -9,7 +9,7 @@ COUNTING = json.dumps({"steps": 40, "pause_ms": 20})
 
 
 async def make_history(node):
-    """A run of alice's in many small batches; what she has seen of it."""
+    """A run of alice's in many batches, one a sync; what she has seen of it."""
     async with Client(node, "alice", cursor="start") as client:
         await client.until_ended(await client.chat(COUNTING, agent="slow"))
         return client.stream
@@ -34,7 +34,7 @@ def gaps(client):
 
 
 async def test_a_damaged_event_is_told_as_a_gap(make_node):
-    node = make_node().start()
+    node = make_node(environment={"RINGSIDE_HISTORY_SYNC_INTERVAL": "20ms"}).start()
     before = await make_history(node)
     seq = seq_of(before, "17 ")
     node.stop()
@@ -60,7 +60,7 @@ async def test_a_damaged_event_is_told_as_a_gap(make_node):
 
 
 async def test_a_damaged_batch_is_set_aside(make_node):
-    node = make_node().start()
+    node = make_node(environment={"RINGSIDE_HISTORY_SYNC_INTERVAL": "20ms"}).start()
     before = await make_history(node)
     seq = seq_of(before, "17 ")
     node.stop()

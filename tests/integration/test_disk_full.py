@@ -26,7 +26,8 @@ def small_node(make_node):
 @pytest.fixture
 def live_node(make_node):
     """The same; it is told to show events from memory."""
-    return launch(make_node(environment={"RINGSIDE_HISTORY_WHEN_FULL": "live"}))
+    return launch(make_node(environment={"RINGSIDE_HISTORY_WHEN_FULL": "live",
+                                  "RINGSIDE_HISTORY_SYNC_INTERVAL": "100ms"}))
 
 
 def launch(node):
@@ -144,16 +145,16 @@ async def until_ready(node):
 
 
 async def until_full_for_good(node):
-    """A sync may yet free pages of the store: waits until a commit has failed behind the last."""
+    """A sync may yet free pages of the store: waits until commits have failed behind several."""
     failures = []
 
     def look():
         status = node.status()
-        if status["broker"]["state"] != LIVE or status["history"]["unsynced_commits"]:
+        if status["broker"]["state"] != LIVE:
             failures.clear()
             return False
         failures.append(status["counters"]["commit_failures"])
-        return failures[-1] > failures[0]
+        return failures[-1] > failures[0] + 10  # each 0.1 s behind the one before, or more
     await asyncio.to_thread(until, look, "a disk that stays full", 60)
 
 

@@ -11,11 +11,13 @@
 /*
  * history-helper DIRECTORY open            exits with 0, or with the error of opening
  * history-helper DIRECTORY commit POLICY   commits until it is killed, and writes the number of
- *                                          each commit to standard output after it returned
+ *                                          each commit to standard output after it returned;
+ *                                          POLICY with a j behind it: with a journal
  */
 static int commit_for_ever(struct fixture *fixture, const char *policy)
 {
     fixture->options.sync = (enum history_sync)strtoul(policy, NULL, 10);
+    fixture->options.journal_bytes = strchr(policy, 'j') ? WORKLOAD_JOURNAL_BYTES : 0;
     fixture->options.max_bytes = WORKLOAD_MAX_BYTES;
     fixture->options.max_events_per_user = WORKLOAD_MAX_EVENTS;
     fixture->options.fold_after_ms = 1; /* batches are merged for it, whatever is in them */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int fixture_setup(void **state)
 {
@@ -161,10 +162,19 @@ void write_whole_file(const char *directory, const char *name, const char *bytes
     assert_int_equal(pwrite(fd, bytes, size, 0), (ssize_t)size);
 }
 
+static bool has_file(const char *directory, const char *name)
+{
+    char path[PATHS_MAX];
+    assert_return_code(paths_join(path, directory, name), 0);
+    return access(path, F_OK) == 0;
+}
+
 void copy_store(const char *from, const char *to)
 {
-    static const char *const names[] = {"data.mdb", "state"};
+    static const char *const names[] = {"data.mdb", "state", "journal"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!has_file(from, names[i]))
+            continue;
         size_t size;
         char *bytes = read_whole_file(from, names[i], &size);
         write_whole_file(to, names[i], bytes, size);

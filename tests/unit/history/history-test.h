@@ -38,7 +38,7 @@ void commit_events(struct fixture *fixture, const char *user, unsigned count);
 void assert_events(struct fixture *fixture, const char *user, uint64_t after, uint64_t head);
 void assert_range(struct fixture *fixture, const char *user, uint64_t oldest, uint64_t head);
 
-/* Copies data file and state file as they are on disk, as if the host had stopped now. */
+/* Copies data, state and journal as they are on disk, as if the host had stopped now. */
 void copy_store(const char *from, const char *to);
 /* Makes the store in `directory` look as if it had been written in another boot of the host. */
 void pretend_other_boot(const char *directory);

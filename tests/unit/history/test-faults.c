@@ -2,6 +2,7 @@
 #include "workload.h"
 
 #include "base/cleanup.h"
+#include "history/sync.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -76,6 +77,8 @@ static bool strikes(const char *call, int fd, bool *ret_do)
 /* Under their link-time names, whatever the headers make of them. */
 #undef pwrite
 #undef pwrite64
+#undef pwritev
+#undef pwritev64
 ssize_t faulty_pwrite(int fd, const void *data, size_t size, off_t at) __asm__("pwrite");
 ssize_t faulty_pwrite64(int fd, const void *data, size_t size, off_t at) __asm__("pwrite64");
 INTERPOSE(ssize_t, faulty_pwrite, (int fd, const void *data, size_t size, off_t at),
@@ -84,6 +87,13 @@ INTERPOSE(ssize_t, faulty_pwrite64, (int fd, const void *data, size_t size, off_
     syscall(SYS_pwrite64, fd, data, size, at))
 INTERPOSE(ssize_t, writev, (int fd, const struct iovec *parts, int count),
     syscall(SYS_writev, fd, parts, count))
+ssize_t faulty_pwritev(int fd, const struct iovec *parts, int count, off_t at) __asm__("pwritev");
+ssize_t faulty_pwritev64(int fd, const struct iovec *parts, int count, off_t at) __asm__(
+    "pwritev64");
+INTERPOSE(ssize_t, faulty_pwritev, (int fd, const struct iovec *parts, int count, off_t at),
+    syscall(SYS_pwritev, fd, parts, count, at, 0))
+INTERPOSE(ssize_t, faulty_pwritev64, (int fd, const struct iovec *parts, int count, off_t at),
+    syscall(SYS_pwritev, fd, parts, count, at, 0))
 INTERPOSE(int, fdatasync, (int fd), syscall(SYS_fdatasync, fd))
 
 /* More than any commit here makes; how many it makes depends on which pages are free. */
@@ -234,6 +244,68 @@ static void make_full_and_lost(struct fixture *fixture, char ret_epoch[HISTORY_E
     fault_in_data = true;
 }
 
+/* Whether it was done or not: the store takes the commit, and the journal goes on behind it. */
+static void fail_journal(struct fixture *fixture, enum fault kind)
+{
+    fixture->options.journal_bytes = 1u << 16;
+    fixture_open(fixture);
+    commit_events(fixture, "ann", 3);
+    stage_events(fixture, "ann", 2);
+    set_fault(kind, 0);
+    assert_return_code(history_commit(fixture->history), 0);
+    assert_true(struck);
+    set_fault(FAULT_NONE, 0);
+    struct history_usage usage;
+    history_usage(fixture->history, &usage);
+    assert_int_equal(usage.batches, 1);
+    assert_range(fixture, "ann", 1, 5);
+    commit_events(fixture, "ann", 1);
+    history_usage(fixture->history, &usage);
+    assert_int_equal(usage.batches, 1);
+    fixture_reopen(fixture);
+    assert_range(fixture, "ann", 1, 6);
+}
+
+static void test_a_commit_that_the_journal_cannot_take_goes_to_the_store(void **state)
+{
+    fail_journal(*state, FAULT_ONCE);
+}
+
+static void test_a_commit_that_the_journal_took_and_denied_is_there_once(void **state)
+{
+    fail_journal(*state, FAULT_AFTER_DOING);
+}
+
+/* Until the store can be written again nothing is committed, and what was is neither lost nor
+ * synced. */
+static void test_a_full_store_holds_what_follows_the_journal(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.journal_bytes = 1u << 16;
+    fixture_open(fixture);
+    commit_events(fixture, "ann", 3);
+    set_fault(FAULT_FROM_THERE_ON, 0);
+    fault_errno = ENOSPC;
+    fault_in_data = true;
+    assert_int_equal(history_sync_begin(fixture->history, -1), 1);
+    assert_return_code(history_sync_end(fixture->history), 0);
+    assert_int_equal(history_synced_count(fixture->history), 0);
+    stage_events(fixture, "ann", 2);
+    assert_int_equal(history_commit(fixture->history), -ENOSPC);
+    assert_int_equal(history_settle(fixture->history), -EAGAIN);
+    assert_int_equal(history_commit_count(fixture->history), 1);
+    assert_int_equal(history_staged_events(fixture->history), 2);
+    assert_int_equal(history_committed_head(fixture_stream(fixture, "ann")), 3);
+    assert_events(fixture, "ann", 0, 3);
+    fixture_close(fixture); /* which cannot store it either */
+    fixture_open(fixture);
+    assert_range(fixture, "ann", 1, 3);
+    set_fault(FAULT_NONE, 0);
+    commit_events(fixture, "ann", 1);
+    fixture_reopen(fixture);
+    assert_range(fixture, "ann", 1, 4);
+}
+
 static void test_a_new_epoch_that_finds_no_room_goes_with_the_first_commit(void **state)
 {
     struct fixture *fixture = *state;
@@ -356,6 +428,9 @@ int main(void)
         CASE(test_a_commit_without_syncs_survives_the_failure_of_each_of_its_calls),
         CASE(test_a_failed_sync_is_never_taken_back),
         CASE(test_opening_fails_and_succeeds_later_whatever_call_fails),
+        CASE(test_a_commit_that_the_journal_cannot_take_goes_to_the_store),
+        CASE(test_a_commit_that_the_journal_took_and_denied_is_there_once),
+        CASE(test_a_full_store_holds_what_follows_the_journal),
         CASE(test_a_new_epoch_that_finds_no_room_goes_with_the_first_commit),
         CASE(test_an_epoch_that_was_never_written_is_begun_again),
         CASE(test_nothing_is_shown_when_that_cannot_be_noted),

@@ -96,6 +96,18 @@ static void test_no_acknowledged_commit_is_lost_when_killed_without_syncs(void *
     kill_often(*state, "2", 10);
 }
 
+static void test_no_acknowledged_commit_is_lost_when_killed_with_a_journal(void **state)
+{
+    kill_often(*state, "1j", 15);
+}
+
+/* What only the journal had stays in it from one life to the next. */
+static void test_no_acknowledged_commit_is_lost_when_the_next_one_has_a_journal_too(void **state)
+{
+    ((struct fixture *)*state)->options.journal_bytes = WORKLOAD_JOURNAL_BYTES;
+    kill_often(*state, "2j", 15);
+}
+
 static void test_a_second_process_is_kept_out_and_let_in_when_the_first_is_gone(void **state)
 {
     struct fixture *fixture = *state;
@@ -130,6 +142,8 @@ int main(int argc, char **argv)
         CASE(test_no_acknowledged_commit_is_lost_when_killed_under_synced_commits),
         CASE(test_no_acknowledged_commit_is_lost_when_killed_under_timed_syncs),
         CASE(test_no_acknowledged_commit_is_lost_when_killed_without_syncs),
+        CASE(test_no_acknowledged_commit_is_lost_when_killed_with_a_journal),
+        CASE(test_no_acknowledged_commit_is_lost_when_the_next_one_has_a_journal_too),
         CASE(test_a_second_process_is_kept_out_and_let_in_when_the_first_is_gone),
         CASE(test_a_second_opening_in_the_same_process_is_refused_and_explained),
     };

@@ -10,6 +10,7 @@
  */
 #define WORKLOAD_MAX_BYTES 60000
 #define WORKLOAD_MAX_EVENTS 60
+#define WORKLOAD_JOURNAL_BYTES 4096 /* some ten commits */
 
 /* Commits the next one, trims now and then; returns its number. */
 uint64_t workload_commit(struct fixture *fixture);
