@@ -105,6 +105,14 @@ void control_append_going_away(struct buffer *out, const struct control_going_aw
     buffer_printf(out, "\"%s.%llu\"}", going_away->epoch, (unsigned long long)going_away->seq);
 }
 
+void control_append_close(struct buffer *out, int code, const char *reason)
+{
+    begin(out, "close");
+    json_append_member_uint(out, "code", (uint64_t)code);
+    json_append_member(out, "reason", span_of_string(reason));
+    buffer_append_char(out, '}');
+}
+
 void control_append_result(struct buffer *out, struct span id, struct span result)
 {
     buffer_append_char(out, '{');

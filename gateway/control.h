@@ -54,6 +54,8 @@ struct control_going_away {
     uint64_t seq;
 };
 
+/* For a carrier that has no close codes of its own. */
+void control_append_close(struct buffer *out, int code, const char *reason);
 void control_append_going_away(struct buffer *out, const struct control_going_away *going_away);
 
 /* `id` and `result` are JSON. */

@@ -92,9 +92,28 @@ static void append_sse_event(struct buffer *out, const struct frame_event *event
     buffer_append(out, "\n\n", 2);
 }
 
+static struct span member_text(struct span json, const char *name)
+{
+    return json_member_inside(json_member_value(json, name));
+}
+
+/*
+ * Where a live view begins, for a client that is cut off before its first event: a block without
+ * data is no event, and its id counts all the same.
+ */
+static void append_sse_position(struct buffer *out, struct span welcome)
+{
+    if (span_is(member_text(welcome, "resume"), "live"))
+        buffer_printf(out, "id: %.*s.%.*s\n\n", SPAN_ARG(member_text(welcome, "epoch")),
+            SPAN_ARG(json_member_value(welcome, "head")));
+}
+
 static void append_sse_control(struct buffer *out, struct span json)
 {
-    struct span type = json_member_inside(json_member_value(json, "type"));
+    struct span type = member_text(json, "type");
+    if (span_is(type, "going_away"))
+        buffer_printf(
+            out, "retry: %.*s\n", SPAN_ARG(json_member_value(json, "reconnect_after_ms")));
     if (type.len)
         buffer_printf(out, "event: %.*s\n", SPAN_ARG(type));
     buffer_append_string(out, "data: ");
@@ -102,6 +121,8 @@ static void append_sse_control(struct buffer *out, struct span json)
     buffer_append_span(out, json);
     flatten(out, start);
     buffer_append(out, "\n\n", 2);
+    if (span_is(type, "welcome"))
+        append_sse_position(out, json);
 }
 
 /* ---- MessagePack */

@@ -27,6 +27,28 @@ static void respond_refusal(struct http_exchange *exchange, const struct http_re
 
 /* ---- connections */
 
+typedef bool parse_form(struct handshake *ret_handshake, struct http_refusal *ret_refusal,
+    const struct http_request *request);
+
+/* The session of a request that may become a connection, or NULL when it was answered. */
+static struct session *admit(struct gateway *gateway, struct http_exchange *exchange,
+    const struct http_request *request, parse_form *parse)
+{
+    struct http_refusal refusal;
+    struct handshake handshake;
+    struct admitted admitted;
+    struct session *session = NULL;
+    if (!parse(&handshake, &refusal, request) ||
+        !admission_check_filter(&refusal, gateway, &handshake) ||
+        !admission_check(&admitted, &refusal, gateway, exchange, request) ||
+        !admission_start(&session, &refusal, gateway, &admitted, &handshake)) {
+        gateway->counters.handshakes_refused++;
+        respond_refusal(exchange, &refusal);
+        return NULL;
+    }
+    return session;
+}
+
 static void start_session(struct gateway *gateway, struct http_exchange *exchange,
     const struct http_request *request, struct session *session)
 {
@@ -47,20 +69,26 @@ static void start_session(struct gateway *gateway, struct http_exchange *exchang
 static void handle_handshake(
     struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
 {
-    struct http_refusal refusal;
-    struct handshake handshake;
-    struct admitted admitted;
-    struct session *session;
-    if (!handshake_parse(&handshake, &refusal, request) ||
-        !admission_check_filter(&refusal, gateway, &handshake) ||
-        !admission_check(&admitted, &refusal, gateway, exchange, request) ||
-        !admission_start(&session, &refusal, gateway, &admitted, &handshake)) {
-        gateway->counters.handshakes_refused++;
-        respond_refusal(exchange, &refusal);
+    struct session *session = admit(gateway, exchange, request, handshake_parse);
+    if (!session)
         return;
-    }
     gateway->counters.handshakes_accepted++;
     start_session(gateway, exchange, request, session);
+}
+
+static void handle_events(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    struct carrier *carrier;
+    struct session *session = admit(gateway, exchange, request, handshake_parse_events);
+    if (!session)
+        return;
+    gateway->counters.event_streams_accepted++;
+    int fd = http_exchange_take_socket(exchange);
+    if (http_streams_adopt(&carrier, gateway->streams, fd, session) < 0)
+        session_free(session);
+    else
+        session_start(session, carrier);
 }
 
 /* ---- /health/websocket: the token check, the broker, and back */
@@ -181,6 +209,7 @@ void front_handle_request(
             const struct http_request *request);
     } routes[] = {
         {HANDSHAKE_PATH, handle_handshake},
+        {HANDSHAKE_EVENTS_PATH, handle_events},
         {"/health/live", handle_live},
         {"/health/ready", handle_ready},
         {"/health/websocket", handle_probe},

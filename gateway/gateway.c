@@ -245,6 +245,16 @@ static int make_sockets(struct gateway *gateway)
     return rc;
 }
 
+static int make_streams(struct gateway *gateway)
+{
+    static const struct http_stream_events events = {
+        .on_gather = on_socket_gather,
+        .on_sent = on_socket_sent,
+        .on_closed = on_socket_closed,
+    };
+    return http_streams_new(&gateway->streams, gateway->loop, &events);
+}
+
 static const char *listen_problem(int rc)
 {
     switch (rc) {
@@ -328,6 +338,8 @@ int gateway_init(struct gateway *gateway, struct config *config,
     if (!rc)
         rc = make_sockets(gateway);
     if (!rc)
+        rc = make_streams(gateway);
+    if (!rc)
         rc = make_listener(gateway);
     if (!rc)
         rc = make_links(gateway);
@@ -348,6 +360,7 @@ void gateway_deinit(struct gateway *gateway)
 {
     http_server_free(gateway->http);
     ws_server_free(gateway->sockets);
+    http_streams_free(gateway->streams);
     fanout_deinit(&gateway->fanout);
     quotas_deinit(&gateway->users);
     quotas_deinit(&gateway->addresses);

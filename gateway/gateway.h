@@ -4,6 +4,7 @@
 #include "drain_pace.h"
 #include "forwarded.h"
 #include "http_server.h"
+#include "http_stream.h"
 #include "session.h"
 #include "ws_server.h"
 
@@ -25,6 +26,7 @@ struct gateway {
     struct networks proxies;   /* gateway.trusted_proxies */
     struct networks unlimited; /* gateway.unlimited_addresses */
     struct ws_server *sockets;
+    struct http_streams *streams;
     struct http_server *http;
     char run_dir[PATHS_MAX];
     char control_url[600];

@@ -175,6 +175,29 @@ bool handshake_parse(struct handshake *ret_handshake, struct http_refusal *ret_r
            take_query(ret_handshake, ret_refusal, request->query);
 }
 
+/* ---- event streams */
+
+static bool take_last_event(
+    struct handshake *handshake, struct http_refusal *refusal, struct span id)
+{
+    if (!id.len)
+        return true;
+    if (!handshake_parse_cursor(handshake->epoch, &handshake->after, id))
+        return refuse(refusal, "Last-Event-ID is none of ours: <epoch>.<seq>");
+    handshake->mode = WIRE_OPEN_CURSOR;
+    return true;
+}
+
+bool handshake_parse_events(struct handshake *ret_handshake, struct http_refusal *ret_refusal,
+    const struct http_request *request)
+{
+    *ret_handshake = (struct handshake){.mode = WIRE_OPEN_LIVE, .format = FRAME_SSE};
+    if (request->method != HTTP_GET)
+        return refuse(ret_refusal, "an event stream is asked for with GET");
+    return take_query(ret_handshake, ret_refusal, request->query) &&
+           take_last_event(ret_handshake, ret_refusal, request->last_event_id);
+}
+
 /* ---- origin */
 
 static bool spans_match(struct span a, struct span b)

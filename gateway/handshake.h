@@ -9,10 +9,11 @@
 #include "wire/message.h"
 
 /*
- * What a WebSocket handshake asks for, and the rules it must satisfy before any token is looked
- * at. Pure.
+ * What a WebSocket handshake, or a request for an event stream, asks for, and the rules it must
+ * satisfy before any token is looked at. Pure.
  */
 #define HANDSHAKE_PATH "/v1/ws"
+#define HANDSHAKE_EVENTS_PATH "/v1/events"
 #define HANDSHAKE_PROTOCOL "ringside.v1"
 #define HANDSHAKE_PROTOCOL_MSGPACK "ringside.v1.msgpack"
 
@@ -38,6 +39,10 @@ __attribute__((format(printf, 4, 5))) void http_refusal_set(
 
 /* False, with the refusal set, unless the request is a proper one of this protocol. */
 bool handshake_parse(struct handshake *ret_handshake, struct http_refusal *ret_refusal,
+    const struct http_request *request);
+/* The same for an event stream. Where the client stands by Last-Event-ID counts before the cursor
+ * in the address, which is that of its first connection. */
+bool handshake_parse_events(struct handshake *ret_handshake, struct http_refusal *ret_refusal,
     const struct http_request *request);
 /*
  * Whether a page of the request's Origin may connect. `allowed`: comma separated; "*": any; empty:

@@ -83,6 +83,7 @@ static const struct {
     {"upgrade", __builtin_offsetof(struct http_request, upgrade)},
     {"connection", __builtin_offsetof(struct http_request, connection)},
     {"if-none-match", __builtin_offsetof(struct http_request, if_none_match)},
+    {"last-event-id", __builtin_offsetof(struct http_request, last_event_id)},
     {"sec-websocket-key", __builtin_offsetof(struct http_request, websocket_key)},
     {"sec-websocket-version", __builtin_offsetof(struct http_request, websocket_version)},
 };

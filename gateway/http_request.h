@@ -37,6 +37,7 @@ struct http_request {
     struct span upgrade;
     struct span connection;
     struct span if_none_match;
+    struct span last_event_id;
     struct span websocket_key;
     struct span websocket_version;
     struct span websocket_protocols[HTTP_PROTOCOL_LINES_MAX];

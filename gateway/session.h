@@ -28,6 +28,9 @@ enum session_state {
     SESSION_CLOSING,
 };
 
+/* How often an event stream is sent a comment, in milliseconds. */
+#define SESSION_COMMENT_MS 15000
+
 /* What all sessions of a gateway share. */
 struct session_host {
     const struct config *config;

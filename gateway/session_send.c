@@ -285,7 +285,7 @@ void session_sent(struct session *session, size_t bytes, bool full)
     session->host->counters->bytes_sent += bytes;
     session->host->counters->writes += bytes > 0;
     session->full = full;
-    if (full && bytes)
+    if (full && bytes && session->format != FRAME_SSE)
         session_handle_heard(session); /* a long queue moves: the peer reads, if slowly */
     if (full)
         outbox_settle(&session->outbox); /* without memory for it: as it is */

@@ -187,7 +187,8 @@ static void send_welcome(struct session *session, const struct wire_opened *open
         .head = opened->head,
         .oldest = opened->oldest,
         .runs = opened->runs,
-        .heartbeat_ms = config->gateway_heartbeat,
+        .heartbeat_ms =
+            session->format == FRAME_SSE ? SESSION_COMMENT_MS : config->gateway_heartbeat,
         .limits = {.max_frame = config->gateway_max_frame,
             .max_content = WIRE_CONTENT_MAX,
             .max_messages_per_second = config->gateway_max_messages_per_second,

@@ -54,6 +54,20 @@ static uint64_t silence_before_ping(const struct session *session, uint64_t hear
     return heartbeat - heartbeat / 4 * session->ping_share / UINT8_MAX;
 }
 
+/*
+ * An event stream has no pongs. What keeps it open goes out at a fixed pace; that its client is
+ * gone is noticed by whoever has the socket.
+ */
+static void check_pace(struct session *session, uint64_t now_ms)
+{
+    uint64_t last = session->pinged_at ? session->pinged_at : session->started_at;
+    if (now_ms - last < SESSION_COMMENT_MS)
+        return;
+    session->pinged_at = now_ms;
+    session->host->counters->pings_sent++;
+    session_send_ping(session);
+}
+
 static void check_silence(struct session *session, uint64_t now_ms)
 {
     uint64_t heartbeat = session->host->config->gateway_heartbeat;
@@ -73,7 +87,9 @@ void session_tick(struct session *session, uint64_t now_ms, uint64_t now_wall)
 {
     if (session->state == SESSION_CLOSING || !session->carrier || !check_token(session, now_wall))
         return;
-    if (session_is_open(session))
+    if (session_is_open(session) && session->format == FRAME_SSE)
+        check_pace(session, now_ms);
+    else if (session_is_open(session))
         check_silence(session, now_ms);
     else if (now_ms - session->started_at >= session->host->config->gateway_open_timeout)
         session_close(session, 4408, "the broker did not answer in time");

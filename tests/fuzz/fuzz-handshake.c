@@ -19,5 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(token.len <= size);
     if (!handshake_parse(&handshake, &refusal, &request))
         FUZZ_CHECK(refusal.status >= 400 && refusal.error.code[0]);
+    if (!handshake_parse_events(&handshake, &refusal, &request))
+        FUZZ_CHECK(refusal.status == 400 && refusal.error.code[0]);
     return 0;
 }

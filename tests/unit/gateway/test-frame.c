@@ -117,6 +117,29 @@ static void test_frame_of_a_control_as_a_server_sent_event_names_its_type(void *
     buffer_deinit(&out);
 }
 
+static void test_welcome_of_a_live_stream_says_where_it_begins(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    frame_append_control(&out, FRAME_SSE,
+        SPAN_LITERAL("{\"type\":\"welcome\",\"epoch\":\"w7\",\"head\":42,\"resume\":\"replay\"}"));
+    assert_null(memmem(out.data, out.len, "id:", 3));
+    frame_append_control(&out, FRAME_SSE,
+        SPAN_LITERAL("{\"type\":\"welcome\",\"epoch\":\"w7\",\"head\":42,\"resume\":\"live\"}"));
+    assert_true(span_is(span_of(out.data + out.len - 12, 12), "\n\nid: w7.42\n\n" + 1));
+    buffer_deinit(&out);
+}
+
+static void test_stream_that_is_sent_away_is_told_when_to_come_back(void **state)
+{
+    (void)state;
+    struct buffer out = BUFFER_INIT;
+    frame_append_control(
+        &out, FRAME_SSE, SPAN_LITERAL("{\"type\":\"going_away\",\"reconnect_after_ms\":700}"));
+    assert_true(span_is(span_of(out.data, 29), "retry: 700\nevent: going_away\n"));
+    buffer_deinit(&out);
+}
+
 static void test_frame_of_a_ping_asks_for_a_pong_with_something_in_it(void **state)
 {
     (void)state;
@@ -173,6 +196,8 @@ int main(void)
         cmocka_unit_test(test_frame_of_a_control_in_msgpack_says_the_same),
         cmocka_unit_test(test_frame_of_an_event_as_a_server_sent_event_has_one_line_of_data),
         cmocka_unit_test(test_frame_of_a_control_as_a_server_sent_event_names_its_type),
+        cmocka_unit_test(test_welcome_of_a_live_stream_says_where_it_begins),
+        cmocka_unit_test(test_stream_that_is_sent_away_is_told_when_to_come_back),
         cmocka_unit_test(test_frame_of_a_ping_asks_for_a_pong_with_something_in_it),
         cmocka_unit_test(test_frame_of_a_close_carries_code_and_a_reason_that_fits),
         cmocka_unit_test(test_frame_tells_what_is_missing_of_one_that_was_cut),

@@ -157,6 +157,43 @@ static void test_handshake_takes_the_format_that_is_offered_first(void **state)
     }
 }
 
+static void test_event_stream_is_asked_for_without_an_upgrade(void **state)
+{
+    (void)state;
+    struct handshake handshake;
+    struct http_refusal refusal;
+    struct http_request request = {
+        .method = HTTP_GET, .query = SPAN_LITERAL("cursor=start&thread=t-1&snapshot=1")};
+    assert_true(handshake_parse_events(&handshake, &refusal, &request));
+    assert_int_equal(handshake.format, FRAME_SSE);
+    assert_int_equal(handshake.mode, WIRE_OPEN_START);
+    assert_int_equal(handshake.filter.count, 1);
+    assert_true(handshake.snapshots);
+    request.last_event_id = SPAN_LITERAL("w7.42");
+    assert_true(handshake_parse_events(&handshake, &refusal, &request));
+    assert_int_equal(handshake.mode, WIRE_OPEN_CURSOR);
+    assert_string_equal(handshake.epoch, "w7");
+    assert_int_equal(handshake.after, 42);
+}
+
+static void test_event_stream_refuses_what_is_no_place_and_no_get(void **state)
+{
+    (void)state;
+    struct handshake handshake;
+    struct http_refusal refusal;
+    const struct http_request requests[] = {
+        {.method = HTTP_HEAD},
+        {.method = HTTP_GET, .query = SPAN_LITERAL("cursor=7")},
+        {.method = HTTP_GET, .last_event_id = SPAN_LITERAL("start")},
+        {.method = HTTP_GET, .last_event_id = SPAN_LITERAL("w7.x")},
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        assert_false(handshake_parse_events(&handshake, &refusal, &requests[i]));
+        assert_int_equal(refusal.status, 400);
+        assert_string_equal(refusal.error.code, "invalid_argument");
+    }
+}
+
 static void test_token_comes_from_the_header_or_the_subprotocols(void **state)
 {
     (void)state;
@@ -218,6 +255,8 @@ int main(void)
         cmocka_unit_test(test_handshake_refuses_what_is_no_upgrade),
         cmocka_unit_test(test_handshake_wants_the_subprotocol_among_those_offered),
         cmocka_unit_test(test_handshake_takes_the_format_that_is_offered_first),
+        cmocka_unit_test(test_event_stream_is_asked_for_without_an_upgrade),
+        cmocka_unit_test(test_event_stream_refuses_what_is_no_place_and_no_get),
         cmocka_unit_test(test_token_comes_from_the_header_or_the_subprotocols),
         cmocka_unit_test(test_origin_must_be_the_own_host_unless_others_are_named),
         cmocka_unit_test(test_origin_may_be_any_that_is_named),

@@ -108,6 +108,26 @@ static void test_a_silent_client_is_pinged_and_then_closed(void **state)
     assert_int_equal(stage->counters.pings_sent, 1);
 }
 
+static void test_an_event_stream_is_sent_a_comment_and_never_closed_for_silence(void **state)
+{
+    struct stage *stage = *state;
+    const struct handshake handshake = {.mode = WIRE_OPEN_LIVE, .format = FRAME_SSE};
+    struct ws_connection *socket = join_with(stage, &handshake);
+    opened(stage, WIRE_RESUME_LIVE, 0);
+    assert_int_equal(times_seen(socket, "\"heartbeat_ms\":15000,"), 1);
+    struct session *session = socket->session;
+    uint64_t began = session->started_at;
+    session_tick(session, began + SESSION_COMMENT_MS - 1, 0);
+    assert_int_equal(stage->counters.pings_sent, 0);
+    for (uint64_t turns = 1; turns <= 5; turns++) {
+        session_tick(session, began + turns * SESSION_COMMENT_MS, 0);
+        session_tick(session, began + turns * SESSION_COMMENT_MS + 1000, 0);
+        assert_int_equal(stage->counters.pings_sent, turns);
+    }
+    assert_int_equal(times_seen(socket, ":\n\n:\n\n"), 4);
+    assert_int_equal(socket->close_code, 0);
+}
+
 static void test_whatever_a_client_sends_is_a_sign_of_life(void **state)
 {
     struct stage *stage = *state;
@@ -170,6 +190,7 @@ int main(void)
         STAGED(test_a_connection_is_closed_when_grace_has_passed),
         STAGED(test_no_connection_is_closed_that_could_be_made_anew),
         STAGED(test_a_silent_client_is_pinged_and_then_closed),
+        STAGED(test_an_event_stream_is_sent_a_comment_and_never_closed_for_silence),
         STAGED(test_whatever_a_client_sends_is_a_sign_of_life),
         STAGED(test_clients_that_came_together_are_not_pinged_together),
         STAGED(test_a_connection_without_a_welcome_is_closed_in_time),
