@@ -23,6 +23,17 @@ stress_crashes() {
     [ $verdict = pass ]
 }
 
+# stress_soak SECONDS: a node under load with clients of every kind. Memory is looked at, so this is the
+# build that people run.
+stress_soak() {
+    local verdict=pass
+    build build -Dtests=true
+    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/soak/soak.py" \
+        --seconds "$1" || verdict=fail
+    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a node under load that does not grow"
+    [ $verdict = pass ]
+}
+
 # stress_fuzz SECONDS: each fuzz program for so long.
 stress_fuzz() {
     CC=clang-14 targets=fuzz-programs build build-fuzz -Dfuzz=true -Dtests=true -Db_lundef=false \
@@ -34,27 +45,29 @@ part_stress() {
     local status=0
     stress_rings 5000 >&2 || status=1
     stress_crashes 60 20000 >&2 || status=1
+    stress_soak 60 >&2 || status=1
     return $status
 }
 
 part_fuzz() { stress_fuzz 3 >&2; }
 
 command_stress() {
-    local name names=() deaths=5000 kills=60 events=20000 seconds=3 status=0
+    local name names=() deaths=5000 kills=60 events=20000 seconds=3 soak=60 status=0
     for name in "$@"; do
         case $name in
-        --long) deaths=100000 kills=1000 events=360000 seconds=600 ;;
-        rings | crashes | fuzz) names+=("$name") ;;
-        *) die "no stress $name: rings, crashes, fuzz; --long for the long form" ;;
+        --long) deaths=100000 kills=1000 events=360000 seconds=600 soak=1800 ;;
+        rings | crashes | soak | fuzz) names+=("$name") ;;
+        *) die "no stress $name: rings, crashes, soak, fuzz; --long for the long form" ;;
         esac
     done
-    ((${#names[@]})) || names=(rings crashes fuzz)
+    ((${#names[@]})) || names=(rings crashes soak fuzz)
     need "${build_packages[@]}" "${test_packages[@]}"
     for name in "${names[@]}"; do
         say "stress: $name"
         case $name in
         rings) stress_rings $deaths || status=1 ;;
         crashes) stress_crashes $kills $events || status=1 ;;
+        soak) stress_soak $soak || status=1 ;;
         fuzz) stress_fuzz $seconds || status=1 ;;
         esac
     done

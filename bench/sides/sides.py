@@ -128,6 +128,8 @@ class Ringside(Side):
         "GATEWAY_PORT": "0",
         "GATEWAY_MAX_CONNECTIONS": "100000",
         "GATEWAY_MAX_CONNECTIONS_PER_USER": "100000",
+        "GATEWAY_MAX_UNREAD_REQUESTS": "100000",
+        "GATEWAY_CONNECTION_RATE_PER_USER": "0",
         "NODE_LOG_LEVEL": "error",
     }
 

@@ -14,7 +14,7 @@ STANDS_IN = re.compile(r"\bplaceholder\b", re.IGNORECASE)
 PAGE = (".js", ".html", ".css")  # where an input's hint is called so
 SLEEP = re.compile(r"\b(usleep|nanosleep|clock_nanosleep|sleep)\s*\(|\bwaitForTimeout\b")
 # An agent, or an hour of traffic, that takes its time is what is tested, not a test.
-PACED = ("tests/agents/", "tests/stress/crashes/")
+PACED = ("tests/agents/", "tests/stress/crashes/", "tests/stress/soak/")
 
 
 def problems_in(name, text):
