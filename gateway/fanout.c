@@ -48,12 +48,13 @@ int fanout_feed(struct feed **ret_feed, struct fanout *fanout, const char *user)
         *ret_feed = feed;
         return 0;
     }
-    feed = calloc(1, sizeof(*feed));
+    size_t user_size = strlen(user) + 1;
+    feed = calloc(1, sizeof(*feed) + user_size);
     if (!feed)
         return -ENOMEM;
     feed->fanout = fanout;
     feed->link = brokers_link_of(fanout->brokers, user);
-    snprintf(feed->user, sizeof(feed->user), "%s", user);
+    memcpy(feed->user, user, user_size);
     feed->tag = event_user_tag(span_of_string(user));
     feed->reopen.done = reopen_done;
     list_init(&feed->sessions);

@@ -21,17 +21,20 @@ struct fanout {
     struct slab_pool slabs;    /* where frames are made */
 };
 
+/* Room for an epoch; the broker's are shorter. */
+#define EPOCH_SIZE 48
+
 struct feed {
     struct fanout *fanout;
-    struct broker_link *link; /* to the user's broker; borrowed */
-    char user[IDENTIFIER_SIZE];
-    uint64_t tag;                /* what the user's events must carry */
-    char epoch[IDENTIFIER_SIZE]; /* empty: not known yet */
-    uint64_t newest;             /* the newest number that is known to exist */
-    struct open_runs runs;       /* who is in the middle of something */
-    struct list_link sessions;   /* of struct session, feed_link */
+    struct broker_link *link;  /* to the user's broker; borrowed */
+    uint64_t tag;              /* what the user's events must carry */
+    char epoch[EPOCH_SIZE];    /* empty: not known yet */
+    uint64_t newest;           /* the newest number that is known to exist */
+    struct open_runs runs;     /* who is in the middle of something */
+    struct list_link sessions; /* of struct session, feed_link */
     size_t session_count;
     struct link_call reopen; /* after the link was made again */
+    char user[];
 };
 
 /* An event on its way to several sessions; a frame is made when the first one wants its format. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* ---- life */
 
@@ -23,17 +24,19 @@ static int copy_filter(struct session *session, const struct filter *filter)
 int session_new(struct session **ret_session, struct session_host *host,
     const struct token_claims *claims, const struct handshake *handshake)
 {
-    struct session *session = calloc(1, sizeof(*session));
+    size_t user_size = strlen(claims->user) + 1;
+    struct session *session = calloc(1, sizeof(*session) + user_size);
     if (!session)
         return -ENOMEM;
     session->host = host;
-    session->claims = *claims;
+    memcpy(session->user, claims->user, user_size);
+    session->expires_at = claims->expires_at;
     session->format = handshake->format;
     session->mode = handshake->mode;
     session->after = handshake->after;
     session->wants_snapshots = handshake->snapshots;
-    memcpy(session->epoch, handshake->epoch, sizeof(session->epoch));
-    session_stream_init(session);
+    /* One that is too long was never given out: so cut it is as wrong as before. */
+    snprintf(session->epoch, sizeof(session->epoch), "%.*s", EPOCH_SIZE - 1, handshake->epoch);
     session->started_at = session->heard_at = clock_monotonic_ms();
     list_init(&session->host_link);
     list_init(&session->feed_link);
@@ -105,8 +108,8 @@ void session_close(struct session *session, int code, const char *reason)
     bool welcomed = session_is_open(session);
     session->state = SESSION_CLOSING;
     count_close(session->host->counters, code);
-    log_debug("session", "%s of user %s closes with %d: %s", session->id, session->claims.user,
-        code, reason);
+    log_debug(
+        "session", "%s of user %s closes with %d: %s", session->id, session->user, code, reason);
     detach(session);
     bool unread = code == 4002 || code == 4003; /* give the memory back now */
     if (unread || !welcomed)

@@ -47,19 +47,18 @@ struct session {
     enum frame_format format;
     enum session_state state;
     char id[IDENTIFIER_MADE_SIZE];
-    struct token_claims claims;
+    uint64_t expires_at;        /* the token, in seconds */
     struct quota_ticket ticket; /* returned with the session */
 
     struct broker_link *link; /* to the user's broker; borrowed */
     struct feed *feed;        /* NULL while closing */
     struct list_link feed_link;
     enum wire_open_mode mode;
-    char epoch[IDENTIFIER_SIZE];
+    char epoch[EPOCH_SIZE];
     uint64_t after;
     struct filter *filter; /* NULL: every thread */
     struct view view;
-    struct link_call open;
-    struct link_call page;
+    struct link_call call; /* where the view begins, and later a page of it */
     bool wants_snapshots;
     bool unbounded; /* what is sent was asked for with room left: a page, snapshots */
     bool full;      /* the socket takes nothing more */
@@ -77,6 +76,7 @@ struct session {
     uint64_t pinged_at;   /* 0: no ping is unanswered */
     uint64_t expiry_told; /* the expiry that token_expiring was sent for */
     uint8_t ping_share;   /* how much earlier than at the heartbeat it pings; by chance */
+    char user[];
 };
 
 /* Takes its place in the user's feed. `handshake` is copied from. */

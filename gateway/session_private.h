@@ -7,7 +7,6 @@
 
 /* ---- session_stream.c: opening, replay, live */
 
-void session_stream_init(struct session *session);
 /* Nothing comes from the broker for the stream any more. */
 void session_stream_cancel(struct session *session);
 /* A view begins where the broker says. `asked`: the client gave a cursor, and is told when it is

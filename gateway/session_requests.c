@@ -138,7 +138,7 @@ void session_forward(struct session *session, struct protocol_request *decoded,
 static void do_chat_send(struct session *session, struct protocol_request *request)
 {
     struct wire_message message = {.kind = WIRE_CHAT_SEND,
-        .chat_send = {.user = span_of_string(session->claims.user),
+        .chat_send = {.user = span_of_string(session->user),
             .thread_id = request->thread_id,
             .message_id = request->message_id,
             .content = buffer_span(&request->content),
@@ -152,7 +152,7 @@ static void do_chat_send(struct session *session, struct protocol_request *reque
 static void do_run_cancel(struct session *session, struct protocol_request *request)
 {
     struct wire_message message = {.kind = WIRE_RUN_CANCEL,
-        .run_cancel = {.user = span_of_string(session->claims.user),
+        .run_cancel = {.user = span_of_string(session->user),
             .run_id = request->run_id,
             .thread_id = request->thread_id,
             .reason = request->reason}};
@@ -162,7 +162,7 @@ static void do_run_cancel(struct session *session, struct protocol_request *requ
 static void do_runs_list(struct session *session, struct protocol_request *request)
 {
     struct wire_message message = {.kind = WIRE_RUNS_LIST,
-        .runs_list = {.user = span_of_string(session->claims.user),
+        .runs_list = {.user = span_of_string(session->user),
             .thread_id = request->thread_id,
             .state = request->state,
             .after = request->after,
@@ -173,14 +173,14 @@ static void do_runs_list(struct session *session, struct protocol_request *reque
 static void do_run_get(struct session *session, struct protocol_request *request)
 {
     struct wire_message message = {.kind = WIRE_RUN_GET,
-        .run_get = {.user = span_of_string(session->claims.user), .run_id = request->run_id}};
+        .run_get = {.user = span_of_string(session->user), .run_id = request->run_id}};
     session_forward(session, request, &message, request_done);
 }
 
 static void do_interrupt_respond(struct session *session, struct protocol_request *request)
 {
     struct wire_message message = {.kind = WIRE_INTERRUPT_RESPOND,
-        .interrupt_respond = {.user = span_of_string(session->claims.user),
+        .interrupt_respond = {.user = span_of_string(session->user),
             .run_id = request->run_id,
             .interrupt_id = request->interrupt_id,
             .status = request->status,
@@ -191,7 +191,7 @@ static void do_interrupt_respond(struct session *session, struct protocol_reques
 void session_send_ack(struct session *session)
 {
     const struct wire_message message = {.kind = WIRE_ACK,
-        .ack = {.user = span_of_string(session->claims.user),
+        .ack = {.user = span_of_string(session->user),
             .epoch = span_of_string(session->epoch),
             .seq = session->acked,
             .filtered = session->filter != NULL}};
@@ -224,13 +224,13 @@ static void do_auth_refresh(struct session *session, struct protocol_request *re
         refuse(session, id, token_verdict_code(verdict), token_verdict_text(verdict), false);
         return;
     }
-    if (strcmp(claims.user, session->claims.user) != 0) {
+    if (strcmp(claims.user, session->user) != 0) {
         refuse(session, id, "permission_denied", "the token names another user", false);
         session_close(session, 4403, "the token names another user");
         return;
     }
     char result[64];
-    session->claims = claims;
+    session->expires_at = claims.expires_at;
     int len = snprintf(result, sizeof(result), "{\"expires_at\":%llu}",
         (unsigned long long)claims.expires_at * 1000);
     session_reply(session, id, span_of(result, (size_t)len));

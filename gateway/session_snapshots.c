@@ -32,11 +32,11 @@ struct session_snapshots {
 
 static bool is_ours(const struct session *session, const struct wire_snapshot *answer)
 {
-    if (span_is(answer->user, session->claims.user))
+    if (span_is(answer->user, session->user))
         return true;
     session->host->counters->events_foreign++;
-    log_error("session", "a snapshot for user %s is of another user; it was kept back",
-        session->claims.user);
+    log_error(
+        "session", "a snapshot for user %s is of another user; it was kept back", session->user);
     return false;
 }
 
@@ -75,7 +75,7 @@ static void ask(struct session_snapshots *snapshots)
 {
     const struct session *session = snapshots->session;
     struct wire_message message = {.kind = WIRE_SNAPSHOT_READ,
-        .snapshot_read = {.user = span_of_string(session->claims.user),
+        .snapshot_read = {.user = span_of_string(session->user),
             .epoch = span_of_string(session->epoch),
             .after = snapshots->after}};
     broker_link_call(session->link, &snapshots->call, &message);

@@ -52,21 +52,24 @@ static void send_caught_up(struct session *session)
     session_send_text(session, &json);
 }
 
+static void page_done(struct link_call *call, const struct wire_message *answer);
+
 static void ask_page(struct session *session)
 {
     uint64_t bytes = session->host->config->gateway_max_outbox / 4;
     struct wire_message message = {.kind = WIRE_READ,
-        .read = {.user = span_of_string(session->claims.user),
+        .read = {.user = span_of_string(session->user),
             .epoch = span_of_string(session->epoch),
             .after = session->view.position,
             .max_bytes = bytes < PAGE_BYTES_MAX ? bytes : PAGE_BYTES_MAX}};
     session->page_after = session->view.position;
-    broker_link_call(session->link, &session->page, &message);
+    session->call.done = page_done;
+    broker_link_call(session->link, &session->call, &message);
 }
 
 void session_resume(struct session *session)
 {
-    if (session->state != SESSION_OPEN || link_call_active(&session->page) ||
+    if (session->state != SESSION_OPEN || link_call_active(&session->call) ||
         session_snapshots_asked(session) || !session_has_room(session))
         return;
     assert(session->feed);
@@ -113,7 +116,7 @@ static void handle_page(struct session *session, const struct wire_page *page)
 {
     if (take_page_events(session, page->events) < 0) {
         session->host->counters->events_malformed++;
-        log_error("session", "history of user %s is malformed behind %llu", session->claims.user,
+        log_error("session", "history of user %s is malformed behind %llu", session->user,
             (unsigned long long)session->view.position);
         session_close(session, 1011, "history could not be read");
         return;
@@ -150,7 +153,7 @@ static void handle_gone(struct session *session, const struct wire_page *page, c
 
 static void page_done(struct link_call *call, const struct wire_message *answer)
 {
-    struct session *session = CONTAINER_OF(call, struct session, page);
+    struct session *session = CONTAINER_OF(call, struct session, call);
     if (!answer)
         return; /* session_reopen or the next event asks again */
     if (answer->kind != WIRE_PAGE) {
@@ -182,7 +185,7 @@ static void send_welcome(struct session *session, const struct wire_opened *open
     const struct config *config = session->host->config;
     const struct control_welcome welcome = {
         .connection_id = session->id,
-        .user_id = session->claims.user,
+        .user_id = session->user,
         .epoch = opened->epoch,
         .head = opened->head,
         .oldest = opened->oldest,
@@ -244,7 +247,7 @@ static void handle_opened(struct session *session, const struct wire_opened *ope
 
 static void open_done(struct link_call *call, const struct wire_message *answer)
 {
-    struct session *session = CONTAINER_OF(call, struct session, open);
+    struct session *session = CONTAINER_OF(call, struct session, call);
     if (!answer)
         return; /* session_reopen asks again, or the time for a welcome runs out */
     if (answer->kind == WIRE_OPENED)
@@ -256,23 +259,17 @@ static void open_done(struct link_call *call, const struct wire_message *answer)
 static void ask_open(struct session *session)
 {
     struct wire_message message = {.kind = WIRE_OPEN,
-        .open = {.user = span_of_string(session->claims.user),
+        .open = {.user = span_of_string(session->user),
             .mode = session->mode,
             .epoch = span_of_string(session->epoch),
             .after = session->after}};
-    broker_link_call(session->link, &session->open, &message);
-}
-
-void session_stream_init(struct session *session)
-{
-    session->open.done = open_done;
-    session->page.done = page_done;
+    session->call.done = open_done;
+    broker_link_call(session->link, &session->call, &message);
 }
 
 void session_stream_cancel(struct session *session)
 {
-    broker_link_cancel(&session->open);
-    broker_link_cancel(&session->page);
+    broker_link_cancel(&session->call);
 }
 
 void session_start(struct session *session, struct carrier *carrier)
@@ -283,6 +280,6 @@ void session_start(struct session *session, struct carrier *carrier)
 
 void session_reopen(struct session *session)
 {
-    if (session->state == SESSION_OPENING && session->carrier && !link_call_active(&session->open))
+    if (session->state == SESSION_OPENING && session->carrier && !link_call_active(&session->call))
         ask_open(session);
 }

@@ -114,7 +114,7 @@ void session_handle_subscribe(struct session *session, struct protocol_request *
         return;
     }
     struct wire_message message = {.kind = WIRE_OPEN,
-        .open = {.user = span_of_string(session->claims.user),
+        .open = {.user = span_of_string(session->user),
             .mode = subscribe->mode,
             .epoch = span_of_string(subscribe->epoch),
             .after = subscribe->after}};

@@ -19,7 +19,7 @@ static void tell_expiring(struct session *session)
 {
     _cleanup_(buffer_deinit) struct buffer json = BUFFER_INIT;
     const struct config *config = session->host->config;
-    uint64_t expires_at = session->claims.expires_at;
+    uint64_t expires_at = session->expires_at;
     session->expiry_told = expires_at;
     session->host->counters->tokens_expiring++;
     control_append_token_expiring(
@@ -31,7 +31,7 @@ static void tell_expiring(struct session *session)
 static bool check_token(struct session *session, uint64_t now_wall)
 {
     const struct config *config = session->host->config;
-    uint64_t expires_at = session->claims.expires_at;
+    uint64_t expires_at = session->expires_at;
     if (now_wall >= auth_closes_at(config, expires_at)) {
         session_close(session, 4401, "the token has expired");
         return false;

@@ -33,7 +33,7 @@
 #define HEARTBEAT_SECONDS .25
 #define PARTS_MAX 64
 #define LINGER_MS 20000
-#define RECEIVE_CHUNK 1024
+#define RECEIVE_CHUNK 256
 #define SEND_CHUNK (256u << 10)
 
 struct ws_server {

@@ -11,7 +11,7 @@ static struct session *welcomed(struct stage *stage)
     struct ws_connection *socket = join(stage, WIRE_OPEN_LIVE);
     opened(stage, WIRE_RESUME_LIVE, 0);
     assert_saw(socket, "welcome");
-    socket->session->claims.expires_at = EXPIRY;
+    socket->session->expires_at = EXPIRY;
     return socket->session;
 }
 
@@ -35,7 +35,7 @@ static void test_a_client_is_warned_once_ahead_of_its_tokens_expiry(void **state
                                         "\"closes_at\":1800000030000}"),
         1);
     assert_int_equal(stage->counters.tokens_expiring, 1);
-    session->claims.expires_at = EXPIRY + 3600; /* a new token */
+    session->expires_at = EXPIRY + 3600; /* a new token */
     session_tick(session, heard(session), EXPIRY);
     assert_int_equal(stage->counters.tokens_expiring, 1);
     session_tick(session, heard(session), EXPIRY + 3540);
@@ -47,7 +47,7 @@ static void test_a_token_of_little_time_is_told_of_behind_the_welcome(void **sta
 {
     struct stage *stage = *state;
     struct ws_connection *socket = join(stage, WIRE_OPEN_LIVE);
-    socket->session->claims.expires_at = EXPIRY;
+    socket->session->expires_at = EXPIRY;
     session_tick(socket->session, heard(socket->session), EXPIRY - 1);
     opened(stage, WIRE_RESUME_LIVE, 0);
     session_tick(socket->session, heard(socket->session), EXPIRY - 1);
