@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node whose processes are started one by one by the test, which is its supervisor: what dies is
 started again when the test says so, without the pauses that `ringside up` makes."""
+import itertools
 import os
+import re
 import select
 import signal
 import socket
@@ -13,10 +15,22 @@ from .node import BUILD, CONFIG, PROGRAMS, REPORTS, Node, alive, kill
 EMITTER = BUILD / "tests/stress/crashes/crashes-emitter"
 
 
+_ports = itertools.count()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that no other test takes before it is used: each process that runs tests has a range,
+    below those that the system gives out."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    while True:
+        port = 12000 + worker % 10 * 2000 + (os.getpid() + next(_ports)) % 2000
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Part:

@@ -3,6 +3,7 @@
 #include "process-test.h"
 
 #include "base/cleanup.h"
+#include "dose.h"
 #include "event/record.h"
 #include "ring/writer.h"
 
@@ -18,7 +19,7 @@
 /* ---- a user with more events than anybody can read */
 
 #define FLOOD_EVENT_BYTES (32u << 10)
-#define FLOOD_BYTES (100u << 20)
+#define FLOOD_BYTES DOSE(100u << 20)
 
 static int emit(struct ring_writer *writer, const char *user, const struct event *event)
 {

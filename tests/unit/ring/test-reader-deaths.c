@@ -14,9 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dose.h"
 #include "helper.h"
 
-#define DEATHS 240u
+#define DEATHS DOSE(240u)
 #define WRITERS 2u
 #define RINGS (3 * FIXTURE_RINGS) /* of three classes */
 #define DEADLINE_S 100

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "dose.h"
 #include "ring/share.h"
 #include "ring/spill.h"
 #include "stepping.h"
@@ -99,7 +100,7 @@ static void test_long_payloads_arrive_in_their_order_and_are_given_back(void **s
     uint64_t before = file_bytes(f);
 
     assert_int_equal(arena_spill_max(f->arena), SPILL_BYTES);
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < DOSE(100); round++) {
         for (uint32_t i = 0; i < 7; i++)
             assert_int_equal(try_pattern(&w, &lease, i, lengths[i]), 0);
         assert_true(ring_reader_user_bytes(f->reader, lease.ring) > 2 * SPILL_BYTES);
@@ -344,7 +345,7 @@ static void test_reader_dead_while_giving_back_is_made_good(void **state)
 }
 
 #define WRITERS 3
-#define PAYLOADS 300u
+#define PAYLOADS DOSE(300u)
 
 struct sender {
     struct ring_writer w;

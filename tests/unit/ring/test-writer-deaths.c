@@ -15,10 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dose.h"
 #include "helper.h"
 #include "ring/arena.h"
 
-#define DEATHS 480u
+#define DEATHS DOSE(480u)
 #define DEADLINE_S 100
 #define SURVIVOR 0u
 #define VICTIM_EVENTS 40u /* a bit each in victim_seqs */
