@@ -39,27 +39,24 @@ def verdict(gate, token):
     return "let in" if answer.status == 101 else answer.error["message"]
 
 
-def test_a_key_set_is_exchanged_without_ending_a_connection(gate, pairs):
-    async def exchange():
-        signed = {kind: tokens.signed_with_pem(kind, private, tokens.claims("alice"), kid=kind)
-                  for kind, (private, _) in pairs.items()}
-        jwk = {kind: tokens.jwk(kind, public) | {"kid": kind}
-               for kind, (_, public) in pairs.items()}
-        unknown = "the token's key (kid) is not known here"
-        assert gate.configure(token_jwks_file=str(write_set(gate, jwk["RS256"], jwk["ES256"])))
-        assert verdict(gate, signed["RS256"]) == "let in"
-        assert verdict(gate, signed["ES256"]) == "let in"
-        assert verdict(gate, signed["EdDSA"]) == unknown
-        async with Client(gate, "alice", token=signed["RS256"]) as client:
-            write_set(gate, jwk["ES256"], jwk["EdDSA"])
-            assert verdict(gate, signed["EdDSA"]) == unknown, "read without being told to"
-            assert gate.reload()
-            assert verdict(gate, signed["EdDSA"]) == "let in"
-            assert verdict(gate, signed["RS256"]) == unknown
-            assert verdict(gate, gate.token("alice")) == "let in", "the node's own key"
-            assert await client.request("ping") == {}
-    import asyncio
-    asyncio.run(exchange())
+async def test_a_key_set_is_exchanged_without_ending_a_connection(gate, pairs):
+    signed = {kind: tokens.signed_with_pem(kind, private, tokens.claims("alice"), kid=kind)
+              for kind, (private, _) in pairs.items()}
+    jwk = {kind: tokens.jwk(kind, public) | {"kid": kind}
+           for kind, (_, public) in pairs.items()}
+    unknown = "the token's key (kid) is not known here"
+    assert gate.configure(token_jwks_file=str(write_set(gate, jwk["RS256"], jwk["ES256"])))
+    assert verdict(gate, signed["RS256"]) == "let in"
+    assert verdict(gate, signed["ES256"]) == "let in"
+    assert verdict(gate, signed["EdDSA"]) == unknown
+    async with Client(gate, "alice", token=signed["RS256"]) as client:
+        write_set(gate, jwk["ES256"], jwk["EdDSA"])
+        assert verdict(gate, signed["EdDSA"]) == unknown, "read without being told to"
+        assert gate.reload()
+        assert verdict(gate, signed["EdDSA"]) == "let in"
+        assert verdict(gate, signed["RS256"]) == unknown
+        assert verdict(gate, gate.token("alice")) == "let in", "the node's own key"
+        assert await client.request("ping") == {}
 
 
 def test_a_set_that_cannot_be_used_leaves_the_old_one(gate, pairs):

@@ -93,6 +93,23 @@ async def test_a_long_token_goes_through(proxy, gate):
         assert (await welcomed(socket))["user_id"] == "alice"
 
 
+def test_server_sent_events_come_through_at_once(proxy, gate):
+    connection = http.client.HTTPSConnection(proxy.address, timeout=PATIENCE, context=proxy.tls,
+                                             source_address=(OUTSIDE, 0))
+    try:
+        connection.request("GET", "/v1/events?cursor=start",
+                           headers={"Authorization": f"Bearer {gate.token('alice')}"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        received = b""
+        while b"caught_up" not in received:  # and the answer goes on
+            received += answer.read1(65536)
+        assert received.startswith(b"event: welcome\n")
+    finally:
+        connection.close()
+
+
 async def test_refusals_come_through_as_they_are(proxy, gate):
     assert await status_of(proxy) == 401
     assert await status_of(proxy, gate.token("alice"), Origin="https://evil.example") == 403

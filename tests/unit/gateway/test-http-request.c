@@ -68,6 +68,23 @@ static void test_request_that_is_malformed_or_ambiguous_is_refused(void **state)
         assert_int_equal(http_request_parse(&request, span_of_string(bad[i])), -EBADMSG);
 }
 
+static void test_lists_over_several_lines_are_kept_in_order_and_bounded(void **state)
+{
+    (void)state;
+    struct http_request request;
+    char head[1024] = "GET / HTTP/1.1\r\n";
+    for (int i = 0; i < HTTP_LINES_MAX; i++)
+        strcat(head, "X-Forwarded-For: 192.0.2.1\r\nforwarded: for=_x\r\n");
+    size_t len = strlen(head);
+    strcat(head, "\r\n");
+    assert_int_equal(http_request_parse(&request, span_of_string(head)), 0);
+    assert_int_equal(request.x_forwarded_for.count, HTTP_LINES_MAX);
+    assert_int_equal(request.forwarded.count, HTTP_LINES_MAX);
+    assert_true(span_is(request.forwarded.values[HTTP_LINES_MAX - 1], "for=_x"));
+    strcpy(head + len, "X-Forwarded-For: 192.0.2.2\r\n\r\n");
+    assert_int_equal(http_request_parse(&request, span_of_string(head)), -EBADMSG);
+}
+
 static void test_request_with_a_body_says_so(void **state)
 {
     (void)state;
@@ -157,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_request_is_read_into_its_parts),
         cmocka_unit_test(test_request_head_ends_at_its_empty_line),
         cmocka_unit_test(test_request_that_is_malformed_or_ambiguous_is_refused),
+        cmocka_unit_test(test_lists_over_several_lines_are_kept_in_order_and_bounded),
         cmocka_unit_test(test_request_with_a_body_says_so),
         cmocka_unit_test(test_lists_are_split_at_commas),
         cmocka_unit_test(test_queries_are_decoded_pair_by_pair),

@@ -130,6 +130,7 @@ static void test_session_is_closed_when_the_numbering_changes(void **state)
     struct ws_connection *young = join(stage, WIRE_OPEN_START);
     opened_in(stage, "e2", WIRE_RESUME_REPLAY, 0);
     assert_int_equal(old->close_code, 4004);
+    assert_int_equal(stage->counters.closed_state_lost, 1);
     assert_int_equal(young->close_code, 0);
     assert_saw(young, "welcome caught_up:0");
     const struct wire_epoch_changed changed = {SPAN_LITERAL("alice"), SPAN_LITERAL("e3")};
@@ -174,9 +175,23 @@ static void test_session_that_reads_nothing_is_closed_and_others_are_not(void **
     slow->blocked = true;
     live(stage, 1, 500); /* one burst, far larger than the outbox */
     assert_int_equal(slow->close_code, 4002);
+    assert_int_equal(stage->counters.closed_too_slow, 1);
     assert_int_equal(session_waiting(slow->session), 0);
     assert_int_equal(fast->close_code, 0);
     assert_int_equal(fast->session->view.position, 500);
+}
+
+static void test_session_is_closed_when_its_history_is_malformed(void **state)
+{
+    struct stage *stage = *state;
+    stage->head = 5;
+    struct ws_connection *socket = join(stage, WIRE_OPEN_START);
+    opened(stage, WIRE_RESUME_REPLAY, 0);
+    const struct wire_message garbage = {.kind = WIRE_PAGE,
+        .page = {.status = WIRE_PAGE_OK, .last = 5, .head = 5, .events = SPAN_LITERAL("\xc1")}};
+    assert_true(answer(WIRE_READ, &garbage));
+    assert_int_equal(socket->close_code, 1011);
+    assert_int_equal(stage->counters.events_malformed, 1);
 }
 
 static void test_session_replay_waits_for_the_socket(void **state)
@@ -288,6 +303,7 @@ int main(void)
         STAGED(test_kicked_user_is_closed_everywhere_and_nobody_else),
         STAGED(test_session_never_shows_an_event_of_another_user),
         STAGED(test_session_that_reads_nothing_is_closed_and_others_are_not),
+        STAGED(test_session_is_closed_when_its_history_is_malformed),
         STAGED(test_session_replay_waits_for_the_socket),
         STAGED(test_session_keeps_its_place_when_the_link_is_lost),
         STAGED(test_session_asks_again_for_a_page_the_link_lost),
