@@ -210,13 +210,12 @@ async function cancelRun(runId) {
     }
 }
 
-async function respond(interruptId, status, text) {
-    const params = { interrupt_id: interruptId, status };
-    if (text !== '') params.payload = { text };
+async function respond(answer, text) {
+    const params = text === '' ? answer : { ...answer, payload: { text } };
     try {
         await page.client.respondInterrupt(params);
     } catch (error) {
-        notify(error.code === 'already_resolved' ? 'Another tab answered first.'
+        notify(error.code === 'already_resolved' ? 'Another tab was first, or the time is over.'
             : `Not answered: ${error.message}`, 'warning');
     }
 }

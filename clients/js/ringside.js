@@ -29,7 +29,7 @@ import { TokenSource, claims, refreshDelay } from './token.js';
 
 export { LOCAL_CODES, RingsideError, newId } from './protocol.js';
 
-const CONTROL = new Set(['welcome', 'gap', 'snapshot', 'caught_up', 'going_away']);
+const CONTROL = new Set(['welcome', 'gap', 'snapshot', 'caught_up', 'going_away', 'token_expiring']);
 const DEFAULT_HEARTBEAT_MS = 25_000;
 const STABLE_MS = 5_000;
 const CHAT_TIMEOUT_MS = 60_000;
@@ -356,6 +356,7 @@ export class RingsideClient {
         case 'going_away':
             this.#comeBackAt = this.#env.now() + (frame.reconnect_after_ms ?? 0);
             break;
+        case 'token_expiring': this.#refreshInTime(); break;
         default: break;
         }
         this.#emit('control', frame);
@@ -520,6 +521,13 @@ export class RingsideClient {
         this.#refreshTimer = this.#env.setTimeout(() => {
             this.refreshToken().catch((error) => this.#emit('error', error));
         }, refreshDelay(exp * 1000, this.#env.now()));
+    }
+
+    /** The server's clock says that it is time, whatever this one says. */
+    #refreshInTime() {
+        if (!this.#token.refreshable) return;
+        this.#env.clearTimeout(this.#refreshTimer);
+        this.refreshToken().catch((error) => this.#emit('error', error));
     }
 
     #listenToPage() {

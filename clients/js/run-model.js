@@ -18,6 +18,7 @@ export const RUN_STATES = Object.freeze(['queued', 'running', 'waiting', 'comple
 
 const OPEN_STATES = new Set(['queued', 'running', 'waiting']);
 const REJECT_CODES = new Set(['agent_not_found', 'queue_full']);
+const ANSWERS = new Set(['resolved', 'cancelled', 'expired']);
 const LOST_CODES = new Set(['worker_lost', 'worker_stalled']);
 const OUTCOMES = new Map([['success', 'completed'], ['cancelled', 'cancelled'],
     ['interrupt', 'interrupted']]);
@@ -173,11 +174,13 @@ function interruptRequested(run, { data, timestamp }) {
     });
 }
 
+/** Of a resolution `reason` says how it came about; the question keeps its own. */
 function interruptResolved(run, { data }) {
-    run.state = 'running';
-    const item = step(run, 'interrupt', data.interrupt_id ?? '', { reason: data.reason });
-    item.status = data.status ?? 'resolved';
+    const item = step(run, 'interrupt', data.interrupt_id ?? '', {});
+    item.status = ANSWERS.has(data.reason) ? data.reason : 'resolved';
     item.answer = data.payload;
+    const asks = run.items.some((other) => other.kind === 'interrupt' && other.status === 'open');
+    run.state = asks ? 'waiting' : 'running';
 }
 
 function endRun(run, state, event) {

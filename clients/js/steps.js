@@ -217,12 +217,23 @@ function errorView() {
     return { node, update };
 }
 
+const OUTCOMES = {
+    resolved: 'Approved', cancelled: 'Declined', expired: 'Nobody answered in time',
+};
+
+function outcomeText({ status, answer }) {
+    const outcome = OUTCOMES[status] ?? 'Not answered';
+    return typeof answer?.text === 'string' ? `${outcome}: ${answer.text}` : outcome;
+}
+
 function interruptView(first, actions) {
     const reason = h('p', { className: 'interrupt-reason' });
     const payload = block('Details', 'code');
     const answer = h('input', { placeholder: 'Reply (optional)', aria: { label: 'Reply' } });
     const outcome = h('p', { className: 'muted' });
-    const reply = (status) => () => actions.respond(first.id, status, answer.value.trim());
+    let runId;
+    const reply = (status) => () => actions.respond(
+        { run_id: runId, interrupt_id: first.id, status }, answer.value.trim());
     const decline = { type: 'button', className: 'button', on: { click: reply('cancelled') } };
     const form = h('form', { className: 'interrupt-form' }, answer,
         h('button', { type: 'submit', className: 'button primary' }, 'Approve'),
@@ -233,12 +244,13 @@ function interruptView(first, actions) {
     });
     const box = h('div', { className: 'callout ask', data: { interruptId: first.id } },
         reason, payload.node, form, outcome);
-    const update = (item) => {
+    const update = (item, run) => {
+        runId = run.id;
         setText(reason, pretty(item.reason ?? 'The agent is waiting for you'));
         payload.show(item.payload);
         form.hidden = item.status !== 'open';
         outcome.hidden = !form.hidden;
-        setText(outcome, item.status === 'resolved' ? 'Approved' : 'Declined');
+        setText(outcome, outcomeText(item));
     };
     return { node: shell('interrupt-step', 'hand', box), update };
 }
@@ -248,7 +260,7 @@ const VIEWS = {
     interrupt: interruptView,
 };
 
-/** actions: respond(interruptId, status, text). */
+/** actions: respond({run_id, interrupt_id, status}, text). */
 export function createStep(item, actions) {
     return VIEWS[item.kind](item, actions);
 }

@@ -33,8 +33,8 @@ def ask(item):
 def act_upon(answer):
     said = {"resolved": "Ordered.", "cancelled": "Then I leave it.", "expired": "Nobody answered."}
     payload = answer.get("payload")
-    note = payload.get("note") if isinstance(payload, dict) else None
-    say(said[answer["status"]] + (f" You said: {note}" if note else ""))
+    text = payload.get("text") if isinstance(payload, dict) else None
+    say(said[answer["status"]] + (f" You said: {text}" if text else ""))
     send(method="run/finished", params={"result": {"ordered": answer["status"] == "resolved"}})
 
 

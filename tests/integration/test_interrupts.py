@@ -28,7 +28,7 @@ async def test_first_tab_wins_and_every_tab_sees_the_answer(shared_node, user):
         assert (await one.request("run.get", run_id=run))["state"] == "waiting"
         await two.until_event("interrupt_requested", run)
         answers = await asyncio.gather(
-            respond(one, asked, payload={"note": "in blue"}, run_id=run),
+            respond(one, asked, payload={"text": "in blue"}, run_id=run),
             respond(two, asked, status="cancelled"), return_exceptions=True)
         won = [answer for answer in answers if answer == {"ok": True}]
         lost = [answer for answer in answers if isinstance(answer, Refused)]
@@ -46,12 +46,12 @@ async def test_first_tab_wins_and_every_tab_sees_the_answer(shared_node, user):
 async def test_answer_reaches_the_agent_with_its_payload(shared_node, user):
     async with Client(shared_node, user) as client:
         run, asked = await ask(client)
-        assert await respond(client, asked, payload={"note": "in blue"}) == {"ok": True}
+        assert await respond(client, asked, payload={"text": "in blue"}) == {"ok": True}
         events = await client.until_ended(run)
         assert "You said: in blue" in client.stream.text_of(run)
         resolved = next(e for e in events if e["type"] == "interrupt_resolved")
         assert resolved["data"] == {"interrupt_id": asked["data"]["interrupt_id"],
-                                    "reason": "resolved", "payload": {"note": "in blue"}}
+                                    "reason": "resolved", "payload": {"text": "in blue"}}
 
 
 async def test_question_expires_and_is_answered_too_late(shared_node, user):

@@ -308,6 +308,23 @@ test('an expiring token is refreshed in-band', async () => {
     assert.equal(client.pendingRequests, 0);
 });
 
+test('the server\'s warning refreshes the token, whatever the clock here says', async () => {
+    const { connect } = harness({ token: async () => jwt({ sub: 'u-1' }) });
+    const socket = await connect({});
+    socket.push({ type: 'token_expiring', expires_at: 1, closes_at: 2 });
+    await settle();
+    assert.equal(socket.requests('auth.refresh').length, 1);
+});
+
+test('a token that cannot be had again is not asked for', async () => {
+    const { connect, heard } = harness({ token: jwt({ sub: 'u-1' }) });
+    const socket = await connect({});
+    socket.push({ type: 'token_expiring', expires_at: 1, closes_at: 2 });
+    await settle();
+    assert.equal(socket.requests('auth.refresh').length, 0);
+    assert.equal(heard.control.at(-1).type, 'token_expiring');
+});
+
 test('a token of another user stops the client', async () => {
     const { connect, client, clock, sockets } = harness();
     const socket = await connect({});

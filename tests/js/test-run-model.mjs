@@ -107,12 +107,24 @@ test('each outcome has its state, and an unknown one is still an end', () => {
 });
 
 test('an interrupt makes the run wait until it is resolved', () => {
-    const ask = ['interrupt_requested', { interrupt_id: 'i-1', reason: 'approval' }];
+    const ask = ['interrupt_requested', { interrupt_id: 'i-1', reason: 'May I?' }];
     assert.equal(folded(['agent_started'], ask).run.state, 'waiting');
-    const { run } = folded(['agent_started'], ask,
-        ['interrupt_resolved', { interrupt_id: 'i-1', status: 'cancelled' }]);
-    assert.equal(run.state, 'running');
-    assert.deepEqual([work(run)[0].reason, work(run)[0].status], ['approval', 'cancelled']);
+    for (const [reason, status] of [['resolved', 'resolved'], ['cancelled', 'cancelled'],
+        ['expired', 'expired'], ['approved by its author', 'resolved'], [undefined, 'resolved']]) {
+        const { run } = folded(['agent_started'], ask,
+            ['interrupt_resolved', { interrupt_id: 'i-1', reason, payload: { text: 'go' } }]);
+        assert.equal(run.state, 'running');
+        const [item] = work(run);
+        assert.deepEqual([item.reason, item.status, item.answer.text], ['May I?', status, 'go']);
+    }
+});
+
+test('a run that asks twice waits for both answers', () => {
+    const ask = (id) => ['interrupt_requested', { interrupt_id: id, reason: '?' }];
+    const answer = (id) => ['interrupt_resolved', { interrupt_id: id, reason: 'resolved' }];
+    assert.equal(folded(['agent_started'], ask('a'), ask('b'), answer('a')).run.state, 'waiting');
+    assert.equal(folded(['agent_started'], ask('a'), ask('b'), answer('a'), answer('b')).run.state,
+        'running');
 });
 
 test('what comes after the end is counted and changes nothing', () => {

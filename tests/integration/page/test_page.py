@@ -135,6 +135,26 @@ async def test_a_second_tab_shows_identical_bytes(browser, shared_node, user):
     await tab.close()
 
 
+async def test_a_question_is_answered_with_a_button_and_every_tab_sees_it(
+        browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    other = await open_page(browser, shared_node, user)
+    await ask(tab, "a book about rings", agent="clerk")
+    await other.until(run_with("waiting"), "the question in the other tab")
+    await tab.until(run_with("waiting"), "the question")
+    assert "Order a book about rings?" in await tab.text(".interrupt-reason")
+    await tab.write(".interrupt-form input", "in blue")
+    await tab.click(".interrupt-form .primary")
+    for each in (tab, other):
+        await each.until(run_with("completed"), "the end of the run")
+        assert "Approved: in blue" in await each.text(".callout.ask")
+        assert await each.evaluate("document.querySelector('.interrupt-form').hidden")
+    assert "Ordered. You said: in blue" in await tab.text("[data-run-id]")
+    assert tab.errors == [] and other.errors == []
+    await tab.close()
+    await other.close()
+
+
 async def test_a_killed_worker_shows_a_lost_run(browser, node, user):
     tab = await open_page(browser, node, user)
     await ask(tab, json.dumps({"steps": 100000, "pause_ms": 20}), "slow")
