@@ -446,6 +446,8 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
 
 static int make_context(struct ws_server *server)
 {
+    /* Pings are ours: the library's timer for each connection stands in a list that it walks. */
+    static const lws_retry_bo_t no_pings = {0};
     void *loops[1] = {server->loop};
     const struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
@@ -453,6 +455,7 @@ static int make_context(struct ws_server *server)
         .foreign_loops = loops,
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8,
         .pt_serv_buf_size = 16384,
+        .retry_and_idle_policy = &no_pings,
         .user = server,
     };
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
