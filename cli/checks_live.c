@@ -37,10 +37,26 @@ static const char *reachable_host(const char *host)
     return strcmp(host, "::") == 0 ? "::1" : host;
 }
 
+/* No certificate is looked at here: that the port answers plain HTTP by asking for TLS is enough.
+ */
+static void check_tls(struct checks *checks, const char *host, unsigned port)
+{
+    struct http_probe probe;
+    bool answered = http_probe(&probe, host, port, "/health/live") == HTTP_PROBE_ANSWERED;
+    bool secure = answered && probe.status == 400;
+    checks_add(checks, secure ? CHECK_OK : CHECK_FAIL, "gateway",
+        secure ? NULL : "look at its log; was TLS configured when it was started?", "%s:%u: %s",
+        host, port, secure ? "speaks TLS" : "does not speak TLS");
+}
+
 static void check_health(struct checks *checks, const char *host, unsigned port)
 {
     static const char *const paths[] = {"/health/live", "/health/ready"};
     struct http_probe probe;
+    if (*checks->config->gateway_tls_certificate_file) {
+        check_tls(checks, host, port);
+        return;
+    }
     for (size_t i = 0; i < 2; i++) {
         enum http_probe_result result = http_probe(&probe, host, port, paths[i]);
         bool healthy = result == HTTP_PROBE_ANSWERED && probe.status == 200;

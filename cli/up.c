@@ -118,8 +118,9 @@ static void print_address(const struct up *up, unsigned port)
     const struct tokens_wanted wanted = {.user = DEMO_USER, .lifetime = DEMO_SECONDS};
     if (tokens_make(&token, &up->config, &wanted, why) < 0)
         log_warn("up", "%s", why);
-    printf("\n  http://%s%s%s:%u/%s%.*s\n\n", brackets ? "[" : "", host, brackets ? "]" : "", port,
-        token.len ? "#token=" : "", SPAN_ARG(buffer_span(&token)));
+    const char *secure = *up->config.gateway_tls_certificate_file ? "s" : "";
+    printf("\n  http%s://%s%s%s:%u/%s%.*s\n\n", secure, brackets ? "[" : "", host,
+        brackets ? "]" : "", port, token.len ? "#token=" : "", SPAN_ARG(buffer_span(&token)));
     if (token.len)
         puts("The token in it is for the user \"" DEMO_USER "\" and good for 24 hours.");
     buffer_deinit(&token);

@@ -62,7 +62,8 @@ static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
     uint64_t elapsed = clock_monotonic_ms() - gateway->drain_started_at;
     struct drain_share left = count_left(gateway);
     send_away(gateway, drain_pace_step(&gateway->drain_pace, elapsed, left.idle, left.busy));
-    if (list_empty(&gateway->host.sessions)) {
+    bool empty = list_empty(&gateway->host.sessions);
+    if (empty && gateway->drained && !http_server_is_flushing(gateway->http)) {
         log_info("gateway", "drained: no connection is left");
         ev_break(loop, EVBREAK_ALL);
     } else if (elapsed >= gateway->drain_pace.window + gateway->config->gateway_drain_grace) {
@@ -70,6 +71,7 @@ static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
             (unsigned long long)gateway->counters.connections);
         ev_break(loop, EVBREAK_ALL);
     }
+    gateway->drained = empty; /* one step more: their last bytes may be on their way */
 }
 
 void gateway_drain_init(struct gateway *gateway)

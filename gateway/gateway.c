@@ -181,7 +181,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- set-up, in order */
 
-/* Every connection is a descriptor, and a low soft limit is only a default. */
+/* Every connection is a descriptor, with TLS three, and a low soft limit is only a default. */
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
@@ -189,7 +189,8 @@ static void raise_descriptor_limit(const struct config *config)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < config->gateway_max_connections + 1024)
+    uint64_t each = tls_keys_wanted(config) ? 3 : 1;
+    if (limit.rlim_max < each * config->gateway_max_connections + 1024)
         log_warn("gateway", "at most %llu descriptors: gateway.max_connections cannot be reached",
             (unsigned long long)limit.rlim_max);
 }
@@ -277,6 +278,7 @@ static int make_listener(struct gateway *gateway)
     const struct http_server_options options = {.host = config->gateway_host,
         .port = port,
         .config = config,
+        .keys = gateway->keys,
         .counters = &gateway->counters,
         .events = &events,
         .context = gateway};
@@ -334,6 +336,8 @@ int gateway_init(struct gateway *gateway, struct config *config,
     if (!rc)
         rc = admission_configure(gateway, config);
     if (!rc)
+        rc = tls_keys_new(&gateway->keys, config);
+    if (!rc)
         rc = make_names(gateway);
     if (!rc)
         rc = make_sockets(gateway);
@@ -364,5 +368,6 @@ void gateway_deinit(struct gateway *gateway)
     fanout_deinit(&gateway->fanout);
     quotas_deinit(&gateway->users);
     quotas_deinit(&gateway->addresses);
+    tls_keys_free(gateway->keys);
     auth_free(gateway->auth);
 }

@@ -27,6 +27,7 @@ struct gateway {
     struct networks unlimited; /* gateway.unlimited_addresses */
     struct ws_server *sockets;
     struct http_streams *streams;
+    struct tls_keys *keys;
     struct http_server *http;
     char run_dir[PATHS_MAX];
     char control_url[600];
@@ -39,6 +40,7 @@ struct gateway {
     bool for_good; /* told to leave and not to be started again */
     uint64_t drain_started_at;
     struct drain_pace drain_pace;
+    bool drained; /* the last step found nobody left */
 
     ev_timer tick;
     uint64_t ticks;

@@ -11,6 +11,8 @@
  */
 #include "http_server.h"
 
+#include "tls.h"
+
 #include "listener.h"
 
 #include "base/cleanup.h"
@@ -36,6 +38,7 @@ struct http_server {
     void *context;
     const struct config *config; /* borrowed */
     struct counters *counters;   /* borrowed */
+    struct tls *tls;             /* NULL: plain HTTP */
     int fd;
     uint16_t port;
     ev_io acceptable;
@@ -57,6 +60,7 @@ struct http_exchange {
     enum exchange_state state;
     int fd;
     struct address peer;
+    bool plain_to_tls; /* plain HTTP where TLS is spoken */
     bool head_only;
     void *owner;
     ev_io io;
@@ -181,6 +185,10 @@ static void handle_head(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
     struct http_request request;
+    if (exchange->plain_to_tls) {
+        respond_error(exchange, 400, "this port speaks TLS: use https:// or wss://");
+        return;
+    }
     if (http_request_parse(&request, buffer_span(&exchange->in)) < 0) {
         respond_error(exchange, 400, "the request is malformed");
         return;
@@ -288,7 +296,8 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- accepting */
 
-static void start_exchange(struct http_server *server, int fd, const struct address *peer)
+static void start_exchange(
+    struct http_server *server, int fd, const struct address *peer, bool plain_to_tls)
 {
     int yes = 1;
     struct http_exchange *exchange = calloc(1, sizeof(*exchange));
@@ -300,6 +309,7 @@ static void start_exchange(struct http_server *server, int fd, const struct addr
     exchange->server = server;
     exchange->fd = fd;
     exchange->peer = *peer;
+    exchange->plain_to_tls = plain_to_tls;
     ev_init(&exchange->io, on_io);
     ev_init(&exchange->deadline, on_deadline);
     exchange->io.data = exchange;
@@ -325,6 +335,31 @@ static void make_room(struct http_server *server)
         exchange_free(exchange);
         return;
     }
+}
+
+static void on_tls_open(void *context, int fd, const struct address *peer)
+{
+    make_room(context);
+    start_exchange(context, fd, peer, false);
+}
+
+static void on_tls_plain(void *context, int fd, const struct address *peer)
+{
+    make_room(context);
+    start_exchange(context, fd, peer, true);
+}
+
+static int make_tls(struct http_server *server, const struct http_server_options *options)
+{
+    const struct tls_options tls_options = {.config = options->config,
+        .keys = options->keys,
+        .counters = options->counters,
+        .on_open = on_tls_open,
+        .on_plain = on_tls_plain,
+        .context = server};
+    if (!tls_keys_current(options->keys))
+        return 0;
+    return tls_new(&server->tls, server->loop, &tls_options);
 }
 
 /* Out of descriptors: the connection stays in the backlog, and trying at once would spin. */
@@ -367,8 +402,12 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
             pause_accepting(server);
         if (fd < 0)
             return;
+        if (server->tls) {
+            tls_accept(server->tls, fd, &peer);
+            continue;
+        }
         make_room(server);
-        start_exchange(server, fd, &peer);
+        start_exchange(server, fd, &peer, false);
     }
 }
 
@@ -393,6 +432,12 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
         .fd = fd,
         .port = listener_port(fd)};
     list_init(&server->exchanges);
+    int rc = make_tls(server, options);
+    if (rc) {
+        close(fd);
+        free(server);
+        return rc;
+    }
     ev_io_init(&server->acceptable, on_acceptable, fd, EV_READ);
     ev_timer_init(&server->accept_pause, on_accept_pause, ACCEPT_PAUSE_SECONDS, 0.);
     server->acceptable.data = server;
@@ -413,7 +458,13 @@ void http_server_free(struct http_server *server)
     ev_io_stop(server->loop, &server->acceptable);
     ev_timer_stop(server->loop, &server->accept_pause);
     close(server->fd);
+    tls_free(server->tls);
     free(server);
+}
+
+bool http_server_is_flushing(const struct http_server *server)
+{
+    return server->tls && tls_is_flushing(server->tls);
 }
 
 uint16_t http_server_port(const struct http_server *server)

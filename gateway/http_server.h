@@ -4,6 +4,7 @@
 #include "address.h"
 #include "counters.h"
 #include "http.h"
+#include "tls_keys.h"
 
 #include "config/config.h"
 
@@ -33,6 +34,7 @@ struct http_server_options {
     const char *host;            /* empty: every address of this machine */
     uint16_t port;               /* 0: any free one */
     const struct config *config; /* its limits count at any time */
+    const struct tls_keys *keys; /* without a current one: plain HTTP */
     struct counters *counters;
     const struct http_server_events *events;
     void *context;
@@ -45,6 +47,8 @@ struct http_server_options {
 int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     const struct http_server_options *options);
 void http_server_free(struct http_server *server);
+/* Whether answers are still on their way to clients after their sockets were closed. */
+bool http_server_is_flushing(const struct http_server *server);
 /* The port that is really bound. */
 uint16_t http_server_port(const struct http_server *server);
 

@@ -10,10 +10,14 @@
 #include "base/log.h"
 #include "config/take_over.h"
 
+#include <errno.h>
+
 /* Every one of these is read from the configuration each time it is needed. */
 static const enum option_index changeable[] = {
     OPTION_AT_node_log_level,
     OPTION_AT_gateway_allowed_origins,
+    OPTION_AT_gateway_tls_certificate_file,
+    OPTION_AT_gateway_tls_key_file,
     OPTION_AT_gateway_token_key_file,
     OPTION_AT_gateway_token_pem_file,
     OPTION_AT_gateway_token_jwks_file,
@@ -76,14 +80,37 @@ static void set_log_level(const struct config *config)
         log_init("gateway", level);
 }
 
+/* All that can fail, in order; the TLS keys only count when nothing did. */
+static int prepare(struct gateway *gateway, struct ssl_ctx_st **ret_keys, struct config *next)
+{
+    struct ssl_ctx_st *keys = NULL;
+    if (gateway->read_config(next) != CONFIG_RUN)
+        return -EINVAL;
+    if (tls_keys_wanted(gateway->config) != tls_keys_wanted(next)) {
+        log_error("gateway", "TLS is turned on and off by a restart");
+        return -EINVAL;
+    }
+    int rc = tls_keys_read(&keys, next);
+    if (!rc)
+        rc = auth_reload(gateway->auth, next);
+    if (!rc)
+        rc = admission_configure(gateway, next);
+    if (rc)
+        tls_keys_drop(keys);
+    else
+        *ret_keys = keys;
+    return rc;
+}
+
 void gateway_reload(struct gateway *gateway)
 {
     static const struct take_over_rules rules = {.may_change = may_change, .tell = tell};
+    struct ssl_ctx_st *keys = NULL;
     struct config next;
-    if (gateway->read_config(&next) != CONFIG_RUN || auth_reload(gateway->auth, &next) < 0 ||
-        admission_configure(gateway, &next) < 0) {
+    if (prepare(gateway, &keys, &next) < 0) {
         log_error("gateway", "what was read again cannot be used: everything stays as it was");
     } else {
+        tls_keys_use(gateway->keys, keys);
         config_take_over(gateway->changing_config, &next, &rules);
         set_log_level(gateway->config);
         log_info("gateway", "configuration and token keys were read again");

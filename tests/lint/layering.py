@@ -38,7 +38,7 @@ RESTRICTED = {
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
     r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token)|examples)/.*",
     r"microhttpd\.h": r"broker/metrics_port\.c",
-    r"openssl/.*": r"common/token/[a-z_]+\.[ch]",
+    r"openssl/.*": r"common/token/[a-z_]+\.[ch]|gateway/tls(_keys)?\.c",
 }
 SINGLE = {"libwebsockets.h": "gateway"}
 

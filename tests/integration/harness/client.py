@@ -56,7 +56,7 @@ class Client:
         query = [("cursor", self.cursor)] if self.cursor else []
         query += [("thread", thread) for thread in self.threads]
         query += [("snapshot", "1")] if self.snapshots else []
-        return f"ws://{self.node.address}/v1/ws" + (
+        return f"ws{self.node.secure}://{self.node.address}/v1/ws" + (
             "?" + urllib.parse.urlencode(query) if query else "")
 
     async def connect(self):

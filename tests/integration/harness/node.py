@@ -83,6 +83,7 @@ class Node:
         self.extra = dict(environment or {})
         self.up = None
         self.address = None
+        self.secure = ""          # "s": the gateway speaks TLS
         self.port = 0
         self.outputs = []
         self._tokens = {}
@@ -214,7 +215,7 @@ class Node:
 
     def get(self, path, headers=None, timeout=10):
         """(status, body, headers); status 0 when there is no answer."""
-        request = urllib.request.Request(f"http://{self.address}{path}", headers=headers or {})
+        request = urllib.request.Request(f"http{self.secure}://{self.address}{path}", headers=headers or {})
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.read().decode(), answer.headers
