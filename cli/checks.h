@@ -39,7 +39,7 @@ void check_agents(struct checks *checks);
 void check_folders(struct checks *checks);
 void check_arena(struct checks *checks);
 void check_sockets(struct checks *checks);
-void check_key(struct checks *checks);
+void check_keys(struct checks *checks);
 
 /* checks_live.c: a running node. */
 void check_running_node(struct checks *checks);

@@ -78,7 +78,7 @@ void check_sockets(struct checks *checks)
         checks_add(checks, CHECK_OK, "sockets", NULL, "none left behind");
 }
 
-void check_key(struct checks *checks)
+static void check_secret(struct checks *checks)
 {
     char path[2 * PATHS_MAX];
     struct token_secret secret;
@@ -99,4 +99,44 @@ void check_key(struct checks *checks)
             "%s: %s", path, strerror(-rc));
     else
         checks_add(checks, CHECK_OK, "key", NULL, "%s: there, and private", path);
+}
+
+static void check_public_key(struct checks *checks, struct token_keys *keys, const char *path)
+{
+    int rc = token_keys_add_pem_file(keys, path);
+    if (rc)
+        checks_add(checks, CHECK_FAIL, "key", "correct gateway.token_pem_file", "%s: %s", path,
+            rc == -EINVAL ? "holds no RSA key of 2048 to 8192 bits, no P-256 and no Ed25519 key"
+                          : strerror(-rc));
+    else
+        checks_add(checks, CHECK_OK, "key", NULL, "%s: a public key", path);
+}
+
+static void check_key_set(struct checks *checks, struct token_keys *keys, const char *path)
+{
+    struct token_jwks_report report;
+    int rc = token_keys_add_jwks_file(keys, path, &report);
+    if (rc == -EPERM)
+        checks_add(checks, CHECK_FAIL, "key", "chmod 600 it",
+            "%s: holds a secret, and others than its owner may use it", path);
+    else if (rc)
+        checks_add(checks, CHECK_FAIL, "key", "correct it, or gateway.token_jwks_file", "%s: %s",
+            path, report.problem[0] ? report.problem : strerror(-rc));
+    else
+        checks_add(checks, CHECK_OK, "key", NULL, "%s: %zu keys, %zu more are for something else",
+            path, report.taken, report.passed_over);
+}
+
+void check_keys(struct checks *checks)
+{
+    struct token_keys *keys;
+    const struct config *config = checks->config;
+    check_secret(checks);
+    if (token_keys_new(&keys) < 0)
+        return;
+    if (*config->gateway_token_pem_file)
+        check_public_key(checks, keys, config->gateway_token_pem_file);
+    if (*config->gateway_token_jwks_file)
+        check_key_set(checks, keys, config->gateway_token_jwks_file);
+    token_keys_free(keys);
 }

@@ -14,7 +14,7 @@ static void check_all(struct checks *checks)
         checks->config->file ? checks->config->file : "no file: defaults, environment and flags");
     check_agents(checks);
     check_folders(checks);
-    check_key(checks);
+    check_keys(checks);
     check_arena(checks);
     check_sockets(checks);
     check_running_node(checks);

@@ -142,3 +142,22 @@ def test_a_token_has_the_claims_that_were_asked_for(gate):
     assert not gate.configure(token_admin_claim="=admin")
     assert "is not NAME=VALUE" in gate.gateway.said()
     assert gate.configure(token_admin_claim="role=admin")
+
+
+def test_the_doctor_looks_at_every_key(gate, pairs):
+    def found():
+        checks = json.loads(gate.run("doctor", "--json").stdout)["checks"]
+        return {row["text"]: row["level"] for row in checks if row["check"] == "key"}
+
+    _, public = pairs["EdDSA"]
+    path = write_set(gate, tokens.jwk("EdDSA", public), {"kty": "new"})
+    assert gate.configure(token_pem_file=str(public), token_jwks_file=str(path))
+    said = found()
+    assert said[f"{public}: a public key"] == "ok"
+    assert said[f"{path}: 1 keys, 1 more are for something else"] == "ok"
+    path.write_text("[]")
+    assert found()[f"{path}: it is not an object with an array `keys`"] == "fail"
+    write_set(gate, {"kty": "oct", "k": tokens.b64(b"s" * 32)})
+    path.chmod(0o644)
+    assert found()[f"{path}: holds a secret, and others than its owner may use it"] == "fail"
+    assert gate.configure(token_pem_file=None, token_jwks_file=None)
