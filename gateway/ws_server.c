@@ -358,14 +358,25 @@ static int handle_established(struct lws *wsi, struct slot *slot)
     return 0;
 }
 
+/* Theirs is answered for us, but half a code would be given back as it came. */
+static int handle_peer_close(struct ws_connection *connection, struct span payload)
+{
+    if (connection->closing)
+        return -1; /* the answer to ours */
+    if (payload.len != 1)
+        return 0;
+    violation(connection, 1002, "a Close frame has a whole code or none");
+    (void)write_out(connection);
+    return -1;
+}
+
 static int handle_event(
     struct ws_connection *connection, enum lws_callback_reasons reason, struct span bytes)
 {
     switch (reason) {
     case LWS_CALLBACK_SERVER_WRITEABLE: return handle_writable(connection);
     case LWS_CALLBACK_RECEIVE: handle_receive(connection, bytes); return 0;
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        return connection->closing ? -1 : 0; /* the answer to ours; theirs is answered for us */
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return handle_peer_close(connection, bytes);
     default: connection->server->options.events->on_heard(connection->owner); return 0;
     }
 }
