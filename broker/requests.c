@@ -269,7 +269,9 @@ void dispatch_cancel(
     struct user *user = users_get(dispatch->users, request->user);
     struct run *run = user ? find_target(dispatch, user, request) : NULL;
     if (!run) {
-        if (!answer_ended(dispatch, request, ret_answer))
+        if (!request->run_id.len)
+            fail(ret_answer, "thread_not_found", "no run of this thread is active", false);
+        else if (!answer_ended(dispatch, request, ret_answer))
             fail(ret_answer, "run_not_found", "no such run", false);
         return;
     }

@@ -479,7 +479,7 @@ static void test_cancel_of_what_is_not_there_or_not_ones_own_finds_nothing(void 
     }
     assert_state(f, "r-1", "running");
     struct answer cancel = cancel_thread(f, "bob", "t-1");
-    assert_refused(&cancel, "run_not_found", false);
+    assert_refused(&cancel, "thread_not_found", false);
     cancel = cancel_run(f, "", "r-1");
     assert_refused(&cancel, "run_not_found", false);
 }
