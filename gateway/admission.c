@@ -216,6 +216,7 @@ bool admission_start(struct session **ret_session, struct http_refusal *ret_refu
     if (!rc)
         rc = take_places(&session->ticket, gateway, admitted);
     if (!rc) {
+        session->address = admitted->address;
         *ret_session = session;
         return true;
     }

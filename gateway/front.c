@@ -3,8 +3,10 @@
  * The way in: which request gets which answer, and which becomes a session.
  */
 #include "admission.h"
+#include "session_list.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -192,6 +194,44 @@ static void handle_metrics(
     respond(exchange, &response);
 }
 
+/* The user named in `?user=`; false on a query that is broken. */
+static bool wanted_user(char *room, struct span *ret_user, struct span query)
+{
+    struct span name;
+    struct span value;
+    int rc;
+    *ret_user = SPAN_EMPTY;
+    while ((rc = http_query_next(&query, room, &name, &value)) > 0) {
+        if (span_is(name, "user")) {
+            *ret_user = value;
+            return identifier_valid(value);
+        }
+    }
+    return rc == 0;
+}
+
+static void handle_connections(
+    struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
+{
+    char room[HTTP_HEAD_MAX];
+    struct span user;
+    struct buffer json = BUFFER_INIT;
+    struct http_response response;
+    struct http_refusal refusal;
+    bool granted = admission_check_admin(&refusal, gateway, request);
+    if (granted && !wanted_user(room, &user, request->query)) {
+        http_refusal_set(&refusal, 400, "invalid_argument", "user is no identifier");
+        granted = false;
+    }
+    if (!granted) {
+        respond_refusal(exchange, &refusal);
+        return;
+    }
+    session_list_append(&json, &gateway->host.sessions, user, clock_monotonic_ms());
+    http_response_text(&response, "application/json", &json);
+    respond(exchange, &response);
+}
+
 static void handle_page(
     struct gateway *gateway, struct http_exchange *exchange, const struct http_request *request)
 {
@@ -214,6 +254,7 @@ void front_handle_request(
         {"/health/ready", handle_ready},
         {"/health/websocket", handle_probe},
         {"/metrics", handle_metrics},
+        {"/admin/connections", handle_connections},
     };
     struct gateway *gateway = context;
     gateway->counters.http_requests++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "address.h"
 #include "auth.h"
 #include "backlog.h"
 #include "carrier.h"
@@ -49,6 +50,7 @@ struct session {
     char id[IDENTIFIER_MADE_SIZE];
     uint64_t expires_at;        /* the token, in seconds */
     struct quota_ticket ticket; /* returned with the session */
+    struct address address;     /* the client's */
 
     struct broker_link *link; /* to the user's broker; borrowed */
     struct feed *feed;        /* NULL while closing */

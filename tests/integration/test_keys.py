@@ -161,3 +161,28 @@ def test_the_doctor_looks_at_every_key(gate, pairs):
     path.chmod(0o644)
     assert found()[f"{path}: holds a secret, and others than its owner may use it"] == "fail"
     assert gate.configure(token_pem_file=None, token_jwks_file=None)
+
+
+async def test_administrators_are_shown_who_is_connected(gate):
+    root = {"Authorization": f"Bearer {gate.run('token', '--user', 'root', '--admin').stdout.strip()}"}
+
+    def shown(query=""):
+        status, body, _ = gate.get(f"/admin/connections{query}", root)
+        assert status == 200, body
+        return json.loads(body)
+
+    async with Client(gate, "seen") as client, Client(gate, "seen", threads=("a", "b")):
+        mine = shown("?user=seen")
+        assert mine["total"] == 2 == len(mine["connections"])
+        row = next(row for row in mine["connections"]
+                   if row["connection_id"] == client.welcome["connection_id"])
+        assert row["user_id"] == "seen" and row["address"] == "127.0.0.1"
+        assert row["state"] == "live" and row["format"] == "json"
+        assert row["filter_threads"] == 0 and row["position"] == client.welcome["head"]
+        assert shown()["total"] >= 2
+        assert shown("?user=nobody") == {"connections": [], "total": 0}
+    assert gate.get("/admin/connections?user=a%20b", root)[0] == 400
+    assert gate.get("/admin/connections")[0] == 401
+    user = {"Authorization": f"Bearer {gate.token('seen')}"}
+    status, body, _ = gate.get("/admin/connections", user)
+    assert status == 403 and json.loads(body)["error"]["code"] == "permission_denied"
