@@ -181,16 +181,25 @@ static void on_reload(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- set-up, in order */
 
-/* Every connection is a descriptor, with TLS three, and a low soft limit is only a default. */
+#define DESCRIPTORS_SPARE 1024
+#define DESCRIPTORS_MIN 65536
+
+/*
+ * Every connection is a descriptor, with TLS three, and a low soft limit is only a default. Nor
+ * more than that: libwebsockets has a table of all descriptors that there may be, and Debian's
+ * walks it whenever a connection ends. DESCRIPTORS_MIN leaves room for a larger limit at a reload.
+ */
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
     uint64_t each = tls_keys_wanted(config) ? 3 : 1;
-    if (limit.rlim_max < each * config->gateway_max_connections + 1024)
+    uint64_t needed = each * config->gateway_max_connections + DESCRIPTORS_SPARE;
+    uint64_t wanted = needed > DESCRIPTORS_MIN ? needed : DESCRIPTORS_MIN;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < needed)
         log_warn("gateway", "at most %llu descriptors: gateway.max_connections cannot be reached",
             (unsigned long long)limit.rlim_max);
 }
