@@ -342,18 +342,6 @@ static int make_room(struct batch *batch)
     return batch->finished ? 0 : -ENOMEM;
 }
 
-static void prepare_supervisor(struct batch *batch)
-{
-    const struct supervisor_options options = {.loop = batch->loop,
-        .registry = &batch->registry,
-        .limits = supervisor_limits(batch->options->config),
-        .events = &supervisor_events,
-        .context = batch};
-    supervisor_init(&batch->supervisor, &options);
-    batch->supervisor.options.limits.unattended = true;
-    batch->supervisor.emitter = batch->rings.emitter;
-}
-
 static void watch_signal(struct batch *batch, ev_signal *watcher, int signal)
 {
     ev_signal_init(watcher, on_signal, signal);
@@ -375,6 +363,19 @@ static void start_watchers(struct batch *batch)
     ev_timer_start(batch->loop, &batch->tick);
 }
 
+static int prepare_supervisor(struct batch *batch)
+{
+    struct supervisor_options options = {.loop = batch->loop,
+        .registry = &batch->registry,
+        .limits = supervisor_limits(batch->options->config),
+        .events = &supervisor_events,
+        .context = batch};
+    options.limits.unattended = true;
+    int rc = supervisor_init(&batch->supervisor, &options);
+    batch->supervisor.emitter = batch->rings.emitter;
+    return rc;
+}
+
 static int prepare(struct batch *batch)
 {
     const struct config *config = batch->options->config;
@@ -390,17 +391,17 @@ static int prepare(struct batch *batch)
     /* Not the default loop: that one would reap our children behind our back. */
     if (!rc && !(batch->loop = ev_loop_new(EVFLAG_AUTO)))
         rc = -ENOMEM;
+    if (!rc)
+        rc = prepare_supervisor(batch);
     return rc;
 }
 
 static enum batch_outcome run(struct batch *batch)
 {
     count_done(batch);
-    prepare_supervisor(batch);
     start_watchers(batch);
     ev_run(batch->loop, 0);
     sync_output(batch);
-    supervisor_deinit(&batch->supervisor);
     batch_report_summary(&batch->report, batch->leaving, clock_monotonic_ms());
     if (batch->error)
         fprintf(stderr,
@@ -416,6 +417,7 @@ static enum batch_outcome run(struct batch *batch)
 static void deinit(struct batch *batch)
 {
     size_t cursor = 0;
+    supervisor_deinit(&batch->supervisor); /* before the rings its runs write to */
     for (struct batch_run *left; (left = map_next(&batch->runs, &cursor));)
         batch_run_free(left);
     map_deinit(&batch->runs);

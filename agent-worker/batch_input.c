@@ -54,11 +54,11 @@ static bool take_request_id(
     return take_id(ret_id, value, "request_id", "", problem);
 }
 
-/* Each part is an object, as in a client's message. */
+/* A text that is not empty, or a list of parts, each an object: as in a client's message. */
 static bool is_content(struct span content)
 {
     if (json_kind(content) == JSON_STRING)
-        return true;
+        return content.len > 2; /* more than its quotation marks */
     if (json_kind(content) != JSON_ARRAY)
         return false;
     struct span rest = json_trim(span_of(content.data + 1, content.len - 2));
@@ -89,7 +89,7 @@ static bool parse(char ret_id[IDENTIFIER_SIZE], struct batch_content *content,
     if (content->content.len == 0)
         return wrong(problem, "\"content\" is missing");
     if (!is_content(content->content))
-        return wrong(problem, "\"content\" is neither a string nor a list of objects");
+        return wrong(problem, "\"content\" is neither a text nor a list of objects");
     if (!content->agent[0])
         return wrong(problem, "\"agent\" is missing; --agent gives one to all");
     if (!registry_find(input->registry, span_of_string(content->agent)))

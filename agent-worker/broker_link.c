@@ -96,10 +96,9 @@ bool broker_link_ready(const struct broker_link *link)
     return link && attachment_ready(link->attachment);
 }
 
-void broker_link_running(struct broker_link *link, const char *run_id)
+void broker_link_running(struct broker_link *link, struct span run_id)
 {
-    const struct wire_message message = {
-        .kind = WIRE_RUNNING, .running = {.run_id = span_of_string(run_id)}};
+    const struct wire_message message = {.kind = WIRE_RUNNING, .running = {.run_id = run_id}};
     send(link, &message);
 }
 

@@ -38,7 +38,7 @@ int broker_link_new(struct broker_link **ret_link, const struct broker_link_opti
 void broker_link_free(struct broker_link *link);
 bool broker_link_ready(const struct broker_link *link);
 /* These do nothing while the link is not ready. */
-void broker_link_running(struct broker_link *link, const char *run_id);
+void broker_link_running(struct broker_link *link, struct span run_id);
 void broker_link_available(struct broker_link *link, size_t slots);
 void broker_link_released(
     struct broker_link *link, struct span run_id, const struct engine_refusal *refusal);

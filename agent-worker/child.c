@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,6 +91,21 @@ static int move_pipes(struct pipes *pipes)
     return 0;
 }
 
+static int set_limit(int resource, uint64_t soft, uint64_t hard)
+{
+    const struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+    return setrlimit(resource, &limit);
+}
+
+/* A second behind SIGXCPU, which can be ignored, comes SIGKILL. */
+static int set_limits(const struct program *program)
+{
+    uint64_t seconds = (program->cpu_max_ms + 999) / 1000;
+    if (program->memory_max && set_limit(RLIMIT_DATA, program->memory_max, program->memory_max) < 0)
+        return -1;
+    return seconds ? set_limit(RLIMIT_CPU, seconds, seconds + 1) : 0;
+}
+
 static int become_program(const struct program *program, pid_t parent)
 {
     if (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -102,6 +118,8 @@ static int become_program(const struct program *program, pid_t parent)
     if (program->directory && chdir(program->directory) < 0)
         return -1;
     reset_signals();
+    if (set_limits(program) < 0)
+        return -1;
     execve(program->path, program->argv, program->environment);
     return -1;
 }

@@ -3,6 +3,7 @@
 
 #include "base/span.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -18,6 +19,8 @@ struct program {
     char *const *argv;
     char *const *environment;
     const char *directory;
+    uint64_t memory_max; /* bytes of data a process of it may have, 0 for no limit */
+    uint64_t cpu_max_ms; /* of a process of it, 0 for no limit; beyond it gets SIGXCPU */
 };
 
 /* All members -1 (or 0 for pid) when there is no child. */

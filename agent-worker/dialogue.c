@@ -29,15 +29,15 @@ static struct agent_run run_of(const struct engine *engine)
         .request_id = engine->request_id,
         .user_id = engine->user_id,
         .message_id = engine->message_id,
-        .agent = engine->options.agent->name,
-        .settings = engine->options.agent->settings,
+        .agent = engine_agent(engine)->name,
+        .settings = engine_agent(engine)->settings,
         .content = buffer_span(&engine->content),
         .deadline = engine->deadline};
 }
 
 void dialogue_initialize(struct engine *engine)
 {
-    const struct registry_agent *agent = engine->options.agent;
+    const struct registry_agent *agent = engine_agent(engine);
     const struct agent_run run = run_of(engine);
     agent_append_initialize(
         &engine->scratch, DIALOGUE_ID_INITIALIZE, &run, agent->tool_names, agent->tool_count);

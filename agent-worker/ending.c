@@ -84,7 +84,7 @@ void engine_fail(struct engine *engine, const char *code, struct span message, b
         return;
     if (engine->state != ENGINE_CANCELLING)
         log_warn(
-            "engine", "run %s of %s fails: %s", engine->run_id, engine->options.agent->name, code);
+            "engine", "run %s of %s fails: %s", engine->run_id, engine_agent(engine)->name, code);
     snprintf(engine->ending.code, sizeof(engine->ending.code), "%s", code);
     put_text(&engine->ending.text, message);
     engine->ending.retryable = retryable;
@@ -123,7 +123,8 @@ void engine_end_unstarted(struct engine *engine)
 void engine_kill(struct engine *engine)
 {
     if (engine->state >= ENGINE_LEAVING) {
-        process_stop(engine->process, PROCESS_STOP_KILL);
+        if (engine->process)
+            process_stop(engine->process, PROCESS_STOP_KILL);
         return;
     }
     rs_run_drop(engine->run);
@@ -188,17 +189,15 @@ static void replace_end(struct engine *engine, int rc)
 
 void ending_check_gone(struct engine *engine)
 {
-    if (engine->state != ENGINE_LEAVING || !process_exited(engine->process) ||
-        tools_busy(&engine->tools))
+    bool left = !engine->process || process_exited(engine->process);
+    if (engine->state != ENGINE_LEAVING || !left || tools_busy(&engine->tools))
         return;
     engine_set_state(engine, ENGINE_GONE);
     engine_turn_in(engine, 0.);
 }
 
-static void leave(struct engine *engine)
+static void send_off(struct engine *engine)
 {
-    engine_set_state(engine, ENGINE_LEAVING);
-    tools_abandon(&engine->tools, true);
     if (engine->ending.stop == PROCESS_STOP_ASK) {
         agent_append_shutdown(&engine->scratch);
         engine_send_scratch(engine);
@@ -207,6 +206,27 @@ static void leave(struct engine *engine)
     process_stop(engine->process, engine->ending.stop);
     buffer_clear(process_output(engine->process));
     process_resume(engine->process);
+}
+
+/* The agent has said that it is done, and nothing behind that: another run may have its process. */
+static bool give_back(struct engine *engine)
+{
+    struct buffer *output = process_output(engine->process);
+    if (engine->ending.stop != PROCESS_STOP_ASK || engine->lines.start < output->len)
+        return false;
+    buffer_clear(output);
+    if (!pool_give_back(engine->options.pool, engine->process))
+        return false;
+    engine->process = NULL;
+    return true;
+}
+
+static void leave(struct engine *engine)
+{
+    engine_set_state(engine, ENGINE_LEAVING);
+    tools_abandon(&engine->tools, true);
+    if (!give_back(engine))
+        send_off(engine);
     ending_check_gone(engine);
 }
 

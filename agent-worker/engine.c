@@ -71,6 +71,103 @@ void engine_send_scratch(struct engine *engine)
         engine_fail(engine, "internal", span_of_string(strerror(-rc)), true, PROCESS_STOP_KILL);
 }
 
+/* ---- what the process does */
+
+static void rearm_limit(struct engine *engine)
+{
+    uint64_t ms = engine->state == ENGINE_STARTING ? engine->options.limits->start_timeout_ms
+                                                   : engine->options.limits->idle_timeout_ms;
+    set_timer(engine, &engine->limit, seconds_of(ms));
+}
+
+static void on_output(void *context)
+{
+    struct engine *engine = context;
+    if (engine->state >= ENGINE_LEAVING) {
+        buffer_clear(process_output(engine->process));
+        return;
+    }
+    dialogue_take_lines(engine);
+    if (engine->state == ENGINE_RUNNING)
+        rearm_limit(engine);
+}
+
+static const char *exit_code(const struct engine *engine)
+{
+    switch (process_cause(engine->process)) {
+    case PROCESS_OUT_OF_MEMORY: return "agent_out_of_memory";
+    case PROCESS_OUT_OF_CPU_TIME: return "agent_out_of_cpu_time";
+    default: return engine->started ? "agent_crashed" : "agent_start_failed";
+    }
+}
+
+static void fail_exited(struct engine *engine)
+{
+    struct span words = process_last_words(engine->process);
+    struct buffer message = BUFFER_INIT;
+    buffer_append_string(&message, "the agent ");
+    process_describe_exit(engine->process, &message);
+    if (!engine->started)
+        buffer_append_string(&message, " before it answered initialize");
+    if (words.len)
+        buffer_printf(&message, "; its last words: %.*s", SPAN_ARG(words));
+    engine_fail(engine, exit_code(engine), buffer_span(&message), true, PROCESS_STOP_KILL);
+    buffer_deinit(&message);
+}
+
+static void on_exit_told(void *context)
+{
+    struct engine *engine = context;
+    if (engine->state == ENGINE_STARTING && engine->second_hand) {
+        engine->replace = true;
+        engine_turn_in(engine, 0.);
+    } else if (!engine_is_over(engine)) {
+        fail_exited(engine);
+    } else {
+        ending_check_gone(engine);
+    }
+}
+
+static const struct process_events process_events = {
+    .on_output = on_output, .on_exit = on_exit_told};
+
+/* ---- the process of a run */
+
+/* The engine's own stays where it is when none can be had. */
+static int start_process(struct engine *engine)
+{
+    const struct engine_options *options = &engine->options;
+    char name[2 * IDENTIFIER_SIZE + 16];
+    snprintf(name, sizeof(name), "run %s %s", engine->run_id, engine_agent(engine)->name);
+    const struct pool_use use = {.log_name = name,
+        .input_max = engine->content.len + INPUT_SLACK +
+                     options->limits->tools_max * options->limits->tool_output_max,
+        .events = &process_events,
+        .context = engine};
+    int rc = pool_take(&engine->process, options->pool, &use);
+    if (rc < 0)
+        return rc;
+    engine->second_hand = rc == 1;
+    engine->lines =
+        (struct lines){.bytes = process_output(engine->process), .max = options->limits->line_max};
+    return 0;
+}
+
+/* From the top of the loop: the dead one is not on the stack. */
+static void replace_process(struct engine *engine)
+{
+    struct process *dead = engine->process;
+    engine->replace = false;
+    int rc = start_process(engine);
+    if (rc < 0) {
+        engine_fail(
+            engine, "agent_start_failed", span_of_string(strerror(-rc)), true, PROCESS_STOP_KILL);
+        return;
+    }
+    process_free(dead);
+    dialogue_initialize(engine);
+}
+
 /* ---- turns */
 
 static void go_on(struct engine *engine)
@@ -97,61 +194,15 @@ static void on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct engine *engine = watcher->data;
     engine->blocked = false;
-    if (engine->state == ENGINE_GONE)
+    if (engine->replace && engine->state == ENGINE_STARTING)
+        replace_process(engine);
+    else if (engine->state == ENGINE_GONE)
         ending_tell(engine);
     else if (engine->state == ENGINE_ENDING)
         ending_try(engine);
     else if (engine->state < ENGINE_ENDING)
         go_on(engine);
 }
-
-/* ---- what the process does */
-
-static void rearm_limit(struct engine *engine)
-{
-    uint64_t ms = engine->state == ENGINE_STARTING ? engine->options.limits->start_timeout_ms
-                                                   : engine->options.limits->idle_timeout_ms;
-    set_timer(engine, &engine->limit, seconds_of(ms));
-}
-
-static void on_output(void *context)
-{
-    struct engine *engine = context;
-    if (engine->state >= ENGINE_LEAVING) {
-        buffer_clear(process_output(engine->process));
-        return;
-    }
-    dialogue_take_lines(engine);
-    if (engine->state == ENGINE_RUNNING)
-        rearm_limit(engine);
-}
-
-static void fail_exited(struct engine *engine)
-{
-    struct span words = process_last_words(engine->process);
-    struct buffer message = BUFFER_INIT;
-    buffer_append_string(&message, "the agent ");
-    process_describe_exit(engine->process, &message);
-    if (!engine->started)
-        buffer_append_string(&message, " before it answered initialize");
-    if (words.len)
-        buffer_printf(&message, "; its last words: %.*s", SPAN_ARG(words));
-    engine_fail(engine, engine->started ? "agent_crashed" : "agent_start_failed",
-        buffer_span(&message), true, PROCESS_STOP_KILL);
-    buffer_deinit(&message);
-}
-
-static void on_exit_told(void *context)
-{
-    struct engine *engine = context;
-    if (!engine_is_over(engine))
-        fail_exited(engine);
-    else
-        ending_check_gone(engine);
-}
-
-static const struct process_events process_events = {
-    .on_output = on_output, .on_exit = on_exit_told};
 
 static void on_limit(struct ev_loop *loop, ev_timer *watcher, int events)
 {
@@ -330,32 +381,17 @@ static int open_run(struct engine *engine)
 {
     const struct rs_run_context context = {.user_id = engine->user_id,
         .thread_id = engine->thread_id,
-        .agent = engine->options.agent->name,
+        .agent = engine_agent(engine)->name,
         .run_id = engine->run_id,
         .request_id = engine->request_id[0] ? engine->request_id : NULL};
     return rs_run_open(&engine->run, engine->options.emitter, &context);
-}
-
-static int start_process(struct engine *engine)
-{
-    const struct engine_options *options = &engine->options;
-    char name[2 * IDENTIFIER_SIZE + 16];
-    snprintf(name, sizeof(name), "run %s %s", engine->run_id, options->agent->name);
-    const struct process_options process = {.loop = options->loop,
-        .program = &options->agent->program,
-        .log_name = name,
-        .input_max = engine->content.len + INPUT_SLACK +
-                     options->limits->tools_max * options->limits->tool_output_max,
-        .ask_grace_ms = options->limits->cancel_grace_ms,
-        .kill_grace_ms = options->limits->kill_grace_ms};
-    return process_new(&engine->process, &process, &process_events, engine);
 }
 
 static void prepare_tools(struct engine *engine)
 {
     const struct engine_options *options = &engine->options;
     const struct tools_options tools = {.loop = options->loop,
-        .agent = options->agent,
+        .agent = engine_agent(engine),
         .run = engine->run,
         .run_id = engine->run_id,
         .calls_max = options->limits->tools_max,
@@ -397,8 +433,6 @@ int engine_new(struct engine **ret_engine, const struct engine_options *options,
         engine_free(engine);
         return rc;
     }
-    engine->lines =
-        (struct lines){.bytes = process_output(engine->process), .max = options->limits->line_max};
     prepare_tools(engine);
     interrupts_init(&engine->interrupts, options->loop, engine->run, &interrupts_events, engine);
     start_timers(engine);
@@ -431,6 +465,25 @@ void engine_free(struct engine *engine)
 const char *engine_run_id(const struct engine *engine)
 {
     return engine->run_id;
+}
+
+struct pool *engine_pool(const struct engine *engine)
+{
+    return engine->options.pool;
+}
+
+void engine_check_memory(struct engine *engine)
+{
+    uint64_t limit = engine_agent(engine)->limits.memory;
+    if (!limit || engine_is_over(engine))
+        return;
+    uint64_t bytes = process_memory(engine->process);
+    if (bytes <= limit)
+        return;
+    char message[128];
+    snprintf(message, sizeof(message), "the agent took %llu MiB of memory, it may have %llu",
+        (unsigned long long)bytes >> 20, (unsigned long long)limit >> 20);
+    engine_fail(engine, "agent_out_of_memory", span_of_string(message), true, PROCESS_STOP_KILL);
 }
 
 bool engine_is_open(const struct engine *engine)

@@ -16,6 +16,7 @@
  * only.
  */
 struct engine;
+struct pool;
 
 struct engine_limits {
     uint64_t start_timeout_ms;
@@ -60,7 +61,7 @@ struct interrupt_answer;
 struct engine_options {
     struct ev_loop *loop; /* borrowed for its life, as the next three */
     rs_emitter *emitter;  /* with emit_timeout_ms 0 */
-    const struct registry_agent *agent;
+    struct pool *pool;    /* of its agent */
     const struct engine_limits *limits;
     const struct engine_events *events;
     void *context;
@@ -73,6 +74,9 @@ int engine_new(struct engine **ret_engine, const struct engine_options *options,
 void engine_free(struct engine *engine);
 
 const char *engine_run_id(const struct engine *engine);
+struct pool *engine_pool(const struct engine *engine);
+/* Ends the run when its agent takes more memory than it may. Now and then. */
+void engine_check_memory(struct engine *engine);
 /* Whether the run's end is still to be emitted. */
 bool engine_is_open(const struct engine *engine);
 /* Asks the agent to stop; the run ends as cancelled however it takes that. */

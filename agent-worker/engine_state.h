@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "interrupts.h"
 #include "lines.h"
+#include "pool.h"
 #include "process.h"
 #include "tools.h"
 
@@ -49,12 +50,14 @@ struct engine {
     struct buffer content;
     uint64_t deadline;
     rs_run *run;
-    struct process *process;
-    struct lines lines; /* of the process's output */
+    struct process *process; /* NULL once it is used for something else */
+    struct lines lines;      /* of the process's output */
     struct tools tools;
     struct interrupts interrupts;
     struct buffer scratch; /* for what is built and used at once */
     size_t text_taken;     /* of a long text whose rest is waiting for room, bytes already out */
+    bool second_hand;      /* the process was idle before */
+    bool replace;          /* and died before it answered: `turn` takes another */
     bool started;          /* agent_started is emitted */
     bool timed_out;        /* it is cancelling because the deadline has passed */
     bool blocked;          /* the ring was full: what is in hand is tried again by `turn` */
@@ -76,6 +79,11 @@ int engine_started(struct engine *engine);
 void engine_block(struct engine *engine);
 /* Sends the agent what was put into `scratch`. */
 void engine_send_scratch(struct engine *engine);
+
+static inline const struct registry_agent *engine_agent(const struct engine *engine)
+{
+    return engine->options.pool->agent;
+}
 
 static inline bool engine_is_over(const struct engine *engine)
 {

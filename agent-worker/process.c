@@ -8,6 +8,7 @@
  */
 #include "process.h"
 
+#include "memory.h"
 #include "stderr_log.h"
 
 #include "base/cleanup.h"
@@ -28,6 +29,9 @@ struct process {
     void *context;
     struct child child;
     struct child_exit exit;
+    enum process_cause cause;
+    uint64_t kills_before; /* of the kernel's, for want of memory, when it was started */
+    bool limits_cpu;
     bool exited;
     bool exit_told;
     bool paused;
@@ -37,6 +41,8 @@ struct process {
     ev_io in_io;
     ev_io out_io;
     ev_io err_io;
+    uint64_t uses;
+    bool used;        /* by this owner */
     struct buffer in; /* what waits for its stdin */
     size_t in_max;
     bool in_ending; /* close stdin when `in` is empty */
@@ -95,6 +101,8 @@ int process_write(struct process *process, struct span bytes)
         return 0;
     if (process->in.len + bytes.len > process->in_max)
         return -ENOBUFS;
+    process->uses += !process->used;
+    process->used = true;
     buffer_append_span(&process->in, bytes);
     if (buffer_error(&process->in))
         return -ENOMEM;
@@ -202,6 +210,19 @@ static size_t pipe_size(int fd)
     return size > 0 ? (size_t)size : 0;
 }
 
+/* SIGKILL that is not ours, and the kernel has killed somebody for want of memory meanwhile. */
+static enum process_cause cause_of(const struct process *process)
+{
+    if (!process->exit.by_signal)
+        return PROCESS_EXITED;
+    bool ours = process->stop == PROCESS_STOP_KILL;
+    if (process->exit.code == SIGXCPU && process->limits_cpu)
+        return PROCESS_OUT_OF_CPU_TIME;
+    if (process->exit.code == SIGKILL && !ours && memory_kills() > process->kills_before)
+        return PROCESS_OUT_OF_MEMORY;
+    return PROCESS_EXITED;
+}
+
 static void on_pid(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)events;
@@ -209,6 +230,7 @@ static void on_pid(struct ev_loop *loop, ev_io *watcher, int events)
     if (child_reap(&process->exit, &process->child) < 0)
         return;
     ev_io_stop(loop, watcher);
+    process->cause = cause_of(process);
     process->exited = true;
     process->out_left = pipe_size(process->child.out);
     process->stop = PROCESS_STOP_KILL;
@@ -219,6 +241,30 @@ static void on_pid(struct ev_loop *loop, ev_io *watcher, int events)
     ev_io_stop(loop, &process->err_io);
     stderr_log_end(&process->err, clock_monotonic_ms());
     read_rest(process);
+}
+
+void process_hand_over(struct process *process, const char *log_name, size_t input_max,
+    const struct process_events *events, void *context)
+{
+    stderr_log_rename(&process->err, log_name);
+    if (process->uses)
+        stderr_log_forget_tail(&process->err);
+    process->in_max = input_max;
+    process->events = events;
+    process->context = context;
+    process->used = false;
+    process_resume(process);
+}
+
+uint64_t process_uses(const struct process *process)
+{
+    return process->uses;
+}
+
+bool process_is_quiet(const struct process *process)
+{
+    return !process->exited && !process->out_ended && process->stop == PROCESS_STOP_NONE &&
+           process->child.in >= 0 && process->in.len == 0 && process->out.len == 0;
 }
 
 struct buffer *process_output(struct process *process)
@@ -291,6 +337,16 @@ void process_describe_exit(const struct process *process, struct buffer *out)
         buffer_printf(out, "exited with status %d", process->exit.code);
 }
 
+uint64_t process_memory(const struct process *process)
+{
+    return process->exited ? 0 : memory_of_tree(process->child.pid);
+}
+
+enum process_cause process_cause(const struct process *process)
+{
+    return process->cause;
+}
+
 bool process_succeeded(const struct process *process)
 {
     return process->exited && !process->exit.by_signal && process->exit.code == 0;
@@ -319,11 +375,13 @@ int process_new(struct process **ret_process, const struct process_options *opti
     if (!process)
         return -ENOMEM;
     process->child = CHILD_NONE;
+    process->kills_before = memory_kills();
     int rc = child_spawn(&process->child, options->program);
     if (rc < 0) {
         free(process);
         return rc;
     }
+    process->limits_cpu = options->program->cpu_max_ms > 0;
     process->loop = options->loop;
     process->events = events;
     process->context = context;

@@ -44,6 +44,17 @@ int process_new(struct process **ret_process, const struct process_options *opti
 /* Kills it when it still runs. Not from inside one of its events. Takes NULL. */
 void process_free(struct process *process);
 
+/*
+ * The process has another owner from now on: what stands in for the name, bound and events it was
+ * made with. Not from inside one of its events.
+ */
+void process_hand_over(struct process *process, const char *log_name, size_t input_max,
+    const struct process_events *events, void *context);
+/* How many owners have written to its stdin. */
+uint64_t process_uses(const struct process *process);
+/* It runs, nobody has asked it to leave, it has said all that is to be read, and read all it was
+ * sent. */
+bool process_is_quiet(const struct process *process);
 struct buffer *process_output(struct process *process);
 /* Queues bytes for its stdin. -ENOBUFS when too much waits already: it does not read. Bytes for a
  * process that has closed its stdin or exited are dropped, as its exit says more. */
@@ -60,5 +71,14 @@ bool process_exited(const struct process *process);
 void process_describe_exit(const struct process *process, struct buffer *out);
 /* Whether it exited by itself with status 0. */
 bool process_succeeded(const struct process *process);
+/* What it and all it started take, in bytes; 0 once it has exited. */
+uint64_t process_memory(const struct process *process);
+/* Why it ended, where that has a name; PROCESS_EXITED for everything else. */
+enum process_cause {
+    PROCESS_EXITED,
+    PROCESS_OUT_OF_MEMORY,   /* the kernel killed it for want of memory */
+    PROCESS_OUT_OF_CPU_TIME, /* its program's cpu_max_ms */
+};
+enum process_cause process_cause(const struct process *process);
 /* The last lines of its stderr. Borrowed until the next event. */
 struct span process_last_words(const struct process *process);

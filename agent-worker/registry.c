@@ -117,7 +117,10 @@ static int resolve(struct program *program, const struct registry *registry,
     if (rc < 0)
         buffer_printf(problems, "agent %s%s%s: its program %s %s\n", agent->name,
             tool ? ", tool " : "", tool ? tool->name : "", command->argv[0], reason_of(rc));
-    *program = (struct program){path, command->argv, registry->environment, agent->directory};
+    *program = (struct program){.path = path,
+        .argv = command->argv,
+        .environment = registry->environment,
+        .directory = agent->directory};
     return 0;
 }
 
@@ -164,8 +167,10 @@ static int resolve_native(struct registry_agent *agent, const struct registry *r
         return rc;
     agent->host_argv[0] = name;
     agent->host_argv[1] = from->library;
-    agent->program =
-        (struct program){path, agent->host_argv, registry->environment, from->directory};
+    agent->program = (struct program){.path = path,
+        .argv = agent->host_argv,
+        .environment = registry->environment,
+        .directory = from->directory};
     if (rc < 0)
         buffer_printf(
             problems, "agent %s: the program " NATIVE_HOST " is not beside this one\n", from->name);
@@ -202,9 +207,14 @@ static int add_agent(
     agent->name = from->name;
     buffer_printf(&registry->names, "%s%s", registry->names.len ? "\n" : "", from->name);
     agent->settings = from->settings;
+    agent->limits = from->limits;
+    agent->pool = from->pool;
     int rc = from->kind == CONFIG_AGENT_NATIVE
                  ? resolve_native(agent, registry, from, problems)
                  : resolve(&agent->program, registry, from, NULL, problems);
+    /* The kernel's limit is the second line: what the agent takes altogether is looked at. */
+    agent->program.memory_max = 2 * from->limits.memory;
+    agent->program.cpu_max_ms = from->limits.cpu_time_ms;
     return rc < 0 ? rc : add_tools(registry, agent, from, problems);
 }
 

@@ -19,6 +19,8 @@ struct registry_tool {
 struct registry_agent {
     const char *name;
     const char *settings; /* a JSON object, for the agent alone */
+    struct config_limits limits;
+    struct config_pool pool;
     struct program program;
     char *host_argv[3]; /* of an agent in a program of ours: the program's */
     struct registry_tool *tools;

@@ -16,6 +16,16 @@ void stderr_log_init(struct stderr_log *log, const char *name)
     snprintf(log->name, sizeof(log->name), "%s", name);
 }
 
+void stderr_log_rename(struct stderr_log *log, const char *name)
+{
+    snprintf(log->name, sizeof(log->name), "%s", name);
+}
+
+void stderr_log_forget_tail(struct stderr_log *log)
+{
+    log->tail_len = 0;
+}
+
 void stderr_log_deinit(struct stderr_log *log)
 {
     buffer_deinit(&log->partial);

@@ -26,6 +26,9 @@ struct stderr_log {
 };
 
 void stderr_log_init(struct stderr_log *log, const char *name);
+void stderr_log_rename(struct stderr_log *log, const char *name);
+/* The last lines were another's. */
+void stderr_log_forget_tail(struct stderr_log *log);
 void stderr_log_deinit(struct stderr_log *log);
 /* More bytes; `now_ms` on any clock that does not go back. */
 void stderr_log_take(struct stderr_log *log, struct span bytes, uint64_t now_ms);

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "engine.h"
+#include "pool.h"
 
 #include "base/map.h"
 
 /*
- * The runs of this worker: one engine each, found by run id. Every run that was given is released
- * once. Loop thread only.
+ * The runs of this worker: one engine each, found by run id, or a request that waits until fewer
+ * runs of its agent go on (limits.runs). Every run that was given is released once. Loop thread
+ * only.
  */
 struct supervisor_events {
     /* The run's place is free. `refusal` says why it ended when the worker did not emit the end. */
@@ -30,11 +32,16 @@ struct supervisor {
     struct supervisor_options options;
     rs_emitter *emitter; /* borrowed; NULL while there is none */
     struct map engines;  /* run id to struct engine */
+    struct pool *pools;  /* one an agent of the registry, in its order */
+    size_t waiting;      /* requests that wait in them */
+    ev_timer next;       /* starts those that waited, when a run has ended */
+    ev_timer memory;     /* looks at what agents with a limit take */
 };
 
 /* As the worker's options have them. */
 struct engine_limits supervisor_limits(const struct config *config);
-void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
+/* -ENOMEM. */
+int supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
 /* Kills what still runs. */
 void supervisor_deinit(struct supervisor *supervisor);
 /*
@@ -53,6 +60,9 @@ void supervisor_resolve(
 size_t supervisor_hand_back(struct supervisor *supervisor);
 void supervisor_cancel_all(struct supervisor *supervisor, struct span reason);
 void supervisor_kill_all(struct supervisor *supervisor);
+/* Runs that go on or wait. */
 size_t supervisor_count(const struct supervisor *supervisor);
-/* The ids of runs whose end is not emitted yet: start with *cursor = 0; NULL at the end. */
-const char *supervisor_next_open(const struct supervisor *supervisor, size_t *cursor);
+/* Tells of each run whose end is not emitted yet. */
+typedef void (*supervisor_run_fn)(void *context, struct span run_id);
+void supervisor_each_open(
+    const struct supervisor *supervisor, supervisor_run_fn tell, void *context);

@@ -99,6 +99,12 @@ static bool is_of_use(const struct worker *worker)
            (linked || arena_is_current(worker));
 }
 
+static void tell_running(void *context, struct span run_id)
+{
+    struct worker *worker = context;
+    broker_link_running(worker->link, run_id);
+}
+
 static void on_ready(void *context)
 {
     struct worker *worker = context;
@@ -110,9 +116,7 @@ static void on_ready(void *context)
     struct supervisor *supervisor = &worker->supervisor;
     size_t max = worker->config->worker_max_runs;
     size_t taken = supervisor_count(supervisor);
-    size_t cursor = 0;
-    for (const char *run_id; (run_id = supervisor_next_open(supervisor, &cursor));)
-        broker_link_running(worker->link, run_id);
+    supervisor_each_open(supervisor, tell_running, worker);
     if (is_leaving(worker))
         broker_link_leaving(worker->link, true); /* before it is asked to take any */
     broker_link_available(worker->link, taken < max ? max - taken : 0);
@@ -343,7 +347,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- life */
 
-static void prepare_supervisor(struct worker *worker)
+static int prepare_supervisor(struct worker *worker)
 {
     const struct supervisor_options options = {
         .loop = worker->loop,
@@ -352,7 +356,7 @@ static void prepare_supervisor(struct worker *worker)
         .events = &supervisor_events,
         .context = worker,
     };
-    supervisor_init(&worker->supervisor, &options);
+    return supervisor_init(&worker->supervisor, &options);
 }
 
 static void watch_signal(struct worker *worker, ev_signal *watcher, int signal)
@@ -393,9 +397,10 @@ int worker_init(struct worker *worker, const struct config *config)
     /* Not the default loop: that one would reap our children behind our back. */
     if (!rc && !(worker->loop = ev_loop_new(EVFLAG_AUTO)))
         rc = -ENOMEM;
+    if (!rc)
+        rc = prepare_supervisor(worker);
     if (rc < 0)
         return rc;
-    prepare_supervisor(worker);
     prepare_watchers(worker);
     rc = attach(worker);
     if (rc == -EAGAIN) {

@@ -9,6 +9,8 @@
  *       command: [PROGRAM, ARGUMENT…]      (exec)
  *       library: PATH                      (native)
  *       settings: {any YAML}
+ *       limits: {runs: N, memory: BYTES, cpu_time: DURATION}
+ *       pool: {min_idle: N, max_uses: N, max_memory: BYTES}
  *       tools:
  *         NAME: {command: [PROGRAM, ARGUMENT…], timeout: DURATION}
  *
@@ -132,13 +134,10 @@ static void read_timeout(
             file, node, key, "\"%s\" is not a duration (250ms, 5s, 10m) from 10ms to 1h", text);
 }
 
-/* Room for the names of what is being read: "agents.NAME.tools.NAME.timeout". */
-#define KEY_MAX (2 * IDENTIFIER_SIZE + 64)
-
 /* Cut off where an unknown key is longer than any that means something. */
-static void join_key(char ret_key[KEY_MAX], const char *parent, const char *key)
+static void join_key(char ret_key[CONFIG_KEY_MAX], const char *parent, const char *key)
 {
-    int len = snprintf(ret_key, KEY_MAX, "%s.%s", parent, key);
+    int len = snprintf(ret_key, CONFIG_KEY_MAX, "%s.%s", parent, key);
     assert(len > 0);
     (void)len;
 }
@@ -164,7 +163,7 @@ static int read_tool(struct config_file *file, const char *key, const struct con
     struct config_tool *ret_tool)
 {
     static const char *const known[] = {"command", "timeout", NULL};
-    char name[KEY_MAX];
+    char name[CONFIG_KEY_MAX];
     size_t at = 0;
     bool has_command = false;
     struct config_entry entry;
@@ -207,7 +206,7 @@ static int read_tools(
     while (config_file_next(file, key, mapping, &at, &entry)) {
         if (!check_name(file, key, &entry))
             continue;
-        char name[KEY_MAX];
+        char name[CONFIG_KEY_MAX];
         join_key(name, key, entry.key);
         struct config_tool *tool = &agent->tools[agent->tool_count++];
         tool->timeout_ms = TOOL_TIMEOUT_MS;
@@ -284,7 +283,7 @@ static int read_agent_entry(struct config_file *file, const char *key,
     const struct config_entry *entry, struct config_agent *agent)
 {
     static const char *const known[] = {
-        "description", "kind", "command", "library", "settings", "tools", NULL};
+        "description", "kind", "command", "library", "settings", "limits", "pool", "tools", NULL};
     if (strcmp(entry->key, "description") == 0)
         return read_description(file, key, entry->value, agent);
     if (strcmp(entry->key, "command") == 0)
@@ -297,6 +296,10 @@ static int read_agent_entry(struct config_file *file, const char *key,
         return read_tools(file, key, entry->value, agent);
     if (strcmp(entry->key, "kind") == 0)
         read_kind(file, key, entry->value, agent);
+    else if (strcmp(entry->key, "limits") == 0)
+        config_limits_read(file, key, entry->value, &agent->limits);
+    else if (strcmp(entry->key, "pool") == 0)
+        config_pool_read(file, key, entry->value, &agent->pool);
     else
         config_file_unknown(file, entry, key, known);
     return 0;
@@ -320,7 +323,7 @@ static void check_making(struct config_file *file, const char *key,
 static int read_agent(struct config_file *file, const char *key, const struct config_entry *given,
     struct config_agent *agent)
 {
-    char name[KEY_MAX];
+    char name[CONFIG_KEY_MAX];
     size_t at = 0;
     struct config_entry entry;
     while (config_file_next(file, key, given->value, &at, &entry)) {
@@ -349,13 +352,14 @@ int config_agents_read(struct config_file *file, yaml_node_t *mapping)
     while (config_file_next(file, "agents", mapping, &at, &entry)) {
         if (!check_name(file, "agents", &entry))
             continue;
-        char name[KEY_MAX];
+        char name[CONFIG_KEY_MAX];
         join_key(name, "agents", entry.key);
         struct config_agent *agent = &config->agents[config->agent_count++];
         agent->name = strdup(entry.key);
         agent->description = strdup("");
         agent->directory = strdup(file->folder);
         agent->settings = strdup("{}");
+        agent->pool.max_uses = 1;
         if (!agent->name || !agent->description || !agent->directory || !agent->settings)
             return -ENOMEM;
         int rc = read_agent(file, name, &entry, agent);

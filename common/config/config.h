@@ -19,6 +19,21 @@ struct config_tool {
     uint64_t timeout_ms;
 };
 
+/* What one worker lets an agent have; 0: no limit. */
+struct config_limits {
+    uint64_t runs;        /* at once */
+    uint64_t memory;      /* bytes, of a run's agent and all it started together */
+    uint64_t cpu_time_ms; /* of each of these processes */
+};
+
+/* Processes that are there before a run wants one. */
+struct config_pool {
+    uint64_t min_idle;   /* started ahead */
+    uint64_t max_uses;   /* runs a process serves, one after the other; at least 1 */
+    uint64_t max_memory; /* bytes, as above; one that has more after a run is not used again; 0: no
+                            limit */
+};
+
 enum config_agent_kind {
     CONFIG_AGENT_EXEC,   /* a program of its author's */
     CONFIG_AGENT_NATIVE, /* a shared object, in a program of ours */
@@ -31,6 +46,8 @@ struct config_agent {
     struct config_command command; /* exec; else argv is NULL */
     char *library;                 /* native: as a command's first word; else NULL */
     char *settings;                /* a JSON object, never NULL: for the agent alone */
+    struct config_limits limits;
+    struct config_pool pool;
     char *directory; /* where its processes start: the configuration file's folder, absolute */
     struct config_tool *tools;
     size_t tool_count;

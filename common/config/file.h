@@ -4,6 +4,8 @@
 #include "config/config.h"
 #include "config/problems.h"
 
+#include "base/identifier.h"
+
 #include <yaml.h>
 
 /*
@@ -48,6 +50,15 @@ void config_file_unknown(struct config_file *file, const struct config_entry *en
 /* Any mapping as a JSON object, into *settings (freed and replaced). -ENOMEM, else 0. */
 int config_settings_read(
     struct config_file *file, const char *key, yaml_node_t *node, char **settings);
+
+/* The names of what is being read: "agents.NAME.tools.NAME.timeout". */
+#define CONFIG_KEY_MAX (2 * IDENTIFIER_SIZE + 64)
+
+/* An agent's limits and pool, over what is there. */
+void config_limits_read(
+    struct config_file *file, const char *key, yaml_node_t *mapping, struct config_limits *limits);
+void config_pool_read(
+    struct config_file *file, const char *key, yaml_node_t *mapping, struct config_pool *pool);
 
 /* The value of `agents:`. -ENOMEM, else 0. */
 int config_agents_read(struct config_file *file, yaml_node_t *mapping);

@@ -104,15 +104,15 @@ def test_results_go_to_standard_output_and_requests_come_from_standard_input(bat
 def test_lines_that_are_no_requests_are_told_by_number_and_stop_nothing(batch):
     status, _, said = batch.ask(
         '{"content": "good", "request_id": "good"}', "", "not json", '["a list"]',
-        '{"request_id": "x"}', '{"content": 7}', '{"content": []}', '{"content": "x", "agent": "nobody"}',
+        '{"request_id": "x"}', '{"content": ""}', '{"content": []}', '{"content": "x", "agent": "nobody"}',
         '{"content": "x", "request_id": "with space"}', '{"content": "x", "request_id": "good"}',
         '{"content": "x", "user_id": {}}', '{"content": "last"} trailing',
     ).run("--agent", "echo")
     assert status == FAILED
     assert list(batch.by_id()) == ["good"]
     for line, reason in [(3, "not one JSON object"), (4, "not one JSON object"),
-                         (5, '"content" is missing'), (6, "neither a string nor a list"),
-                         (7, "neither a string nor a list"), (8, 'no agent "nobody"'),
+                         (5, '"content" is missing'), (6, "neither a text nor a list"),
+                         (7, "neither a text nor a list"), (8, 'no agent "nobody"'),
                          (9, '"request_id" is no identifier'),
                          (10, 'line 1 has the request_id "good" already'),
                          (11, '"user_id" is no identifier'), (12, "not one JSON object")]:

@@ -24,7 +24,7 @@ class Agent:
         return self._function(ctx)
 
     def serve(self):
-        """Serves the one run this process is for, then returns. Main thread only."""
+        """Serves this process's runs, one after the other, then returns. Main thread only."""
         Session(self).run()
 
 
@@ -44,15 +44,12 @@ class Session:
         self._channel = Channel()
         self._interruption = Interruption(Cancelled)
         self._starts = queue.Queue()
-        self._over = threading.Event()
         self._introduction = {}
 
     def run(self):
         threading.Thread(target=self._listen, name="ringside", daemon=True).start()
-        params = self._starts.get()
-        if params is not None:
+        for params in iter(self._starts.get, None):
             self._finish(*self._result_of(params))
-        self._over.wait()
 
     # ---- in the main thread
 
@@ -99,6 +96,7 @@ class Session:
             self._channel.send(id=message["id"], result=who)
         elif method == "run/start":
             self._channel.send(id=message["id"], result={})
+            self._interruption.forget()
             self._starts.put(params)
         elif method == "run/cancel":
             self._interruption.raise_in_main(params.get("reason", ""))
@@ -110,5 +108,4 @@ class Session:
     def _leave(self):
         """Also when a run is going on: then nobody listens to it any more."""
         self._starts.put(None)
-        self._over.set()
         self._interruption.raise_in_main("the worker has closed the line")

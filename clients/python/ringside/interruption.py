@@ -24,6 +24,10 @@ class Interruption:
         self._main = threading.main_thread()
         signal.signal(SIGNAL, self._on_signal)
 
+    def forget(self):
+        """Another run begins: what was meant for the last one is over."""
+        self._pending = False
+
     def raise_in_main(self, reason):
         """From any thread."""
         self._reason = reason

@@ -59,6 +59,16 @@ static void test_each_mistake_names_its_line_and_key(void **state)
             "agents.a.settings: needs settings by name"},
         {"agents:\n  a: {command: [x], settings: &s {s: *s}}\n", 2,
             "agents.a.settings: is nested more than 32 deep"},
+        {"agents:\n  a: {command: [x], limits: 7}\n", 2,
+            "agents.a.limits: needs its values by name"},
+        {"agents:\n  a: {command: [x], limits: {memory: 1}}\n", 2,
+            "agents.a.limits.memory: \"1\" is not a size (64M) from 1M to 1024T"},
+        {"agents:\n  a: {command: [x], limits: {cpu_time: 1ms}}\n", 2,
+            "agents.a.limits.cpu_time: \"1ms\" is not a duration (250ms, 5s) from 1s to 1d"},
+        {"agents:\n  a: {command: [x], limits: {run: 1}}\n", 2,
+            "agents.a.limits.run: unknown key; did you mean \"runs\"?"},
+        {"agents:\n  a: {command: [x], pool: {max_uses: 0}}\n", 2,
+            "agents.a.pool.max_uses: \"0\" is not a whole number from 1 to 1000000"},
         {"agents:\n  a:\n    command: [x]\n    tools: [t]\n", 4, "agents.a.tools: needs the tools"},
         {"agents:\n  a:\n    command: [x]\n    tools:\n      t: {}\n", 5,
             "agents.a.tools.t: has no \"command\""},
@@ -103,7 +113,7 @@ static void test_paths_start_at_the_files_folder(void **state)
     assert_string_equal(sandbox->config.gateway_token_pem_file, "");
 }
 
-static void test_settings_are_json_for_the_agent_alone(void **state)
+static void test_settings_are_json_for_the_agent_alone_and_limits_are_read(void **state)
 {
     struct sandbox *sandbox = *state;
     sandbox_load(sandbox,
@@ -120,7 +130,8 @@ static void test_settings_are_json_for_the_agent_alone(void **state)
         "      on: true\n"
         "      off:\n"
         "      list: [1, two, {three: \"3\\n\"}]\n"
-        "  b: {command: [b]}\n",
+        "  b: {command: [b], limits: {runs: 3, memory: 64M, cpu_time: 5m}, pool: {min_idle: "
+        "2}}\n",
         NULL);
     assert_int_equal(sandbox->action, CONFIG_RUN);
     const struct config_agent *a = config_find_agent(&sandbox->config, SPAN_LITERAL("a"));
@@ -132,6 +143,11 @@ static void test_settings_are_json_for_the_agent_alone(void **state)
         "\"on\":true,\"off\":null,\"list\":[1,\"two\",{\"three\":\"3\\n\"}]}");
     const struct config_agent *b = config_find_agent(&sandbox->config, SPAN_LITERAL("b"));
     assert_string_equal(b->settings, "{}");
+    assert_int_equal(b->limits.runs, 3);
+    assert_int_equal(b->limits.memory, 64u << 20);
+    assert_int_equal(b->limits.cpu_time_ms, 300000);
+    assert_int_equal(b->pool.min_idle, 2);
+    assert_int_equal(b->pool.max_uses, 1);
 }
 
 static void test_agents_are_read_with_their_tools(void **state)
@@ -200,7 +216,7 @@ int main(void)
         CASE(test_file_that_cannot_be_meant_as_text_is_refused),
         CASE(test_empty_file_changes_nothing),
         CASE(test_paths_start_at_the_files_folder),
-        CASE(test_settings_are_json_for_the_agent_alone),
+        CASE(test_settings_are_json_for_the_agent_alone_and_limits_are_read),
         CASE(test_agents_are_read_with_their_tools),
         CASE(test_words_of_a_command_are_resolved_as_documented),
     };

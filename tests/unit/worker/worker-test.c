@@ -77,6 +77,10 @@ int bench_up(void **state)
         .tool_output_max = 256u << 10};
     buffer_append_char(&bench->events, '\0');
     buffer_append_char(&bench->settled, '\0');
+    bench->pools = calloc(bench->registry.count, sizeof(*bench->pools));
+    assert_non_null(bench->pools);
+    for (size_t i = 0; i < bench->registry.count; i++)
+        pool_init(&bench->pools[i], bench->loop, &bench->registry.agents[i], &bench->limits);
     ev_prepare_init(&bench->drain, on_drain);
     bench->drain.data = bench;
     ev_prepare_start(bench->loop, &bench->drain);
@@ -88,6 +92,9 @@ int bench_down(void **state)
 {
     struct bench *bench = *state;
     engine_free(bench->engine);
+    for (size_t i = 0; i < bench->registry.count; i++)
+        pool_deinit(&bench->pools[i]);
+    free(bench->pools);
     /* Whatever a run started has been ended and reaped with it. */
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
@@ -133,18 +140,24 @@ static void on_emitter_lost(void *context, int rc)
 static const struct engine_events engine_events = {
     .on_gone = on_gone, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
 
+static struct pool *pool_of(struct bench *bench, const char *agent)
+{
+    const struct registry_agent *found = registry_find(&bench->registry, span_of_string(agent));
+    assert_non_null(found);
+    return &bench->pools[found - bench->registry.agents];
+}
+
 static struct engine *start(
     struct bench *bench, const char *agent, const struct engine_request *request)
 {
     const struct engine_options options = {.loop = bench->loop,
         .emitter = bench->node->emitter,
-        .agent = registry_find(&bench->registry, span_of_string(agent)),
+        .pool = pool_of(bench, agent),
         .limits = &bench->limits,
         .events = &engine_events,
         .context = bench};
     struct engine *engine = NULL;
     struct engine_refusal refusal = {.code = ""};
-    assert_non_null(options.agent);
     int rc = engine_new(&engine, &options, request, &refusal);
     assert_string_equal(refusal.code, "");
     assert_int_equal(rc, 0);

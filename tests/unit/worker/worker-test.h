@@ -4,6 +4,7 @@
 #include "emitter-test.h"
 
 #include "engine.h"
+#include "pool.h"
 
 #define USER "alice"
 
@@ -16,6 +17,7 @@ struct bench {
     struct ev_loop *loop;
     struct config config;
     struct registry registry;
+    struct pool *pools; /* one an agent */
     struct engine_limits limits;
     struct engine *engine; /* NULL once it is gone */
     struct engine_refusal refusal;
