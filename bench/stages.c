@@ -9,7 +9,7 @@
 #include "ring/directory.h"
 
 #define TURN_BUDGET 8192 /* the broker's */
-#define STAGED_MAX (TURN_BUDGET * 1024u)
+#define STAGED_MAX (DRAIN_TURN_RECORDS * 1024u)
 
 /* ---- the copies of the stages */
 
@@ -163,7 +163,7 @@ static void repeat_all(struct stages *stages, const struct load *load)
         bench_need(directory_find(&ring, arena, name, length), "directory_find");
         read_ring(stages, reader, ring);
         taken += repeat(stages, user);
-        if (taken >= TURN_BUDGET || nth == load->active - 1) {
+        if (taken >= DRAIN_TURN_RECORDS || nth == load->active - 1) {
             end_turn(stages);
             taken = 0;
         }

@@ -8,7 +8,7 @@
 
 #include <signal.h>
 
-/* Records taken in one turn: what bounds the time until the next commit, and so latency. */
+/* Of which each ring has its share in a turn: what bounds how long one waits for the others. */
 #define TURN_BUDGET 8192
 #define TIMER_SECONDS 0.1
 

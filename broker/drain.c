@@ -181,6 +181,11 @@ bool drain_full(const struct drain *drain)
     return drain->batch_bytes >= drain->options.max_staged || written >= WRITTEN_MAX;
 }
 
+static bool turn_full(const struct drain *drain)
+{
+    return drain->taken >= DRAIN_TURN_RECORDS || drain_full(drain);
+}
+
 /* What one ring may give in this turn. The first record is always one of them. */
 struct share {
     size_t records;
@@ -226,18 +231,19 @@ static void say_damage(struct drain *drain, uint32_t ring)
         ring_reader_damage(drain->reader, ring));
 }
 
-static size_t drain_ring(struct drain *drain, uint32_t ring, const struct share *share)
+static void drain_ring(struct drain *drain, uint32_t ring, const struct share *share)
 {
     struct ring_record record;
     struct pacing_record last;
     struct share taken = {0, 0};
     bool allowed = may_go_on(drain, ring, NULL);
     int rc = 1;
-    while (rc == 1 && allowed && within(&taken, share) && !drain_full(drain)) {
+    while (rc == 1 && allowed && within(&taken, share) && !turn_full(drain)) {
         rc = ring_reader_next(&record, drain->reader, ring);
         if (rc != 1)
             break;
         take_in(drain, &record, &last);
+        drain->taken++;
         taken.records++;
         taken.bytes += record.payload_length;
         allowed = may_go_on(drain, ring, &last);
@@ -246,7 +252,6 @@ static size_t drain_ring(struct drain *drain, uint32_t ring, const struct share 
         say_damage(drain, ring);
     if (rc == 1 && allowed) /* a held ring is looked at again in its time */
         doorbell_mark(drain->options.arena, ring);
-    return taken.records;
 }
 
 static void note_news(void *userdata, uint32_t ring)
@@ -300,32 +305,36 @@ static size_t first_place(const struct drain *drain)
     return at < drain->news.count ? at : 0;
 }
 
-/* Where the batch was full before all had their share, the next turn goes on. */
-static size_t drain_news(struct drain *drain, const struct share *share)
+/* Where a turn was full before all had their share, the next one goes on. */
+static void drain_news(struct drain *drain, const struct share *share)
 {
-    size_t taken = 0;
     size_t count = drain->news.count;
     size_t begin = drain->first ? first_place(drain) : 0;
     drain->first = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t ring = drain->news.rings[(begin + i) % count];
-        taken += drain_ring(drain, ring, share);
-        if (drain->first == 0 && drain_full(drain))
+        if (drain->first) {
+            doorbell_mark(drain->options.arena, ring);
+            continue;
+        }
+        drain_fetch(drain, begin + i);
+        drain_ring(drain, ring, share);
+        if (turn_full(drain))
             drain->first = drain->news.rings[(begin + i + 1) % count];
     }
-    return taken;
 }
 
 size_t drain_turn(struct drain *drain, size_t budget)
 {
     drain->news.count = 0;
+    drain->taken = 0;
     look_again(drain);
     doorbell_take(drain->options.arena, note_news, drain);
     const struct share share = fair_share(drain, budget);
-    size_t taken = drain_news(drain, &share);
+    drain_news(drain, &share);
     stage_positions(drain);
     FAILPOINT(positions_staged);
-    return taken;
+    return drain->taken;
 }
 
 uint64_t drain_due_ns(const struct drain *drain)

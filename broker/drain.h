@@ -25,13 +25,16 @@ struct drain_options {
     uint64_t worker_rate; /* of one process */
 };
 
+#define DRAIN_TURN_RECORDS 2048
+
 int drain_new(struct drain **ret_drain, const struct drain_options *options);
 void drain_free(struct drain *drain);
 /*
  * Drains rings that have news: an equal share of `budget` records of each, and of the batch's
- * bytes, one record at least, until the batch is full; the next turn begins where it was full.
- * Rings whose user or writer is over its rate are left alone (pacing.h). Returns how many were
- * drained; rings that have more are marked at the doorbell again.
+ * bytes, one record at least, until the turn has DRAIN_TURN_RECORDS or the batch is full; the next
+ * turn begins with the ring behind. Such a turn's bytes are still in the cache when it is
+ * committed. Rings whose user or writer is over its rate are left alone (pacing.h). Returns how
+ * many were drained; rings that have more are marked at the doorbell again.
  */
 size_t drain_turn(struct drain *drain, size_t budget);
 /* When a ring that was left alone is to be looked at again, on the monotonic clock; 0: none is. */

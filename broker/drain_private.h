@@ -38,4 +38,8 @@ struct drain {
     uint64_t written_before;   /* that commit: counters.events_written */
     uint32_t first; /* the ring that a full batch had no room for: served first next time */
     struct pacing pacing;
+    size_t taken; /* in this turn */
 };
+
+/* While the ring in this place of the news is served: gets the next ones' lines under way. */
+void drain_fetch(const struct drain *drain, size_t place);

@@ -295,6 +295,11 @@ void snapshot_fold(struct snapshot *snapshot, const struct event *event, size_t 
     make_room(snapshot, limit);
 }
 
+void snapshot_fetch(const struct snapshot *snapshot)
+{
+    __builtin_prefetch(snapshot->current);
+}
+
 size_t snapshot_bytes(const struct snapshot *snapshot)
 {
     return snapshot->text_bytes + snapshot->detail_bytes;

@@ -91,6 +91,12 @@ uint64_t history_scan_streams(struct history *history, uint64_t cursor,
     return map_scan(&history->streams.by_user, cursor, visit, context);
 }
 
+void history_fetch(const struct history_stream *stream)
+{
+    for (size_t at = 0; at < sizeof(*stream); at += 64)
+        __builtin_prefetch((const char *)stream + at);
+}
+
 struct span history_stream_user(const struct history_stream *stream)
 {
     return stream_user(stream);

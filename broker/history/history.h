@@ -38,14 +38,12 @@ struct history_options {
     uint64_t map_bytes;           /* first address space of the store; grows by itself; 0: 4 GiB */
 };
 
-/*
- * Opens or creates the store in `directory` (made, 0700, when missing). On failure `ret_reason`
+/* Opens or creates the store in `directory` (made, 0700, when missing). On failure `ret_reason`
  * says what is wrong in a sentence and the result is -errno: -EBUSY another process has it open,
- * -EUCLEAN damaged or of another version, -ENOSPC, -EACCES, …
- */
+ * -EUCLEAN damaged or of another version, -ENOSPC, -EACCES, … */
 int history_open(struct history **ret_history, const struct history_options *options,
     char ret_reason[HISTORY_REASON_SIZE]);
-/* Commits nothing; stores and syncs what was committed; takes NULL. */
+/* Stores and syncs what was committed; takes NULL. */
 void history_close(struct history *history);
 
 /* ---- streams */
@@ -59,6 +57,8 @@ struct history_stream *history_find_stream(struct history *history, struct span 
  * as map_scan. */
 uint64_t history_scan_streams(struct history *history, uint64_t cursor,
     void (*visit)(void *context, void *stream), void *context);
+/* Gets into the cache what appending looks at. */
+void history_fetch(const struct history_stream *stream);
 /* Whose stream it is. */
 struct span history_stream_user(const struct history_stream *stream);
 /* The newest number, staged events included; 0 when there was never any. */

@@ -25,6 +25,8 @@
 #include "ring/steps.h"
 #include "ring/successor.h"
 
+#define FETCHED 512 /* bytes of a ring, ahead of its being read */
+
 int reader_quarantine(struct ring_reader *reader, uint32_t ring, const char *reason)
 {
     struct arena *arena = reader->arena;
@@ -276,6 +278,27 @@ int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader,
         r = 1;
     }
     return r;
+}
+
+void ring_reader_fetch(const struct ring_reader *reader, uint32_t ring)
+{
+    const struct reader_ring *r = &reader->rings[ring];
+
+    for (const char *at = (const char *)r; at < (const char *)(r + 1); at += 64)
+        __builtin_prefetch(at);
+}
+
+void ring_reader_fetch_record(const struct ring_reader *reader, uint32_t ring)
+{
+    const struct reader_ring *r = &reader->rings[ring];
+    const char *record;
+
+    if (!r->open || r->punched)
+        return;
+    __builtin_prefetch(arena_ring_header(reader->arena, ring));
+    record = (const char *)arena_record(reader->arena, ring, r->cursor);
+    for (size_t at = 0; at < FETCHED; at += 64)
+        __builtin_prefetch(record + at);
 }
 
 int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto)

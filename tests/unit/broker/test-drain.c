@@ -160,6 +160,30 @@ static void test_every_ring_gets_a_turn_however_small_the_budget(void **state)
     child_stop(&child);
 }
 
+static void test_a_turn_has_an_end_and_the_next_goes_on_behind_it(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer writer = {0};
+    char user[16];
+    char run_id[16];
+    assert_int_equal(ring_writer_init(&writer, f->arena), 0);
+    for (int i = 0; i < 20; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        snprintf(run_id, sizeof(run_id), "r-of-%d", i);
+        emit_event(&writer, user, started(run_id));
+        for (int j = 1; j < 110; j++)
+            emit_event(&writer, user, text_event(run_id, "m-1", 0));
+    }
+    assert_int_equal(drain_turn(f->drain, SIZE_MAX), 2048);
+    assert_int_equal(drain_turn(f->drain, SIZE_MAX), 20 * 110 - 2048);
+    fixture_commit(f);
+    for (int i = 0; i < 20; i++) {
+        snprintf(user, sizeof(user), "user-%d", i);
+        assert_int_equal(history_committed_head(fixture_user(f, user)->stream), 110);
+    }
+    ring_writer_deinit(&writer);
+}
+
 /* 20 rings of 4 MiB, all but full: more than is taken in before a commit must come. */
 static void test_backlog_larger_than_a_batch_is_committed_in_parts(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
         CASE(test_record_that_is_no_event_is_counted_and_passed_over),
         CASE(test_ring_of_somebody_who_can_be_no_user_is_drained_for_nothing),
         CASE(test_busy_ring_takes_no_more_than_its_share_of_a_turn),
+        CASE(test_a_turn_has_an_end_and_the_next_goes_on_behind_it),
         CASE(test_every_ring_gets_a_turn_however_small_the_budget),
         cmocka_unit_test_setup_teardown(
             test_backlog_larger_than_a_batch_is_committed_in_parts, fixture_up_large, fixture_down),
