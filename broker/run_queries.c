@@ -141,22 +141,36 @@ static int add_message(struct runs_page *page, struct span run_id)
     return rc == -ENOENT ? 0 : rc; /* its request is remembered for longer than itself */
 }
 
+/* 0, 1 when the page is full, -errno. */
+static int add_listed(struct runs_page *page, const struct message_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct found_message *found = &list->messages[i];
+        if (is_full(page))
+            return 1;
+        int rc = add_message(page, span_of(found->run_id, found->run_len));
+        if (rc)
+            return rc;
+        snprintf(
+            page->next, sizeof(page->next), "m%.*s", (int)found->message_len, found->message_id);
+    }
+    return 0;
+}
+
 /* 0 when all of them were looked at, 1 when the page is full, -errno. */
 static int add_ended(struct runs_page *page, struct span after)
 {
-    struct found_message found;
-    int rc;
-    while ((rc = history_next_message(
-                page->port->history, span_of_string(page->user->id), after, &found)) == 0) {
-        if (is_full(page))
-            return 1;
-        rc = add_message(page, span_of(found.run_id, found.run_len));
+    struct message_list list;
+    for (;;) {
+        int rc = history_list_messages(
+            page->port->history, span_of_string(page->user->id), after, &list);
+        if (rc || !list.count)
+            return rc;
+        rc = add_listed(page, &list);
         if (rc)
             return rc;
-        snprintf(page->next, sizeof(page->next), "m%.*s", (int)found.message_len, found.message_id);
         after = span_of_string(page->next + 1);
     }
-    return rc == -ENOENT ? 0 : rc;
 }
 
 static bool wants(const struct runs_page *page, bool ended)

@@ -426,12 +426,11 @@ int history_find_message(
     return records_find_message(out, &history->records, history->store, &key);
 }
 
-int history_next_message(struct history *history, struct span user_id, struct span after,
-    struct found_message *ret_message)
+int history_list_messages(
+    struct history *history, struct span user_id, struct span after, struct message_list *ret_list)
 {
-    (void)history_settle(history); /* a full store tells what it has */
     const struct message_key key = {user_id, after};
-    return records_next_message(ret_message, history->store, &key);
+    return records_list_messages(ret_list, &history->records, history->store, &key);
 }
 
 int history_each_open_run(struct history *history,

@@ -12,6 +12,14 @@ struct found_message {
     char run_id[IDENTIFIER_MAX];
 };
 
-/* The user's committed message behind `after` ("": the first of all), and its run. -ENOENT. */
-int history_next_message(struct history *history, struct span user_id, struct span after,
-    struct found_message *ret_message);
+/* So many at most. */
+#define MESSAGES_MAX 32
+struct message_list {
+    struct found_message messages[MESSAGES_MAX];
+    size_t count;
+};
+
+/* The user's messages behind `after` ("": from the first), staged or kept, with their runs. None:
+ * there are no more. Costs as much as is staged. */
+int history_list_messages(
+    struct history *history, struct span user_id, struct span after, struct message_list *ret_list);

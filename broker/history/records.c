@@ -234,62 +234,132 @@ int records_find_message(struct buffer *out, const struct records *records, stru
     return rc;
 }
 
+/* ---- a user's messages, in the order of their bytes: those in memory and those in the store */
+
 /* The smallest key above: with one byte more, which no identifier begins with. */
 static int make_key_behind(
     char memory[RECORD_KEY_MAX + 1], struct span *ret_key, const struct message_key *message)
 {
-    struct span key;
-    if (message->message_id.len) {
-        int rc = make_message_key(memory, &key, message->user_id, message->message_id);
-        if (rc)
-            return rc;
-        memory[key.len] = '\0';
-        *ret_key = span_of(memory, key.len + 1);
-        return 0;
-    }
-    if (!key_valid(message->user_id))
+    if (!key_valid(message->user_id) || message->message_id.len > IDENTIFIER_MAX)
         return -EINVAL;
+    size_t prefix = message->user_id.len + 1;
     memcpy(memory, message->user_id.data, message->user_id.len);
-    memory[message->user_id.len] = '\0';
-    *ret_key = span_of(memory, message->user_id.len + 1);
+    memory[prefix - 1] = '\0';
+    *ret_key = span_of(memory, prefix);
+    if (!message->message_id.len)
+        return 0;
+    memcpy(memory + prefix, message->message_id.data, message->message_id.len);
+    memory[prefix + message->message_id.len] = '\0';
+    *ret_key = span_of(memory, prefix + message->message_id.len + 1);
     return 0;
+}
+
+static int compare_spans(struct span a, struct span b)
+{
+    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+    return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 static int take_message(
-    struct found_message *ret_message, const struct store_entry *entry, struct span user_id)
+    struct found_message *ret_message, struct span key, struct span run_id, struct span user_id)
 {
     size_t prefix = user_id.len + 1;
-    if (entry->key.len <= prefix || memcmp(entry->key.data, user_id.data, user_id.len) != 0 ||
-        entry->key.data[user_id.len] != '\0')
+    if (key.len <= prefix || memcmp(key.data, user_id.data, user_id.len) != 0 ||
+        key.data[user_id.len] != '\0')
         return -ENOENT;
-    struct span message_id = span_of(entry->key.data + prefix, entry->key.len - prefix);
-    struct span row = entry->value;
-    if (message_id.len > IDENTIFIER_MAX || row.len < ROW_HEADER_SIZE ||
-        row.len - ROW_HEADER_SIZE > IDENTIFIER_MAX)
+    struct span message_id = span_of(key.data + prefix, key.len - prefix);
+    if (message_id.len > IDENTIFIER_MAX || run_id.len > IDENTIFIER_MAX)
         return -EIO;
     ret_message->message_len = message_id.len;
     memcpy(ret_message->message_id, message_id.data, message_id.len);
-    ret_message->run_len = row.len - ROW_HEADER_SIZE;
-    memcpy(ret_message->run_id, row.data + ROW_HEADER_SIZE, ret_message->run_len);
+    ret_message->run_len = run_id.len;
+    memcpy(ret_message->run_id, run_id.data, run_id.len);
     return 0;
 }
 
-int records_next_message(
-    struct found_message *ret_message, struct store *store, const struct message_key *after)
+static int next_stored(
+    struct found_message *ret_message, struct store *store, struct span key, struct span user_id)
 {
-    char memory[RECORD_KEY_MAX + 1];
-    struct span key;
     struct store_entry entry;
-    int rc = make_key_behind(memory, &key, after);
-    if (!rc)
-        rc = store_read_begin(store);
+    int rc = store_read_begin(store);
     if (rc)
         return rc;
     rc = store_seek(store, STORE_MESSAGES, key, &entry);
+    if (!rc && entry.value.len < ROW_HEADER_SIZE)
+        rc = -EIO;
     if (!rc)
-        rc = take_message(ret_message, &entry, after->user_id);
+        rc = take_message(ret_message, entry.key,
+            span_of(entry.value.data + ROW_HEADER_SIZE, entry.value.len - ROW_HEADER_SIZE),
+            user_id);
     store_read_end(store);
     return rc;
+}
+
+/* Adds what is in memory at or above `key`, the smallest MESSAGES_MAX of it, in order. */
+static size_t list_staged(const struct staged_record *ret_list[MESSAGES_MAX],
+    const struct records *records, struct span key, struct span user_id)
+{
+    size_t cursor = 0;
+    size_t count = 0;
+    const struct staged_record *record;
+    while ((record = map_next(&records->messages, &cursor))) {
+        struct span own = record_key(record);
+        if (own.len <= user_id.len + 1 || memcmp(own.data, key.data, user_id.len + 1) != 0 ||
+            compare_spans(own, key) < 0)
+            continue;
+        size_t at = count < MESSAGES_MAX ? count++ : MESSAGES_MAX - 1;
+        if (at == MESSAGES_MAX - 1 && ret_list[at] &&
+            compare_spans(own, record_key(ret_list[at])) >= 0)
+            continue;
+        for (; at > 0 && compare_spans(own, record_key(ret_list[at - 1])) < 0; at--)
+            ret_list[at] = ret_list[at - 1];
+        ret_list[at] = record;
+    }
+    return count;
+}
+
+static struct span id_of(const struct found_message *message)
+{
+    return span_of(message->message_id, message->message_len);
+}
+
+/* The next one of the store, behind the last one listed. */
+static int advance(struct found_message *ret_stored, struct store *store, struct span user_id,
+    const struct found_message *last)
+{
+    char memory[RECORD_KEY_MAX + 1];
+    struct span key;
+    const struct message_key after = {user_id, id_of(last)};
+    int rc = make_key_behind(memory, &key, &after);
+    return rc ? rc : next_stored(ret_stored, store, key, user_id);
+}
+
+int records_list_messages(struct message_list *list, const struct records *records,
+    struct store *store, const struct message_key *after)
+{
+    char memory[RECORD_KEY_MAX + 1];
+    struct span key;
+    struct found_message stored;
+    struct found_message staged;
+    const struct staged_record *in_memory[MESSAGES_MAX] = {NULL};
+    list->count = 0;
+    int rc = make_key_behind(memory, &key, after);
+    if (rc)
+        return rc;
+    size_t waiting = list_staged(in_memory, records, key, after->user_id);
+    rc = next_stored(&stored, store, key, after->user_id);
+    for (size_t at = 0; list->count < MESSAGES_MAX && (!rc || rc == -ENOENT);) {
+        bool more = at < waiting && take_message(&staged, record_key(in_memory[at]),
+                                        record_value(in_memory[at]), after->user_id) == 0;
+        if (rc && !more)
+            return 0;
+        int order = rc ? 1 : !more ? -1 : compare_spans(id_of(&stored), id_of(&staged));
+        list->messages[list->count++] = order < 0 ? stored : staged; /* what is staged is newer */
+        at += order >= 0;
+        if (order <= 0)
+            rc = advance(&stored, store, after->user_id, &list->messages[list->count - 1]);
+    }
+    return rc == -ENOENT ? 0 : rc;
 }
 
 /* ---- open runs: what is committed under what is staged, copied, so that the callback may stage */
@@ -319,8 +389,7 @@ static int compare_keys(const void *left, const void *right)
 {
     struct span a = record_key(*(const struct staged_record *const *)left);
     struct span b = record_key(*(const struct staged_record *const *)right);
-    int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
+    return compare_spans(a, b);
 }
 
 static int call_in_order(const struct map *open,

@@ -35,10 +35,10 @@ struct message_key {
 };
 int records_find_message(struct buffer *out, const struct records *records, struct store *store,
     const struct message_key *key);
-/* The committed message behind `after`, in the order of their bytes ("" for the first); of the same
- * user. -ENOENT. */
-int records_next_message(
-    struct found_message *ret_message, struct store *store, const struct message_key *after);
+/* The messages behind `after->message_id` ("" for the first), of the same user, in the order of
+ * their bytes. Looks through all that is staged. */
+int records_list_messages(struct message_list *list, const struct records *records,
+    struct store *store, const struct message_key *after);
 int records_each_open_run(const struct records *records, struct store *store,
     int (*callback)(void *context, struct span run_id, struct span record), void *context);
 

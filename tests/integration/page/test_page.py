@@ -155,6 +155,38 @@ async def test_a_question_is_answered_with_a_button_and_every_tab_sees_it(
     await other.close()
 
 
+READ_STREAM = """(async (token) => {
+    const answer = await fetch('/v1/events?cursor=start',
+        { headers: { Authorization: `Bearer ${token}` } });
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const texts = [];
+    let rest = '';
+    for (;;) {
+        const part = await reader.read();
+        if (part.done) throw new Error('the stream ended');
+        const blocks = (rest + part.value).split('\\n\\n');
+        rest = blocks.pop();
+        for (const block of blocks) {
+            const lines = block.split('\\n');
+            if (lines[0].startsWith('id: ')) texts.push(lines.at(-1).slice('data: '.length));
+            if (lines[0] === 'event: caught_up') {
+                reader.cancel();
+                return texts;
+            }
+        }
+    }
+})"""
+
+
+async def test_the_event_stream_is_read_by_a_script(browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    await ask(tab, "for the stream", agent="echo")
+    await tab.until(run_with("completed"), "the end of the run")
+    texts = await tab.evaluate(f"{READ_STREAM}({json.dumps(shared_node.token(user))})")
+    assert texts == list((await kept(shared_node, user)).raw.values())
+    await tab.close()
+
+
 async def test_a_killed_worker_shows_a_lost_run(browser, node, user):
     tab = await open_page(browser, node, user)
     await ask(tab, json.dumps({"steps": 100000, "pause_ms": 20}), "slow")

@@ -144,28 +144,65 @@ static void stage_message(
         0);
 }
 
+/* Goes through them a list at a time. */
+static void assert_messages(struct fixture *fixture, const char *user, const char *expected)
+{
+    struct message_list list;
+    char after[IDENTIFIER_MAX + 1] = "";
+    _cleanup_(buffer_deinit) struct buffer seen = BUFFER_INIT;
+    do {
+        assert_return_code(history_list_messages(fixture->history, span_of_string(user),
+                               span_of_string(after), &list),
+            0);
+        for (size_t i = 0; i < list.count; i++) {
+            const struct found_message *found = &list.messages[i];
+            snprintf(after, sizeof(after), "%.*s", (int)found->message_len, found->message_id);
+            buffer_printf(&seen, "%s=%.*s ", after, (int)found->run_len, found->run_id);
+        }
+    } while (list.count);
+    buffer_append_char(&seen, '\0');
+    assert_string_equal(seen.data, expected);
+}
+
 static void test_messages_of_a_user_are_gone_through_in_order(void **state)
 {
     struct fixture *fixture = *state;
-    struct found_message found;
-    struct span after = SPAN_EMPTY;
-    _cleanup_(buffer_deinit) struct buffer seen = BUFFER_INIT;
     fixture_open(fixture);
     stage_message(fixture, "an", "m-0", "r-0");
     stage_message(fixture, "ann", "m-2", "r-2");
     stage_message(fixture, "ann", "m-1", "r-1");
     stage_message(fixture, "ann", "m-12", "r-3");
     stage_message(fixture, "anna", "m-9", "r-9");
-    assert_int_equal(
-        history_next_message(fixture->history, SPAN_LITERAL("ann"), after, &found), -ENOENT);
+    assert_messages(fixture, "ann", "m-1=r-1 m-12=r-3 m-2=r-2 ");
     assert_return_code(history_commit(fixture->history), 0);
-    while (history_next_message(fixture->history, SPAN_LITERAL("ann"), after, &found) == 0) {
-        after = span_of(found.message_id, found.message_len);
-        buffer_printf(&seen, "%.*s=%.*s ", SPAN_ARG(after), (int)found.run_len, found.run_id);
+    fixture_reopen(fixture); /* from here on in the store */
+    assert_messages(fixture, "ann", "m-1=r-1 m-12=r-3 m-2=r-2 ");
+    stage_message(fixture, "ann", "m-0", "r-4"); /* and these in memory */
+    stage_message(fixture, "ann", "m-12", "r-5");
+    stage_message(fixture, "ann", "m-3", "r-6");
+    stage_message(fixture, "anna", "m-13", "r-7");
+    assert_messages(fixture, "ann", "m-0=r-4 m-1=r-1 m-12=r-5 m-2=r-2 m-3=r-6 ");
+    assert_messages(fixture, "bob", "");
+}
+
+static void test_more_messages_than_a_list_holds_are_each_there_once(void **state)
+{
+    struct fixture *fixture = *state;
+    char id[16];
+    _cleanup_(buffer_deinit) struct buffer expected = BUFFER_INIT;
+    fixture_open(fixture);
+    for (unsigned i = 0; i < 3 * MESSAGES_MAX; i++) {
+        snprintf(id, sizeof(id), "m-%03u", i * 37 % (3 * MESSAGES_MAX)); /* in no order */
+        stage_message(fixture, "ann", id, "r");
+        if (i == 2 * MESSAGES_MAX) {
+            assert_return_code(history_commit(fixture->history), 0);
+            fixture_reopen(fixture);
+        }
     }
-    assert_true(span_is(buffer_span(&seen), "m-1=r-1 m-12=r-3 m-2=r-2 "));
-    assert_int_equal(
-        history_next_message(fixture->history, SPAN_LITERAL("bob"), SPAN_EMPTY, &found), -ENOENT);
+    for (unsigned i = 0; i < 3 * MESSAGES_MAX; i++)
+        buffer_printf(&expected, "m-%03u=r ", i);
+    buffer_append_char(&expected, '\0');
+    assert_messages(fixture, "ann", expected.data);
 }
 
 static void test_identifiers_out_of_bounds_are_refused_and_not_found(void **state)
@@ -264,6 +301,7 @@ int main(void)
         CASE(test_runs_can_be_closed_while_they_are_told),
         CASE(test_a_message_is_one_users_own),
         CASE(test_messages_of_a_user_are_gone_through_in_order),
+        CASE(test_more_messages_than_a_list_holds_are_each_there_once),
         CASE(test_identifiers_out_of_bounds_are_refused_and_not_found),
         CASE(test_the_newest_position_of_a_ring_counts),
         CASE(test_a_rings_new_generation_retires_the_old),
