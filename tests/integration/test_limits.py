@@ -246,7 +246,7 @@ async def test_a_token_that_ends_is_warned_of_and_closed_unless_refreshed(gate):
     def expiring(client):
         return [frame for frame in client.control if frame["type"] == "token_expiring"]
 
-    short = tokens.hs256(gate.secret(), tokens.claims("a", 2))
+    short = tokens.hs256(gate.secret(), tokens.claims("a", 3))
     async with Client(gate, "a", token=short) as kept:
         ended = await Client(gate, "a", token=short).connect()
         warned = await kept.until(lambda: expiring(kept), "token_expiring")

@@ -16,7 +16,7 @@ from harness.held import request_text
 @pytest.fixture(scope="module")
 def gate():
     """On every address, impatient, and with events of alice's all the time."""
-    gate = Gate(host="::", heartbeat="1s")
+    gate = Gate(host="::", heartbeat="1500ms")
     gate.add_emitter("pacemaker", ["alice"], 50)
     try:
         gate.start()

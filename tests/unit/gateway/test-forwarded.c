@@ -97,6 +97,8 @@ static void test_pairs_of_forwarded_come_in_any_order_and_case(void **state)
     assert_f(F("proto=https; For=\"198.51.100.7:4711\""), "198.51.100.7");
     assert_f(F("host=\"a;for=203.0.113.1,b\";FOR=198.51.100.7"), "198.51.100.7");
     assert_f(F("for=\"[2001:db8::7]:4711\";by=x"), "2001:db8::7");
+    assert_f(F("for=198.51.100.7;host=\"a,b\""), "198.51.100.7");
+    assert_f(F("for=198.51.100.7;host=\"a;for=203.0.113.1\""), "198.51.100.7");
 }
 
 static void test_a_quotation_that_a_client_opens_does_not_hide_the_client(void **state)
