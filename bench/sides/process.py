@@ -131,14 +131,7 @@ def until_listening(port, process, seconds=20):
 
 
 def terminate(process):
-    """A process and its group, politely, then not."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            try:
-                os.killpg(process.pid, number)
-                process.wait(5)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+    """A process and its group, at once: nothing of theirs is wanted any more."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

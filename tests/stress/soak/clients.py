@@ -105,6 +105,12 @@ class Follower(Kind):
         await connection.close()
 
 
+def cut(connection):
+    """Without a farewell, and without what the library would still hand over."""
+    connection.transport.abort()
+    connection.fail_connection(1006)
+
+
 class Steady(Follower):
     pass
 
@@ -117,7 +123,7 @@ class Resuming(Follower):
 
     async def leave(self, connection):
         if self.chance.random() < 0.7:
-            connection.transport.abort()
+            cut(connection)
         else:
             await connection.close()
 
