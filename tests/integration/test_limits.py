@@ -95,6 +95,16 @@ def test_connections_of_one_user_are_limited(gate):
         assert held.open(gate, "other") == 101
 
 
+def test_an_event_stream_is_a_connection_like_any_other(gate):
+    assert gate.configure(max_connections_per_user=2, max_filter_threads=1)
+    with Held() as held:
+        assert held.open(gate, "mixed", path="/v1/events") == 200
+        assert held.open(gate, "mixed") == 101
+        assert held.open(gate, "mixed", path="/v1/events") == 429
+        assert held.open(gate, "mixed") == 429
+        assert held.open(gate, "other", path="/v1/events?thread=a&thread=b") == 400
+
+
 def test_new_connections_of_a_user_are_limited(gate):
     assert gate.configure(max_connections_per_user=2, connection_rate_per_user=1)
     for _ in range(2):
