@@ -7,6 +7,7 @@
 #include "event/frame.h"
 
 #include <assert.h>
+#include <endian.h>
 
 #define FINAL_FRAGMENT 0x80
 
@@ -127,18 +128,40 @@ static void append_sse_control(struct buffer *out, struct span json)
 
 /* ---- MessagePack */
 
-static void append_optional(struct buffer *out, const char *name, struct span text)
+/* Names, and the longest numbers and headers. */
+#define ENVELOPE_MAX 400
+
+static char *put(char *at, const void *bytes, size_t len)
 {
-    if (!text.len)
-        return;
-    msgpack_append_string(out, span_of_string(name));
-    msgpack_append_string(out, text);
+    memcpy(at, bytes, len);
+    return at + len;
 }
 
-static void append_number(struct buffer *out, const char *name, uint64_t number)
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static char *put_number(char *at, uint64_t number)
 {
-    msgpack_append_string(out, span_of_string(name));
-    msgpack_append_uint(out, number);
+    uint32_t narrow = htobe32((uint32_t)number);
+    uint64_t wide = htobe64(number);
+    if (number < 0x80) {
+        *at++ = (char)number;
+        return at;
+    }
+    bool fits = number <= UINT32_MAX;
+    *at++ = (char)(fits ? 0xce : 0xcf);
+    return fits ? put(at, &narrow, sizeof(narrow)) : put(at, &wide, sizeof(wide));
+}
+
+/* `name` has its header. Identifiers are of less than 256 bytes. */
+static char *put_text(char *at, struct span name, struct span text)
+{
+    if (!text.len)
+        return at;
+    at = put(at, name.data, name.len);
+    if (text.len >= 32)
+        *at++ = (char)0xd9;
+    *at++ = (char)(text.len < 32 ? 0xa0 | text.len : text.len);
+    return put(at, text.data, text.len);
 }
 
 static size_t count_members(const struct event *event)
@@ -149,27 +172,39 @@ static size_t count_members(const struct event *event)
            (event->tool_call_id.len > 0) + synthetic;
 }
 
-/* The members of the JSON, in its order. */
+/* The members of the JSON, in its order; at most 13, so the map's header is a byte. */
+static char *put_envelope(char *at, const struct event *event, uint64_t prev)
+{
+    *at++ = (char)(0x80 | count_members(event));
+    at = put_text(at, SPAN_LITERAL("\xa4type"), span_of_string(event_type_name(event->type)));
+    at = put_number(PUT(at, "\xa3seq"), event->seq);
+    at = put_number(PUT(at, "\xa4prev"), prev);
+    if (event->first_seq)
+        at = put_number(PUT(at, "\xa9"
+                                "first_seq"),
+            event->first_seq);
+    at = put_number(PUT(at, "\xa9timestamp"), event->timestamp);
+    at = put_text(at, SPAN_LITERAL("\xa9thread_id"), event->thread_id);
+    at = put_text(at, SPAN_LITERAL("\xa6run_id"), event->run_id);
+    at = put_text(at, SPAN_LITERAL("\xaarequest_id"), event->request_id);
+    at = put_text(at,
+        SPAN_LITERAL("\xa5"
+                     "agent"),
+        event->agent);
+    at = put_text(at, SPAN_LITERAL("\xaamessage_id"), event->message_id);
+    at = put_text(at, SPAN_LITERAL("\xactool_call_id"), event->tool_call_id);
+    if (event->flags & EVENT_FLAG_SYNTHETIC)
+        at = PUT(at, "\xa9synthetic\xc3");
+    return PUT(at, "\xa4"
+                   "data");
+}
+
+/* Room is made once, as for the JSON (event/frame.c). */
 static void append_envelope(struct buffer *out, const struct event *event, uint64_t prev)
 {
-    msgpack_append_map(out, count_members(event));
-    append_optional(out, "type", span_of_string(event_type_name(event->type)));
-    append_number(out, "seq", event->seq);
-    append_number(out, "prev", prev);
-    if (event->first_seq)
-        append_number(out, "first_seq", event->first_seq);
-    append_number(out, "timestamp", event->timestamp);
-    append_optional(out, "thread_id", event->thread_id);
-    append_optional(out, "run_id", event->run_id);
-    append_optional(out, "request_id", event->request_id);
-    append_optional(out, "agent", event->agent);
-    append_optional(out, "message_id", event->message_id);
-    append_optional(out, "tool_call_id", event->tool_call_id);
-    if (event->flags & EVENT_FLAG_SYNTHETIC) {
-        msgpack_append_string(out, SPAN_LITERAL("synthetic"));
-        msgpack_append_bool(out, true);
-    }
-    msgpack_append_string(out, SPAN_LITERAL("data"));
+    char *at = buffer_reserve(out, ENVELOPE_MAX + 6 * IDENTIFIER_MAX);
+    if (at)
+        out->len += (size_t)(put_envelope(at, event, prev) - at);
 }
 
 /* What was found valid where it came in cannot fail here but for memory. */

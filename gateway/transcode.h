@@ -22,10 +22,3 @@ int transcode_to_msgpack(struct buffer *out, struct span json);
  * behind it cannot have; text is checked to be UTF-8.
  */
 int transcode_to_json(struct buffer *out, struct span msgpack);
-
-/* ---- pieces of MessagePack, each in its shortest form */
-
-void msgpack_append_map(struct buffer *out, size_t count);
-void msgpack_append_uint(struct buffer *out, uint64_t number);
-void msgpack_append_string(struct buffer *out, struct span text);
-void msgpack_append_bool(struct buffer *out, bool value);

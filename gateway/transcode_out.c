@@ -20,7 +20,7 @@ static void append_marked(struct buffer *out, unsigned char marker, uint64_t num
     buffer_append(out, bytes, 1 + size);
 }
 
-void msgpack_append_uint(struct buffer *out, uint64_t number)
+static void append_uint(struct buffer *out, uint64_t number)
 {
     if (number < 0x80)
         buffer_append_char(out, (char)number);
@@ -79,22 +79,11 @@ static size_t container_header(unsigned char ret_bytes[5], bool map, size_t coun
     return 1 + size;
 }
 
-void msgpack_append_map(struct buffer *out, size_t count)
-{
-    unsigned char header[5];
-    buffer_append(out, header, container_header(header, true, count));
-}
-
-void msgpack_append_string(struct buffer *out, struct span text)
+static void append_string(struct buffer *out, struct span text)
 {
     unsigned char header[5];
     buffer_append(out, header, string_header(header, text.len));
     buffer_append_span(out, text);
-}
-
-void msgpack_append_bool(struct buffer *out, bool value)
-{
-    buffer_append_char(out, (char)(value ? 0xc3 : 0xc2));
 }
 
 /* Replaces the one byte that was left at `start` for a header. */
@@ -236,7 +225,7 @@ static bool put_string(struct buffer *out, struct scan *scan)
     struct span text = span_of(scan->at, unescaped_length(scan));
     scan->at += text.len;
     if (take(scan, '"')) {
-        msgpack_append_string(out, text);
+        append_string(out, text);
         return true;
     }
     size_t start = out->len;
@@ -261,7 +250,7 @@ static bool put_integer(struct buffer *out, struct span text)
     if (negative)
         append_negative(out, (int64_t)(~number + 1));
     else
-        msgpack_append_uint(out, number);
+        append_uint(out, number);
     return true;
 }
 

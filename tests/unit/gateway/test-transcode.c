@@ -23,7 +23,7 @@ static void assert_same_map(const json_t *json, const msgpack_object_map *map)
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object_str *name = &map->ptr[i].key.via.str;
         assert_int_equal(map->ptr[i].key.type, MSGPACK_OBJECT_STR);
-        char *text = strndup(name->ptr, name->size);
+        char *text = strndup(name->size ? name->ptr : "", name->size);
         assert_same(json_object_get(json, text), &map->ptr[i].val);
         free(text);
     }
