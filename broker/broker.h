@@ -47,6 +47,9 @@ struct broker {
     struct link_port ports[4];
     struct links *links;
     struct control_port *control;
+    struct wire_url door_url; /* of the door for gateways elsewhere; port 0: there is none */
+    struct nng_tls_config *door_tls;
+    struct door_port *door;
     struct metrics_port *metrics; /* NULL: off */
 
     struct ring_spin spin;

@@ -14,11 +14,13 @@ struct links {
     struct link *slots[LINK_SLOTS_MAX]; /* made when first needed */
     size_t count;
     uint64_t serial;
+    unsigned last_port; /* behind that of options.remote */
 };
 
 static void link_release(struct link *link)
 {
     ev_timer_stop(link->links->options.loop, &link->timer);
+    ev_timer_stop(link->links->options.loop, &link->silence);
     channel_reset(link->channel);
     if (link->state == LINK_READY) {
         void *peer = link->peer;
@@ -73,6 +75,8 @@ static void greet(struct link *link, const struct wire_hello *hello)
     }
     link->port = port;
     link->state = LINK_READY;
+    if (link->remote)
+        ev_timer_again(link->links->options.loop, &link->silence);
     link->links->options.counters->links_opened++;
     log_info("link", "%s %s (pid %llu) is connected", link->role, link->name,
         (unsigned long long)link->pid);
@@ -81,6 +85,8 @@ static void greet(struct link *link, const struct wire_hello *hello)
 static void on_message(void *context, const struct wire_message *message)
 {
     struct link *link = context;
+    if (ev_is_active(&link->silence))
+        ev_timer_again(link->links->options.loop, &link->silence);
     if (link->state == LINK_READY)
         link->port->on_message(link->port->context, link->peer, message);
     else if (link->state == LINK_OFFERED && message->kind == WIRE_HELLO)
@@ -110,6 +116,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
         link_release(link);
 }
 
+static void on_silence(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    link_drop(watcher->data, "says nothing");
+}
+
 static const struct channel_events events = {.on_message = on_message, .on_peer = on_peer};
 
 static int slot_new(struct links *links, struct link **ret_link)
@@ -127,6 +140,10 @@ static int slot_new(struct links *links, struct link **ret_link)
     }
     ev_timer_init(&link->timer, on_timer, LINK_OFFER_SECONDS, 0.);
     link->timer.data = link;
+    ev_init(&link->silence, on_silence);
+    link->silence.repeat = LINK_SILENCE_SECONDS;
+    link->silence.data = link;
+    channel_secure(link->channel, links->options.tls);
     links->slots[links->count++] = link;
     *ret_link = link;
     return 0;
@@ -153,6 +170,16 @@ int links_new(struct links **ret_links, const struct links_options *options)
     return 0;
 }
 
+static void offered(struct link *link, struct span role, struct span name, bool remote)
+{
+    snprintf(link->role, sizeof(link->role), "%.*s", SPAN_ARG(role));
+    snprintf(link->name, sizeof(link->name), "%.*s", SPAN_ARG(name));
+    link->remote = remote;
+    link->state = LINK_OFFERED;
+    ev_timer_set(&link->timer, LINK_OFFER_SECONDS, 0.);
+    ev_timer_start(link->links->options.loop, &link->timer);
+}
+
 int links_offer(struct links *links, struct span role, struct span name, char ret_url[PATHS_MAX])
 {
     struct link *link;
@@ -168,13 +195,50 @@ int links_offer(struct links *links, struct span role, struct span name, char re
     if (len < 0 || len >= PATHS_MAX)
         return -ENAMETOOLONG;
     rc = channel_listen(link->channel, ret_url);
+    if (!rc)
+        offered(link, role, name, false);
+    return rc;
+}
+
+/* Ports are taken in turn, so that a straggler for the last peer of one seldom meets the next. */
+static int listen_behind(struct links *links, struct link *link, uint16_t *ret_port)
+{
+    struct wire_url url = *links->options.remote;
+    char text[WIRE_URL_SIZE];
+    int rc = -EADDRINUSE;
+    for (unsigned tries = 0; tries < LINK_SLOTS_MAX && rc == -EADDRINUSE; tries++) {
+        links->last_port = links->last_port % LINK_SLOTS_MAX + 1;
+        if (links->options.remote->port + links->last_port > UINT16_MAX)
+            continue;
+        url.port = (uint16_t)(links->options.remote->port + links->last_port);
+        rc = wire_url_format(text, &url);
+        if (!rc)
+            rc = channel_listen(link->channel, text);
+    }
+    *ret_port = url.port;
+    return rc;
+}
+
+int links_offer_remote(struct links *links, struct span name, char ret_url[PATHS_MAX])
+{
+    struct link *link;
+    struct wire_url url = *links->options.remote;
+    if (!identifier_valid(name))
+        return -EINVAL;
+    int rc = free_slot(links, &link);
     if (rc)
         return rc;
-    snprintf(link->role, sizeof(link->role), "%.*s", SPAN_ARG(role));
-    snprintf(link->name, sizeof(link->name), "%.*s", SPAN_ARG(name));
-    link->state = LINK_OFFERED;
-    ev_timer_set(&link->timer, LINK_OFFER_SECONDS, 0.);
-    ev_timer_start(links->options.loop, &link->timer);
+    link->serial = ++links->serial;
+    rc = listen_behind(links, link, &url.port);
+    if (rc)
+        return rc;
+    url.host = SPAN_LITERAL("*");
+    char text[WIRE_URL_SIZE];
+    rc = wire_url_format(text, &url);
+    if (rc)
+        return rc;
+    memcpy(ret_url, text, strlen(text) + 1); /* with "*" for the host it is short */
+    offered(link, SPAN_LITERAL("gateway"), name, true);
     return 0;
 }
 

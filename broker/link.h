@@ -5,6 +5,7 @@
 #include "base/paths.h"
 #include "counters.h"
 #include "wire/channel.h"
+#include "wire/url.h"
 
 /*
  * The broker's side of its links: a pool of slots, each an nng socket that serves one peer after
@@ -13,6 +14,8 @@
  */
 #define LINK_SLOTS_MAX 256
 #define LINK_OFFER_SECONDS 5.0
+/* A gateway reports every second; one elsewhere that says nothing for so long is gone. */
+#define LINK_SILENCE_SECONDS 6.0
 
 struct links;
 
@@ -30,9 +33,11 @@ struct link {
     const struct link_port *port; /* once READY */
     void *peer;                   /* the port's own, once READY */
     enum link_state state;
-    uint64_t serial; /* changes with each peer: names this peer for ever */
-    ev_timer timer;  /* of the offer, and of a drop that is due */
-    int failure;     /* of an earlier send: the peer is dropped from the loop, not under its user */
+    uint64_t serial;  /* changes with each peer: names this peer for ever */
+    ev_timer timer;   /* of the offer, and of a drop that is due */
+    bool remote;      /* of another machine: its kernel cannot tell us that it has died */
+    ev_timer silence; /* of a remote peer */
+    int failure; /* of an earlier send: the peer is dropped from the loop, not under its user */
     char name[IDENTIFIER_SIZE];
     char role[16];
     uint64_t pid;
@@ -56,6 +61,8 @@ struct links_options {
     const char *broker_id;
     struct counters *counters;
     const struct link_port *ports; /* ends with a NULL role */
+    const struct wire_url *remote; /* what gateways elsewhere ask; port 0: there are none */
+    struct nng_tls_config *tls;    /* of its links; NULL: none */
 };
 
 /* Strings and ports are borrowed. */
@@ -66,6 +73,11 @@ int links_new(struct links **ret_links, const struct links_options *options);
  * taken; else from the socket.
  */
 int links_offer(struct links *links, struct span role, struct span name, char ret_url[PATHS_MAX]);
+/*
+ * The same for a gateway of another machine: a port behind that of `remote`, with "*" for the host.
+ * -EADDRINUSE when other programs have all of them.
+ */
+int links_offer_remote(struct links *links, struct span name, char ret_url[PATHS_MAX]);
 /* Drops the peer; its port hears of it. */
 void link_drop(struct link *link, const char *why);
 /* Sends; a peer that cannot be sent to is dropped soon, never during the call. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The broker's start, phase by phase, and its end. */
 #include "admin.h"
+#include "door_port.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -349,13 +350,30 @@ static int recover(struct broker *broker)
 
 /* ---- phase: ports */
 
+static int open_door(struct broker *broker)
+{
+    if (!broker->door_url.port)
+        return 0;
+    return door_port_new(&broker->door, &(struct door_port_options){.loop = broker->loop,
+                                            .config = broker->config,
+                                            .broker_id = broker->id,
+                                            .links = broker->links,
+                                            .counters = &broker->counters,
+                                            .tls = broker->door_tls});
+}
+
 static int start_ports(struct broker *broker)
 {
-    int rc = links_new(&broker->links, &(struct links_options){.loop = broker->loop,
-                                           .run_dir = broker->run_dir,
-                                           .broker_id = broker->id,
-                                           .counters = &broker->counters,
-                                           .ports = broker->ports});
+    int rc = door_port_configure(&broker->door_url, &broker->door_tls, broker->config);
+    if (rc)
+        return rc;
+    rc = links_new(&broker->links, &(struct links_options){.loop = broker->loop,
+                                       .run_dir = broker->run_dir,
+                                       .broker_id = broker->id,
+                                       .counters = &broker->counters,
+                                       .ports = broker->ports,
+                                       .remote = &broker->door_url,
+                                       .tls = broker->door_tls});
     if (rc)
         return rc;
     effects_init(&broker->effects, broker->links);
@@ -367,7 +385,7 @@ static int start_ports(struct broker *broker)
                                                 .context = broker});
     if (rc)
         log_error("start", "cannot listen on %s/broker.ipc: %s", broker->run_dir, strerror(-rc));
-    return rc;
+    return rc ? rc : open_door(broker);
 }
 
 static void append_metrics(const void *context, struct buffer *out)

@@ -11,6 +11,9 @@
 #define CREDIT_WINDOW (4u << 20)
 #define CREDIT_STEP (CREDIT_WINDOW / 8)
 #define CALL_TIMEOUT_MS 20000
+/* A broker elsewhere is pinged so often; one that owes an answer for so long is gone. */
+#define PING_EVERY_MS 2000
+#define PONG_WAIT_MS 6000
 
 struct broker_link {
     struct attachment *attachment;
@@ -22,7 +25,10 @@ struct broker_link {
     uint64_t last_request;
     struct map calls;            /* by the bytes of link_call.request */
     struct list_link call_order; /* of struct link_call, link; oldest first */
-    uint64_t processed;          /* bytes of events not yet given back as credit */
+    bool remote;
+    struct link_call ping;
+    uint64_t pinged_at;
+    uint64_t processed; /* bytes of events not yet given back as credit */
 };
 
 /* ---- calls */
@@ -79,8 +85,33 @@ static void handle_answer(
         finish(call, answer);
 }
 
+/* The kernel tells of the end of a peer on this machine; elsewhere only an answer proves anything.
+ */
+static void check_there(struct broker_link *link, uint64_t now_ms)
+{
+    struct wire_message message = {.kind = WIRE_PING};
+    if (!link->remote || !broker_link_ready(link))
+        return;
+    if (link_call_active(&link->ping)) {
+        if (now_ms - link->pinged_at < PONG_WAIT_MS)
+            return;
+        log_warn("broker_link", "%s does not answer", link->broker);
+        attachment_give_up(link->attachment);
+    } else if (now_ms - link->pinged_at >= PING_EVERY_MS) {
+        link->pinged_at = now_ms;
+        broker_link_call(link, &link->ping, &message);
+    }
+}
+
+static void on_pong(struct link_call *call, const struct wire_message *answer)
+{
+    (void)call; /* that it came is all; when the link is lost there is nothing to do */
+    (void)answer;
+}
+
 void broker_link_tick(struct broker_link *link, uint64_t now_ms)
 {
+    check_there(link, now_ms);
     for (;;) {
         struct link_call *call = LIST_FIRST(struct link_call, &link->call_order, link);
         if (!call || now_ms < call->asked_at + CALL_TIMEOUT_MS)
@@ -194,8 +225,11 @@ int broker_link_new(struct broker_link **ret_link, struct ev_loop *loop,
     link->events = events;
     link->context = context;
     link->broker = options->broker;
+    link->remote = options->remote;
+    link->ping.done = on_pong;
     link->counters = options->counters;
     link->options = (struct attachment_options){.control_url = options->control_url,
+        .tls = options->tls,
         .role = "gateway",
         .name = options->name,
         .agents = ""};

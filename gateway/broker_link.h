@@ -35,8 +35,10 @@ struct broker_link_events {
 
 struct broker_link_options {
     const char *control_url;
-    const char *broker; /* what the configuration calls it */
-    const char *name;   /* this gateway's */
+    const char *broker;               /* what the configuration calls it */
+    const char *name;                 /* this gateway's */
+    const struct link_tls_files *tls; /* with tls+tcp:// */
+    bool remote; /* on another machine: asked now and then whether it is there */
     struct counters *counters;
 };
 
@@ -57,7 +59,7 @@ int broker_link_call(
     struct broker_link *link, struct link_call *call, struct wire_message *message);
 /* Forgets the call; its answer is passed over. Does nothing when none is under way. */
 void broker_link_cancel(struct link_call *call);
-/* Gives up calls that have waited too long. */
+/* Gives up calls that have waited too long, and the link to a broker that does not answer. */
 void broker_link_tick(struct broker_link *link, uint64_t now_ms);
 
 static inline bool link_call_active(const struct link_call *call)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker_list.h"
 
+#include "wire/url.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,18 +29,6 @@ static struct span take_until(struct span *rest, char separator)
     return taken;
 }
 
-static bool begins_with(struct span text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return text.len > len && memcmp(text.data, prefix, len) == 0;
-}
-
-static bool is_loopback(struct span host)
-{
-    return begins_with(host, "127.") || begins_with(host, "[::1]:") ||
-           begins_with(host, "localhost:");
-}
-
 static bool name_valid(struct span name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -49,21 +39,6 @@ static bool name_valid(struct span name)
             return false;
     }
     return name.len > 0 && name.len < BROKER_NAME_SIZE;
-}
-
-/* NULL when the address can be used. */
-static const char *url_problem(struct span url, bool plain)
-{
-    if (url.len >= BROKER_URL_SIZE)
-        return "the address is too long";
-    if (begins_with(url, "ipc:///") || begins_with(url, "tls+tcp://"))
-        return NULL;
-    if (!begins_with(url, "tcp://"))
-        return "the address must begin with ipc:///, tls+tcp:// or tcp://";
-    if (!plain && !is_loopback(span_of(url.data + 6, url.len - 6)))
-        return "tcp:// beyond this machine is neither encrypted nor authenticated; use tls+tcp://, "
-               "or allow it with gateway.brokers_plain";
-    return NULL;
 }
 
 static const struct broker_entry *find(const struct broker_list *list, struct span name)
@@ -79,12 +54,14 @@ static const char *add(struct broker_list *list, struct span name, struct span u
 {
     if (list->count == BROKER_LIST_MAX)
         return "more brokers than a gateway can have";
+    if (url.len >= BROKER_URL_SIZE)
+        return "the address is too long";
     if (!name_valid(name))
         return "it must be NAME=ADDRESS, with a name of at most 63 letters, digits, '.', '_' and "
                "'-'";
     if (find(list, name))
         return "the name is given twice";
-    const char *problem = url_problem(url, plain);
+    const char *problem = wire_url_problem(url, plain);
     if (problem)
         return problem;
     struct broker_entry *entry = &list->entries[list->count++];

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct brokers {
+    struct link_tls_files tls;
     struct broker_list list;
     struct broker_link *links[BROKER_LIST_MAX]; /* in the order of `list` */
 };
@@ -36,6 +37,8 @@ static int make_links(struct brokers *brokers, struct ev_loop *loop,
         const struct broker_link_options link_options = {.control_url = entry->url,
             .broker = entry->name,
             .name = options->name,
+            .tls = &brokers->tls,
+            .remote = strncmp(entry->url, "ipc://", 6) != 0,
             .counters = options->counters};
         int rc = broker_link_new(&brokers->links[i], loop, &link_options, events, context);
         if (rc) {
@@ -53,6 +56,10 @@ int brokers_new(struct brokers **ret_brokers, struct ev_loop *loop,
     struct brokers *brokers = calloc(1, sizeof(*brokers));
     if (!brokers)
         return -ENOMEM;
+    brokers->tls =
+        (struct link_tls_files){.certificate = options->config->gateway_brokers_certificate_file,
+            .key = options->config->gateway_brokers_key_file,
+            .authority = options->config->gateway_brokers_authority_file};
     int rc = read_list(&brokers->list, options);
     if (!rc)
         rc = make_links(brokers, loop, options, events, context);

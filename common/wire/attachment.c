@@ -16,8 +16,11 @@
 
 #include "base/cleanup.h"
 #include "base/identifier.h"
+#include "base/log.h"
+#include "wire/url.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -28,7 +31,6 @@
 #define REST_MIN_SECONDS 0.02
 #define REST_MAX_SECONDS 0.5
 #define UNANSWERED_MAX 2 /* in a row; each takes ANSWER_SECONDS when it was sent at all */
-#define URL_SIZE 600
 
 enum state {
     STATE_RESTING,
@@ -52,6 +54,7 @@ struct attachment {
     ev_timer timer; /* the state's time limit */
     double rest;    /* seconds of the next pause */
     struct channel *channel;
+    struct nng_tls_config *tls; /* NULL: none */
     char instance[IDENTIFIER_MADE_SIZE];
 };
 
@@ -104,6 +107,9 @@ static int dial_control(struct attachment *attachment)
             &attachment->dialer, attachment->control, attachment->options.control_url))
         return -EINVAL;
     attachment->dialing = true;
+    if (attachment->tls &&
+        nng_dialer_set_ptr(attachment->dialer, NNG_OPT_TLS_CONFIG, attachment->tls))
+        return -EINVAL;
     if (nng_dialer_set_ms(attachment->dialer, NNG_OPT_RECONNMINT, 20) ||
         nng_dialer_set_ms(attachment->dialer, NNG_OPT_RECONNMAXT, 250) ||
         nng_dialer_start(attachment->dialer, NNG_FLAG_NONBLOCK))
@@ -128,15 +134,31 @@ static void ask(struct attachment *attachment)
     set_timer(attachment, ANSWER_SECONDS);
 }
 
+/* A broker does not know by which name it is reached: "*" stands for the host that was asked. */
+static int address_of_offer(
+    const struct attachment *attachment, char ret_text[WIRE_URL_SIZE], struct span url)
+{
+    struct wire_url offered, asked;
+    if (!wire_url_parse(&offered, url) ||
+        !wire_url_parse(&asked, span_of_string(attachment->options.control_url)) ||
+        offered.scheme != asked.scheme)
+        return -EINVAL;
+    if (offered.scheme != WIRE_SCHEME_IPC) {
+        offered.host = asked.host;
+        return wire_url_format(ret_text, &offered);
+    }
+    memcpy(ret_text, url.data, url.len);
+    ret_text[url.len] = '\0';
+    return 0;
+}
+
 static void dial(struct attachment *attachment, struct span url)
 {
-    char text[URL_SIZE];
-    if (url.len >= sizeof(text)) {
+    char text[WIRE_URL_SIZE];
+    if (address_of_offer(attachment, text, url) < 0) {
         rest(attachment);
         return;
     }
-    memcpy(text, url.data, url.len);
-    text[url.len] = '\0';
     attachment->state = STATE_DIALING;
     set_timer(attachment, ANSWER_SECONDS);
     if (channel_dial(attachment->channel, text) < 0)
@@ -230,6 +252,26 @@ static const struct channel_events link_events = {.on_message = on_message, .on_
 
 /* ---- life */
 
+/* The name that the broker's certificate must have is that of the address. */
+static int make_tls(struct attachment *attachment)
+{
+    struct wire_url url;
+    char name[WIRE_URL_SIZE];
+    const char *wrong;
+    if (!wire_url_parse(&url, span_of_string(attachment->options.control_url)))
+        return -EINVAL;
+    if (url.scheme != WIRE_SCHEME_TLS)
+        return 0;
+    if (!attachment->options.tls)
+        return -EINVAL;
+    snprintf(name, sizeof(name), "%.*s", SPAN_ARG(url.host));
+    int rc = link_tls_new(&attachment->tls, attachment->options.tls, name, &wrong);
+    if (rc)
+        log_error("attachment", "%s: %s", *wrong ? wrong : "TLS", link_tls_problem(rc));
+    channel_secure(attachment->channel, attachment->tls);
+    return rc;
+}
+
 static int open_control(struct attachment *attachment)
 {
     int fd = -1;
@@ -259,9 +301,12 @@ int attachment_new(struct attachment **ret_attachment, struct ev_loop *loop,
     attachment->rest = REST_MIN_SECONDS;
     int rc = channel_new(&attachment->channel, loop, &link_events, attachment);
     if (!rc)
+        rc = make_tls(attachment);
+    if (!rc)
         rc = open_control(attachment);
     if (rc) {
         channel_free(attachment->channel);
+        link_tls_free(attachment->tls);
         free(attachment);
         return rc;
     }
@@ -280,7 +325,14 @@ void attachment_free(struct attachment *attachment)
     ev_io_stop(attachment->loop, &attachment->answered);
     nng_close(attachment->control);
     channel_free(attachment->channel);
+    link_tls_free(attachment->tls);
     free(attachment);
+}
+
+void attachment_give_up(struct attachment *attachment)
+{
+    if (attachment_ready(attachment))
+        rest(attachment);
 }
 
 bool attachment_ready(const struct attachment *attachment)

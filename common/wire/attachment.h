@@ -2,6 +2,7 @@
 #pragma once
 
 #include "wire/channel.h"
+#include "wire/link_tls.h"
 
 /*
  * The connecting side of a link, whole: asks the broker's control socket for an address, dials it,
@@ -11,11 +12,12 @@
 struct attachment;
 
 struct attachment_options {
-    const char *control_url; /* ipc://$RUN/broker.ipc */
-    const char *role;        /* "gateway", "worker", "client" */
-    const char *name;        /* for people, in `ringside status` */
-    uint64_t process;        /* a worker's index in the arena's process table */
-    const char *agents;      /* a worker's agents, one a line; "" otherwise */
+    const char *control_url; /* ipc://$RUN/broker.ipc, or what a broker listens on for others */
+    const struct link_tls_files *tls; /* with tls+tcp://; NULL: none */
+    const char *role;                 /* "gateway", "worker", "client" */
+    const char *name;                 /* for people, in `ringside status` */
+    uint64_t process;                 /* a worker's index in the arena's process table */
+    const char *agents;               /* a worker's agents, one a line; "" otherwise */
 };
 
 struct attachment_events {
@@ -33,6 +35,9 @@ int attachment_new(struct attachment **ret_attachment, struct ev_loop *loop,
     const struct attachment_options *options, const struct attachment_events *events,
     void *context);
 void attachment_free(struct attachment *attachment);
+/* Gives the link up, as if it had been lost: the peer is there no more, whatever the socket says.
+ */
+void attachment_give_up(struct attachment *attachment);
 bool attachment_ready(const struct attachment *attachment);
 /* As channel_send; -ENOTCONN while the link is not ready. */
 int attachment_send(struct attachment *attachment, const struct wire_message *message);

@@ -62,6 +62,7 @@ struct channel {
     nng_dialer dialer;
     bool listening;
     bool dialing;
+    struct nng_tls_config *tls; /* borrowed; NULL: none */
 
     pthread_mutex_t lock;     /* guards reports */
     struct list_link reports; /* struct pipe_report.link */
@@ -482,14 +483,22 @@ void channel_free(struct channel *channel)
     free(channel);
 }
 
+void channel_secure(struct channel *channel, struct nng_tls_config *tls)
+{
+    channel->tls = tls;
+}
+
 int channel_listen(struct channel *channel, const char *url)
 {
     channel_reset(channel);
     int rc = nng_listener_create(&channel->listener, channel->socket, url);
     if (rc)
         return error_of(rc);
-    /* Not for tcp, where the option does not exist. */
+    /* Each is for some transports only; without TLS a listener for it does not start. */
     (void)nng_listener_set_int(channel->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    (void)nng_listener_set_bool(channel->listener, NNG_OPT_TCP_NODELAY, true);
+    if (channel->tls)
+        (void)nng_listener_set_ptr(channel->listener, NNG_OPT_TLS_CONFIG, channel->tls);
     rc = nng_listener_start(channel->listener, 0);
     if (rc) {
         nng_listener_close(channel->listener);
@@ -507,6 +516,8 @@ int channel_dial(struct channel *channel, const char *url)
         return error_of(rc);
     (void)nng_dialer_set_ms(channel->dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
     (void)nng_dialer_set_ms(channel->dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
+    if (channel->tls)
+        (void)nng_dialer_set_ptr(channel->dialer, NNG_OPT_TLS_CONFIG, channel->tls);
     rc = nng_dialer_start(channel->dialer, NNG_FLAG_NONBLOCK);
     if (rc) {
         nng_dialer_close(channel->dialer);

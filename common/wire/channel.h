@@ -28,6 +28,10 @@ int channel_new(struct channel **ret_channel, struct ev_loop *loop,
 /* Stops everything and gives the socket back. Takes NULL. At exit, leave with _exit instead. */
 void channel_free(struct channel *channel);
 
+/* TLS for addresses that begin with tls+tcp://; borrowed. NULL: there are none. */
+struct nng_tls_config;
+void channel_secure(struct channel *channel, struct nng_tls_config *tls);
+
 /* Waits for one peer at `url` (ipc or tcp); replaces an earlier address. -EADDRINUSE, … */
 int channel_listen(struct channel *channel, const char *url);
 /* Reaches for the peer at `url` until it answers or channel_reset; returns at once. */

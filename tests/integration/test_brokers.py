@@ -139,8 +139,8 @@ async def test_a_gateway_without_any_broker_is_not_ready(pair):
 
 
 @pytest.mark.parametrize("value, why", [
-    ("one=http://127.0.0.1:1", "must begin"),
-    ("one=tcp://192.0.2.1:7400", "brokers_plain"),
+    ("one=http://127.0.0.1:1", "must be ipc"),
+    ("one=tcp://192.0.2.1:7400", "use tls"),
     ("ipc:///run/a", "NAME=ADDRESS"),
 ])
 def test_a_list_that_is_none_stops_the_start(pair, value, why):

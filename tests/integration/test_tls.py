@@ -82,7 +82,8 @@ def whose(gate):
 
 
 @contextlib.contextmanager
-def counted(gate, name):
+def assert_counted(gate, name):
+    """What happens within makes the counter rise by one."""
     before = gate.counters()
     yield
     until(lambda: gate.counters()[name] > before[name], name)
@@ -152,7 +153,7 @@ def test_curl_and_openssl_are_served(gate, authority):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_are_refused(gate, version):
-    with counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="alert|VERSION"):
+    with assert_counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="alert|VERSION"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.check_hostname = False
@@ -172,7 +173,7 @@ def test_new_versions_agree_on_forward_secrecy(gate, version):
 def test_a_client_without_a_common_cipher_is_refused(gate):
     context = secure(gate, maximum_version=ssl.TLSVersion.TLSv1_2)
     context.set_ciphers("AES128-SHA")
-    with counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="HANDSHAKE"):
+    with assert_counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="HANDSHAKE"):
         with connected(gate, context):
             pass
 
@@ -180,13 +181,13 @@ def test_a_client_without_a_common_cipher_is_refused(gate):
 def test_a_client_of_another_protocol_is_refused(gate):
     context = secure(gate)
     context.set_alpn_protocols(["h2"])
-    with counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="(?i)protocol"):
+    with assert_counted(gate, "tls_nothing_in_common"), pytest.raises(ssl.SSLError, match="(?i)protocol"):
         with connected(gate, context):
             pass
 
 
 def test_bytes_that_are_no_tls_are_refused(gate):
-    with counted(gate, "tls_failed"), socket.create_connection(("127.0.0.1", gate.port)) as line:
+    with assert_counted(gate, "tls_failed"), socket.create_connection(("127.0.0.1", gate.port)) as line:
         line.settimeout(PATIENCE)
         line.sendall(b"\x16\x03\x01\x00\x05hello")
         while line.recv(4096):
@@ -194,7 +195,7 @@ def test_bytes_that_are_no_tls_are_refused(gate):
 
 
 def test_plain_http_is_told_that_the_port_speaks_tls(gate):
-    with counted(gate, "tls_plain"), socket.create_connection(("127.0.0.1", gate.port)) as line:
+    with assert_counted(gate, "tls_plain"), socket.create_connection(("127.0.0.1", gate.port)) as line:
         line.settimeout(PATIENCE)
         line.sendall(REQUEST)
         answer = b""
@@ -204,7 +205,7 @@ def test_plain_http_is_told_that_the_port_speaks_tls(gate):
 
 
 def test_a_handshake_that_takes_too_long_is_cut_off(gate):
-    with counted(gate, "tls_late"), socket.create_connection(("127.0.0.1", gate.port)) as line:
+    with assert_counted(gate, "tls_late"), socket.create_connection(("127.0.0.1", gate.port)) as line:
         line.settimeout(PATIENCE)
         line.sendall(b"\x16\x03\x01")
         assert line.recv(1) == b""

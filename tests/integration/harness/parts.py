@@ -162,7 +162,7 @@ class Parts(Node):
             for part in group:
                 if part.process:
                     part.until_ended(seconds)
-        return self.broker.process.returncode
+        return self.broker.process.returncode if self.broker.process else 0
 
     def kill_everything(self):
         for part in self.parts:
