@@ -11,8 +11,9 @@ and asks agents for runs, with the same message_id until an answer is there and 
 One after the other, each some events after the one before, the processes are killed (KILL), stopped
 for a while (STOP, CONT) or told to leave (TERM), and started again; or a new broker takes over. In a
 build with failpoints some of the broker's deaths are at a named step of its turn, where random moments
-hardly ever fall. At the end everything comes to rest, and then must hold: every frame followed the one before it; all clients of a user, and one that
-reads it all anew, saw the same bytes; every emit that succeeded is there once, in order; every
+hardly ever fall, and some of those before a commit while all users ask at once. At the end everything
+comes to rest, and then must hold: every frame followed the one before it; all clients of a user, and one
+that reads it all anew, saw the same bytes; every emit that succeeded is there once, in order; every
 request that was answered has one run; every run has ended, once.
 
 The folder with frames, ledgers, deeds and what the processes said is removed unless something failed.
@@ -48,7 +49,11 @@ STOPPED = (0.05, 1.0)   # seconds
 PROGRESS_SECONDS = 10
 SETTLE_SECONDS = 180
 
-STEP_PASSES = {"turn": 60, "request": 4}  # the broker dies at one of so many next passes of a step
+# The broker dies at one of so many next passes of a step. A third of it is where a batch is nowhere but in
+# memory, while requests come in: what clients were shown of it would be something else after the death.
+STEP_PASSES = {"turn": 60, "request": 4, "urged": 1}
+URGED_STEP = "commit_begun"
+URGED_SECONDS = 2       # for the first of these requests to come to the broker
 STEP_SECONDS = 10       # ... or, when it does not come there, by then
 
 # What is done to whom: weights.
@@ -62,6 +67,7 @@ if compiled_in():
     DEEDS["step", "broker"] = 40
 KILLS = ("kill", "step")
 STEPS_OF = {how: [step.name for step in STEPS if step.how == how] for how in STEP_PASSES}
+STEPS_OF["urged"] = [URGED_STEP]
 
 
 class User:
@@ -90,6 +96,7 @@ class Stress:
         self.done = collections.Counter()
         self.steps = collections.Counter()
         self.asking = True
+        self.urged = 0
         self.began = time.monotonic()
         self.progressed = time.monotonic()
         self.longest_silence = 0.0
@@ -110,9 +117,9 @@ class Stress:
                            "tool_every": self.chance.randrange(3, 9), "tool_ms": 10})
 
     async def pause(self, low, high):
-        end = time.monotonic() + self.chance.uniform(low, high)
-        while self.asking and time.monotonic() < end:
-            await asyncio.sleep(0.1)
+        end, urged = time.monotonic() + self.chance.uniform(low, high), self.urged
+        while self.asking and time.monotonic() < end and self.urged == urged:
+            await asyncio.sleep(0.05)
 
     async def ask_until_answered(self, user, message, content, agent):
         user.unanswered.add(message)
@@ -169,11 +176,24 @@ class Stress:
             raise Broken(f"the broker handed over and ended with {former.process.returncode}:\n"
                          f"{former.said()[-3000:]}")
 
+    def arm_behind_request(self, step):
+        """Once the broker has the first of many requests. In a thread, since it is quick: others are
+        to come before the step is passed again."""
+        before = self.failpoints.passed("request_accepted")
+        self.urged += 1
+        end = time.monotonic() + URGED_SECONDS
+        while self.failpoints.passed("request_accepted") == before and time.monotonic() < end:
+            time.sleep(0.0002)
+        self.failpoints.arm(step, STEP_PASSES["urged"])
+
     async def die_at_step(self, broker):
         """Where a turn has got to a certain point, and no further."""
         how = self.chance.choice(list(STEP_PASSES))
         step = self.chance.choice(STEPS_OF[how])
-        self.failpoints.arm(step, self.chance.randint(1, STEP_PASSES[how]))
+        if how == "urged":
+            await asyncio.to_thread(self.arm_behind_request, step)
+        else:
+            self.failpoints.arm(step, self.chance.randint(1, STEP_PASSES[how]))
         end = time.monotonic() + STEP_SECONDS
         while broker.running() and time.monotonic() < end:
             await asyncio.sleep(0.01)
