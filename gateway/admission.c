@@ -91,7 +91,7 @@ static struct quota_limits address_limits(
     const struct gateway *gateway, const struct address *address)
 {
     const struct config *config = gateway->config;
-    if (networks_have(&gateway->unlimited, address))
+    if (networks_have(&gateway->lists.unlimited, address))
         return (struct quota_limits){0, 0};
     return (struct quota_limits){.at_once = config->gateway_max_connections_per_address,
         .per_second = config->gateway_connection_rate_per_address};
@@ -178,7 +178,7 @@ static struct address client_of(const struct gateway *gateway, const struct http
     bool plain = strcmp(gateway->config->gateway_proxy_header, "x-forwarded-for") == 0;
     struct address peer = http_exchange_peer(exchange);
     return forwarded_client(
-        &gateway->proxies, &peer, request, plain ? FORWARDED_X : FORWARDED_RFC7239);
+        &gateway->lists.proxies, &peer, request, plain ? FORWARDED_X : FORWARDED_RFC7239);
 }
 
 bool admission_check(struct admitted *ret_admitted, struct http_refusal *ret_refusal,
@@ -226,25 +226,24 @@ bool admission_start(struct session **ret_session, struct http_refusal *ret_refu
 
 /* ---- configuration and time */
 
-int admission_configure(struct gateway *gateway, const struct config *config)
+static bool read_list(struct networks *ret_networks, const char *key, const char *list)
 {
-    struct networks proxies;
-    struct networks unlimited;
     struct span wrong;
-    const char *key = "trusted_proxies";
-    bool good = networks_parse(&proxies, config->gateway_trusted_proxies, &wrong);
-    if (good) {
-        key = "unlimited_addresses";
-        good = networks_parse(&unlimited, config->gateway_unlimited_addresses, &wrong);
-    }
-    if (!good) {
-        log_error("gateway",
-            "gateway.%s: \"%.*s\": an address, or a network as 192.0.2.0/24, at most %d of them",
-            key, SPAN_ARG(wrong), NETWORKS_MAX);
+    if (networks_parse(ret_networks, list, &wrong))
+        return true;
+    log_error("gateway",
+        "gateway.%s: \"%.*s\": an address, or a network as 192.0.2.0/24, at most %d of them", key,
+        SPAN_ARG(wrong), NETWORKS_MAX);
+    return false;
+}
+
+int admission_read_lists(struct address_lists *ret_lists, const struct config *config)
+{
+    struct address_lists lists;
+    if (!read_list(&lists.proxies, "trusted_proxies", config->gateway_trusted_proxies) ||
+        !read_list(&lists.unlimited, "unlimited_addresses", config->gateway_unlimited_addresses))
         return -EINVAL;
-    }
-    gateway->proxies = proxies;
-    gateway->unlimited = unlimited;
+    *ret_lists = lists;
     return 0;
 }
 

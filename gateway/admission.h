@@ -41,8 +41,7 @@ bool admission_refuse_for_now(
     struct http_refusal *ret_refusal, int status, unsigned retry_after, const char *why);
 #define ADMISSION_RETRY_SOON 1
 
-/* Lists of addresses as the configuration has them. -EINVAL after saying on the log what is wrong;
- * nothing has changed then. */
-int admission_configure(struct gateway *gateway, const struct config *config);
+/* As the configuration has them. -EINVAL after saying on the log what is wrong. */
+int admission_read_lists(struct address_lists *ret_lists, const struct config *config);
 /* Once a second. */
 void admission_tick(struct gateway *gateway, uint64_t now_ms);

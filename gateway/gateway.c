@@ -343,7 +343,7 @@ int gateway_init(struct gateway *gateway, struct config *config,
     quotas_init(&gateway->addresses);
     int rc = auth_new(&gateway->auth, config);
     if (!rc)
-        rc = admission_configure(gateway, config);
+        rc = admission_read_lists(&gateway->lists, config);
     if (!rc)
         rc = tls_keys_new(&gateway->keys, config);
     if (!rc)

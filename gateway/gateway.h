@@ -10,6 +10,12 @@
 
 #include "base/paths.h"
 
+/* The lists of addresses in the configuration. */
+struct address_lists {
+    struct networks proxies;   /* gateway.trusted_proxies */
+    struct networks unlimited; /* gateway.unlimited_addresses */
+};
+
 /* One gateway: all its parts, made in order and torn down in the opposite one. */
 struct gateway {
     struct ev_loop *loop;
@@ -23,8 +29,7 @@ struct gateway {
     struct session_host host;
     struct quotas users;
     struct quotas addresses;
-    struct networks proxies;   /* gateway.trusted_proxies */
-    struct networks unlimited; /* gateway.unlimited_addresses */
+    struct address_lists lists;
     struct ws_server *sockets;
     struct http_streams *streams;
     struct tls_keys *keys;

@@ -80,40 +80,46 @@ static void set_log_level(const struct config *config)
         log_init("gateway", level);
 }
 
-/* All that can fail, in order; the TLS keys only count when nothing did. */
-static int prepare(struct gateway *gateway, struct ssl_ctx_st **ret_keys, struct config *next)
+/* What was read, and does not count yet. */
+struct reading {
+    struct config config;
+    struct address_lists lists;
+    struct ssl_ctx_st *tls;
+};
+
+/*
+ * All that can fail. Nothing counts before everything was read; the token keys come last, since
+ * they count at once.
+ */
+static int read_everything(struct gateway *gateway, struct reading *reading)
 {
-    struct ssl_ctx_st *keys = NULL;
-    if (gateway->read_config(next) != CONFIG_RUN)
+    if (gateway->read_config(&reading->config) != CONFIG_RUN)
         return -EINVAL;
-    if (tls_keys_wanted(gateway->config) != tls_keys_wanted(next)) {
+    if (tls_keys_wanted(gateway->config) != tls_keys_wanted(&reading->config)) {
         log_error("gateway", "TLS is turned on and off by a restart");
         return -EINVAL;
     }
-    int rc = tls_keys_read(&keys, next);
+    int rc = admission_read_lists(&reading->lists, &reading->config);
     if (!rc)
-        rc = auth_reload(gateway->auth, next);
+        rc = tls_keys_read(&reading->tls, &reading->config);
     if (!rc)
-        rc = admission_configure(gateway, next);
-    if (rc)
-        tls_keys_drop(keys);
-    else
-        *ret_keys = keys;
+        rc = auth_reload(gateway->auth, &reading->config);
     return rc;
 }
 
 void gateway_reload(struct gateway *gateway)
 {
     static const struct take_over_rules rules = {.may_change = may_change, .tell = tell};
-    struct ssl_ctx_st *keys = NULL;
-    struct config next;
-    if (prepare(gateway, &keys, &next) < 0) {
+    struct reading next = {.tls = NULL};
+    if (read_everything(gateway, &next) < 0) {
+        tls_keys_drop(next.tls);
         log_error("gateway", "what was read again cannot be used: everything stays as it was");
     } else {
-        tls_keys_use(gateway->keys, keys);
-        config_take_over(gateway->changing_config, &next, &rules);
+        tls_keys_use(gateway->keys, next.tls);
+        gateway->lists = next.lists;
+        config_take_over(gateway->changing_config, &next.config, &rules);
         set_log_level(gateway->config);
         log_info("gateway", "configuration and token keys were read again");
     }
-    config_deinit(&next);
+    config_deinit(&next.config);
 }

@@ -76,6 +76,22 @@ def test_a_set_that_cannot_be_used_leaves_the_old_one(gate, pairs):
     assert gate.configure(max_connections=None)
 
 
+def test_new_keys_beside_a_wrong_option_do_not_count(gate, pairs):
+    def signed(kind):
+        return tokens.signed_with_pem(kind, pairs[kind][0], tokens.claims("alice"), kid=kind)
+
+    def key(kind):
+        return tokens.jwk(kind, pairs[kind][1]) | {"kid": kind}
+
+    assert gate.configure(token_jwks_file=str(write_set(gate, key("ES256"))))
+    write_set(gate, key("EdDSA"))
+    assert not gate.configure(trusted_proxies="nonsense")
+    assert verdict(gate, signed("ES256")) == "let in"
+    assert verdict(gate, signed("EdDSA")) == "the token's key (kid) is not known here"
+    assert gate.configure(trusted_proxies=None)
+    assert verdict(gate, signed("EdDSA")) == "let in"
+
+
 def test_a_secret_in_a_set_must_be_private(gate):
     secret = b"s" * 32
     path = write_set(gate, {"kty": "oct", "kid": "s", "k": tokens.b64(secret)})
