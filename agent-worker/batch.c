@@ -27,7 +27,6 @@
 struct batch {
     const struct batch_options *options;
     struct ev_loop *loop;
-    struct registry registry;
     struct supervisor supervisor;
     struct batch_rings rings;
     struct batch_input input;
@@ -306,7 +305,7 @@ static int read_input(struct batch *batch)
     const struct batch_options *options = batch->options;
     const struct batch_input_options input = {.path = options->input,
         .default_agent = options->agent[0] ? options->agent : options->config->broker_default_agent,
-        .registry = &batch->registry,
+        .registry = &batch->supervisor.roster->registry,
         .malformed = on_malformed,
         .context = batch};
     int rc = batch_input_init(&batch->input, &input);
@@ -366,20 +365,21 @@ static void start_watchers(struct batch *batch)
 static int prepare_supervisor(struct batch *batch)
 {
     struct supervisor_options options = {.loop = batch->loop,
-        .registry = &batch->registry,
         .limits = supervisor_limits(batch->options->config),
         .events = &supervisor_events,
         .context = batch};
     options.limits.unattended = true;
-    int rc = supervisor_init(&batch->supervisor, &options);
-    batch->supervisor.emitter = batch->rings.emitter;
-    return rc;
+    supervisor_init(&batch->supervisor, &options);
+    return supervisor_set_agents(&batch->supervisor, batch->options->config, NULL);
 }
 
 static int prepare(struct batch *batch)
 {
-    const struct config *config = batch->options->config;
-    int rc = registry_load(&batch->registry, config);
+    /* Not the default loop: that one would reap our children behind our back. */
+    batch->loop = ev_loop_new(EVFLAG_AUTO);
+    if (!batch->loop)
+        return -ENOMEM;
+    int rc = prepare_supervisor(batch);
     if (!rc)
         rc = read_input(batch);
     if (!rc)
@@ -387,12 +387,8 @@ static int prepare(struct batch *batch)
     if (!rc)
         rc = make_room(batch);
     if (!rc)
-        rc = batch_rings_init(&batch->rings, config);
-    /* Not the default loop: that one would reap our children behind our back. */
-    if (!rc && !(batch->loop = ev_loop_new(EVFLAG_AUTO)))
-        rc = -ENOMEM;
-    if (!rc)
-        rc = prepare_supervisor(batch);
+        rc = batch_rings_init(&batch->rings, batch->options->config);
+    batch->supervisor.emitter = batch->rings.emitter;
     return rc;
 }
 
@@ -417,7 +413,8 @@ static enum batch_outcome run(struct batch *batch)
 static void deinit(struct batch *batch)
 {
     size_t cursor = 0;
-    supervisor_deinit(&batch->supervisor); /* before the rings its runs write to */
+    if (batch->loop)
+        supervisor_deinit(&batch->supervisor); /* before the rings its runs write to */
     for (struct batch_run *left; (left = map_next(&batch->runs, &cursor));)
         batch_run_free(left);
     map_deinit(&batch->runs);
@@ -431,7 +428,6 @@ static void deinit(struct batch *batch)
     batch_report_deinit(&batch->report);
     buffer_deinit(&batch->content.line);
     buffer_deinit(&batch->lines);
-    registry_deinit(&batch->registry);
     if (batch->loop)
         ev_loop_destroy(batch->loop);
 }

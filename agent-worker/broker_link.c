@@ -127,6 +127,16 @@ void broker_link_resolved(
     send(link, &resolved);
 }
 
+void broker_link_set_agents(struct broker_link *link, const char *agents)
+{
+    if (!link)
+        return;
+    const struct wire_message message = {
+        .kind = WIRE_AGENTS, .agents = {.agents = span_of_string(agents)}};
+    attachment_set_agents(link->attachment, agents);
+    send(link, &message);
+}
+
 void broker_link_leaving(struct broker_link *link, bool leaving)
 {
     const struct wire_message message = {.kind = WIRE_LEAVING, .leaving = {.leaving = leaving}};

@@ -29,7 +29,7 @@ struct broker_link_options {
     struct ev_loop *loop;
     const char *run_dir; /* as configured, "" for the default; used during the call only */
     const char *name;    /* borrowed, as `agents` */
-    const char *agents;  /* one a line */
+    const char *agents;  /* one a line; until broker_link_set_agents */
     uint32_t process;    /* our index in the arena's process table */
 };
 
@@ -45,6 +45,9 @@ void broker_link_released(
 /* What became of an answer; `code` "" when it was taken. */
 void broker_link_resolved(
     struct broker_link *link, uint64_t answer, const char *code, const char *message);
+/* The agents are these now, borrowed likewise; also for links to come. Does nothing without a link.
+ */
+void broker_link_set_agents(struct broker_link *link, const char *agents);
 /* Whether we take no more runs. */
 void broker_link_leaving(struct broker_link *link, bool leaving);
 /* `report` is a JSON object. */

@@ -19,11 +19,21 @@ static const struct config_program program = {
     .flags = no_flags,
 };
 
+static int argument_count;
+static char **arguments;
+
+static enum config_action read_config(struct config *ret_config)
+{
+    return config_load(ret_config, &program, argument_count, arguments, NULL);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     struct worker worker;
-    enum config_action action = config_load(&config, &program, argc, argv, NULL);
+    argument_count = argc;
+    arguments = argv;
+    enum config_action action = read_config(&config);
     if (action != CONFIG_RUN) {
         config_deinit(&config);
         return action == CONFIG_EXIT_DONE ? 0 : 2;
@@ -31,7 +41,7 @@ int main(int argc, char **argv)
     enum log_level level = LOG_INFO;
     (void)log_level_parse(config.node_log_level, &level);
     log_init("worker", level);
-    int rc = worker_init(&worker, &config);
+    int rc = worker_init(&worker, &config, read_config);
     if (rc == 0)
         worker_run(&worker);
     worker_deinit(&worker);

@@ -75,7 +75,7 @@ void pool_stop_waiting(struct waiting *waiting)
 
 static void refill_in(struct pool *pool, double seconds)
 {
-    if (wanted(pool)->min_idle == 0 && seconds > 0.)
+    if (pool->retired || (wanted(pool)->min_idle == 0 && seconds > 0.))
         return;
     ev_timer_stop(pool->loop, &pool->refill);
     ev_timer_set(&pool->refill, seconds, 0.);
@@ -228,7 +228,8 @@ int pool_take(struct process **ret_process, struct pool *pool, const struct pool
 bool pool_give_back(struct pool *pool, struct process *process)
 {
     const struct config_pool *pool_wanted = wanted(pool);
-    if (process_uses(process) >= pool_wanted->max_uses || !process_is_quiet(process) ||
+    if (pool->retired || process_uses(process) >= pool_wanted->max_uses ||
+        !process_is_quiet(process) ||
         (pool_wanted->max_memory && process_memory(process) > pool_wanted->max_memory))
         return false;
     return keep(pool, process, false) == 0;
@@ -248,16 +249,23 @@ void pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_ag
         refill_in(pool, 0.);
 }
 
+void pool_retire(struct pool *pool)
+{
+    pool->retired = true;
+    pool->idle_count = 0;
+    ev_timer_stop(pool->loop, &pool->refill);
+    LIST_FOR_EACH(struct idle, idle, &pool->idle, link)
+    {
+        free_idle(idle);
+    }
+}
+
 void pool_deinit(struct pool *pool)
 {
-    ev_timer_stop(pool->loop, &pool->refill);
     LIST_FOR_EACH(struct waiting, waiting, &pool->waiting, link)
     {
         pool_stop_waiting(waiting);
         free(waiting);
     }
-    LIST_FOR_EACH(struct idle, idle, &pool->idle, link)
-    {
-        free_idle(idle);
-    }
+    pool_retire(pool);
 }

@@ -23,6 +23,7 @@ struct pool {
     struct list_link idle;    /* struct idle.link */
     size_t idle_count;
     unsigned deaths; /* of idle processes in a row */
+    bool retired;    /* nothing is kept or started ahead any more */
     ev_timer refill;
 };
 
@@ -38,6 +39,8 @@ void pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_ag
 /* Kills what is idle and forgets who waits. */
 void pool_deinit(struct pool *pool);
 
+/* Kills what is idle, for good. Runs that wait still get their turn. */
+void pool_retire(struct pool *pool);
 /* Whether another run may begin now. */
 bool pool_has_room(const struct pool *pool);
 /* Copies the request to the end of those that wait. -ENOMEM. */

@@ -17,13 +17,6 @@ static struct engine *find(const struct supervisor *supervisor, struct span run_
     return map_get(&supervisor->engines, run_id);
 }
 
-static struct pool *pool_of(const struct supervisor *supervisor, struct span agent)
-{
-    const struct registry *registry = supervisor->options.registry;
-    const struct registry_agent *registered = registry_find(registry, agent);
-    return registered ? &supervisor->pools[registered - registry->agents] : NULL;
-}
-
 static void start_soon(struct supervisor *supervisor)
 {
     ev_timer_stop(supervisor->options.loop, &supervisor->next);
@@ -39,8 +32,7 @@ static void on_gone(void *context, struct engine *engine, const struct engine_re
     struct span run_id = span_of_string(engine_run_id(engine));
     map_remove(&supervisor->engines, run_id);
     engine_pool(engine)->running--;
-    if (supervisor->waiting)
-        start_soon(supervisor);
+    start_soon(supervisor);
     supervisor->options.events->on_released(supervisor->options.context, run_id, refusal);
     engine_free(engine);
 }
@@ -101,13 +93,30 @@ static void start(
     release(supervisor, request->run_id, &refusal);
 }
 
+/* A request that waits, and where. */
+struct waiter {
+    struct roster *roster;
+    struct pool *pool;
+    struct waiting *waiting;
+};
+
 /* Takes the request out of its queue. */
-static void start_waiting(struct supervisor *supervisor, struct pool *pool, struct waiting *waiting)
+static void start_waiting(struct supervisor *supervisor, const struct waiter *waiter)
 {
-    pool_stop_waiting(waiting);
-    supervisor->waiting--;
-    start(supervisor, pool, &waiting->request);
-    free(waiting);
+    pool_stop_waiting(waiter->waiting);
+    waiter->roster->waiting--;
+    start(supervisor, waiter->pool, &waiter->waiting->request);
+    free(waiter->waiting);
+}
+
+static void start_those_with_room(struct supervisor *supervisor, struct roster *roster)
+{
+    for (size_t i = 0; roster->waiting && i < roster->registry.count; i++) {
+        struct waiter waiter = {.roster = roster, .pool = &roster->pools[i]};
+        while (pool_has_room(waiter.pool) &&
+               (waiter.waiting = LIST_FIRST(struct waiting, &waiter.pool->waiting, link)))
+            start_waiting(supervisor, &waiter);
+    }
 }
 
 static void on_next(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -115,11 +124,11 @@ static void on_next(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     struct supervisor *supervisor = watcher->data;
-    for (size_t i = 0; i < supervisor->options.registry->count; i++) {
-        struct pool *pool = &supervisor->pools[i];
-        struct waiting *first;
-        while (pool_has_room(pool) && (first = LIST_FIRST(struct waiting, &pool->waiting, link)))
-            start_waiting(supervisor, pool, first);
+    LIST_FOR_EACH(struct roster, roster, &supervisor->rosters, link)
+    {
+        start_those_with_room(supervisor, roster);
+        if (roster->retired && roster_is_idle(roster))
+            roster_free(roster);
     }
 }
 
@@ -128,21 +137,22 @@ static void wait(
 {
     static const struct engine_refusal refusal = {"unavailable", "the worker is out of memory"};
     if (pool_wait(pool, request) == 0)
-        supervisor->waiting++;
+        supervisor->roster->waiting++;
     else
         release(supervisor, request->run_id, &refusal);
 }
 
-static struct waiting *find_waiting(
-    const struct supervisor *supervisor, struct span run_id, struct pool **ret_pool)
+static bool find_waiting(
+    const struct supervisor *supervisor, struct span run_id, struct waiter *ret_waiter)
 {
-    struct waiting *found = NULL;
-    for (size_t i = 0; supervisor->waiting && !found && i < supervisor->options.registry->count;
-         i++) {
-        *ret_pool = &supervisor->pools[i];
-        found = pool_find_waiting(*ret_pool, run_id);
+    LIST_FOR_EACH(struct roster, roster, &supervisor->rosters, link)
+    {
+        ret_waiter->roster = roster;
+        ret_waiter->waiting = roster_find_waiting(roster, run_id, &ret_waiter->pool);
+        if (ret_waiter->waiting)
+            return true;
     }
-    return found;
+    return false;
 }
 
 void supervisor_assign(
@@ -150,8 +160,8 @@ void supervisor_assign(
 {
     static const struct engine_refusal unknown = {
         "agent_not_found", "this worker has no such agent"};
-    struct pool *ignored;
-    struct pool *pool = pool_of(supervisor, agent);
+    struct waiter ignored;
+    struct pool *pool = roster_find(supervisor->roster, agent);
     if (find(supervisor, request->run_id) || find_waiting(supervisor, request->run_id, &ignored))
         log_warn("supervisor", "run %.*s is here already", SPAN_ARG(request->run_id));
     else if (!pool)
@@ -165,34 +175,32 @@ void supervisor_assign(
 /* One that waits begins for it, whatever its agent's limit: so it ends as every cancelled run. */
 void supervisor_cancel(struct supervisor *supervisor, struct span run_id, struct span reason)
 {
-    struct pool *pool;
-    struct waiting *waiting = find_waiting(supervisor, run_id, &pool);
-    if (waiting)
-        start_waiting(supervisor, pool, waiting);
+    struct waiter waiter;
+    if (find_waiting(supervisor, run_id, &waiter))
+        start_waiting(supervisor, &waiter);
     struct engine *engine = find(supervisor, run_id);
     if (engine)
         engine_cancel(engine, reason);
 }
 
 /* Lets go of one that waits; nothing of it was emitted. */
-static void give_up(
-    struct supervisor *supervisor, struct waiting *waiting, const struct engine_refusal *refusal)
+static void give_up(struct supervisor *supervisor, const struct waiter *waiter,
+    const struct engine_refusal *refusal)
 {
-    pool_stop_waiting(waiting);
-    supervisor->waiting--;
+    pool_stop_waiting(waiter->waiting);
+    waiter->roster->waiting--;
     supervisor->options.events->on_released(
-        supervisor->options.context, waiting->request.run_id, refusal);
-    free(waiting);
+        supervisor->options.context, waiter->waiting->request.run_id, refusal);
+    free(waiter->waiting);
 }
 
 void supervisor_kill(struct supervisor *supervisor, struct span run_id)
 {
     static const struct engine_refusal ended = {.code = ""};
-    struct pool *pool;
-    struct waiting *waiting = find_waiting(supervisor, run_id, &pool);
+    struct waiter waiter;
     struct engine *engine = find(supervisor, run_id);
-    if (waiting)
-        give_up(supervisor, waiting, &ended);
+    if (find_waiting(supervisor, run_id, &waiter))
+        give_up(supervisor, &waiter, &ended);
     if (engine)
         engine_kill(engine);
 }
@@ -207,22 +215,51 @@ void supervisor_resolve(
         on_settled(supervisor, answer->number, "already_finished", "the run has ended");
 }
 
-static void give_up_all(struct supervisor *supervisor, const struct engine_refusal *refusal)
+typedef void (*waiter_fn)(void *context, const struct waiter *waiter);
+
+/* `visit` may take the waiter out. */
+static void each_waiter(const struct supervisor *supervisor, waiter_fn visit, void *context)
 {
-    for (size_t i = 0; i < supervisor->options.registry->count; i++) {
-        LIST_FOR_EACH(struct waiting, waiting, &supervisor->pools[i].waiting, link)
-        {
-            give_up(supervisor, waiting, refusal);
+    LIST_FOR_EACH(struct roster, roster, &supervisor->rosters, link)
+    {
+        for (size_t i = 0; i < roster->registry.count; i++) {
+            struct waiter waiter = {.roster = roster, .pool = &roster->pools[i]};
+            LIST_FOR_EACH(struct waiting, waiting, &waiter.pool->waiting, link)
+            {
+                waiter.waiting = waiting;
+                visit(context, &waiter);
+            }
         }
     }
 }
 
-size_t supervisor_hand_back(struct supervisor *supervisor)
+static void hand_back_waiter(void *context, const struct waiter *waiter)
 {
     static const struct engine_refusal handed_back = {WIRE_HANDED_BACK, "the worker is leaving"};
+    give_up(context, waiter, &handed_back);
+}
+
+static void drop_waiter(void *context, const struct waiter *waiter)
+{
+    static const struct engine_refusal ended = {.code = ""};
+    give_up(context, waiter, &ended);
+}
+
+static size_t count_waiting(const struct supervisor *supervisor)
+{
+    size_t count = 0;
+    LIST_FOR_EACH(struct roster, roster, &supervisor->rosters, link)
+    {
+        count += roster->waiting;
+    }
+    return count;
+}
+
+size_t supervisor_hand_back(struct supervisor *supervisor)
+{
     size_t cursor = 0;
-    size_t count = supervisor->waiting;
-    give_up_all(supervisor, &handed_back);
+    size_t count = count_waiting(supervisor);
+    each_waiter(supervisor, hand_back_waiter, supervisor);
     for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
         count += engine_hand_back(engine);
     return count;
@@ -237,32 +274,38 @@ void supervisor_cancel_all(struct supervisor *supervisor, struct span reason)
 
 void supervisor_kill_all(struct supervisor *supervisor)
 {
-    static const struct engine_refusal ended = {.code = ""};
     size_t cursor = 0;
-    give_up_all(supervisor, &ended);
+    each_waiter(supervisor, drop_waiter, supervisor);
     for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
         engine_kill(engine);
 }
 
 size_t supervisor_count(const struct supervisor *supervisor)
 {
-    return supervisor->engines.count + supervisor->waiting;
+    return supervisor->engines.count + count_waiting(supervisor);
+}
+
+struct telling {
+    supervisor_run_fn tell;
+    void *context;
+};
+
+static void tell_waiter(void *context, const struct waiter *waiter)
+{
+    const struct telling *telling = context;
+    telling->tell(telling->context, waiter->waiting->request.run_id);
 }
 
 void supervisor_each_open(
     const struct supervisor *supervisor, supervisor_run_fn tell, void *context)
 {
+    struct telling telling = {tell, context};
     size_t cursor = 0;
     for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));) {
         if (engine_is_open(engine))
             tell(context, span_of_string(engine_run_id(engine)));
     }
-    for (size_t i = 0; supervisor->waiting && i < supervisor->options.registry->count; i++) {
-        LIST_FOR_EACH(struct waiting, waiting, &supervisor->pools[i].waiting, link)
-        {
-            tell(context, waiting->request.run_id);
-        }
-    }
+    each_waiter(supervisor, tell_waiter, &telling);
 }
 
 /* ---- life */
@@ -290,45 +333,47 @@ static void on_memory(struct ev_loop *loop, ev_timer *watcher, int events)
         engine_check_memory(engine);
 }
 
-static bool limits_memory(const struct registry *registry)
+void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)
 {
-    for (size_t i = 0; i < registry->count; i++) {
-        if (registry->agents[i].limits.memory)
-            return true;
-    }
-    return false;
-}
-
-int supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)
-{
-    const struct registry *registry = options->registry;
     *supervisor = (struct supervisor){.options = *options};
-    supervisor->pools = calloc(registry->count + 1, sizeof(*supervisor->pools));
-    if (!supervisor->pools)
-        return -ENOMEM;
-    for (size_t i = 0; i < registry->count; i++)
-        pool_init(&supervisor->pools[i], options->loop, &registry->agents[i],
-            &supervisor->options.limits);
+    list_init(&supervisor->rosters);
     ev_timer_init(&supervisor->next, on_next, 0., 0.);
     ev_timer_init(&supervisor->memory, on_memory, MEMORY_SECONDS, MEMORY_SECONDS);
     supervisor->next.data = supervisor;
     supervisor->memory.data = supervisor;
-    if (limits_memory(registry))
-        ev_timer_start(options->loop, &supervisor->memory);
+}
+
+int supervisor_set_agents(
+    struct supervisor *supervisor, const struct config *config, struct config *take)
+{
+    const struct roster_options options = {.loop = supervisor->options.loop,
+        .config = config,
+        .take = take,
+        .limits = &supervisor->options.limits};
+    struct roster *roster;
+    int rc = roster_new(&roster, &options);
+    if (rc)
+        return rc;
+    if (supervisor->roster)
+        roster_retire(supervisor->roster);
+    supervisor->roster = roster;
+    list_append(&supervisor->rosters, &roster->link);
+    if (roster_limits_memory(roster))
+        ev_timer_start(supervisor->options.loop, &supervisor->memory);
+    start_soon(supervisor);
     return 0;
 }
 
 void supervisor_deinit(struct supervisor *supervisor)
 {
     size_t cursor = 0;
-    if (!supervisor->pools)
-        return;
     ev_timer_stop(supervisor->options.loop, &supervisor->next);
     ev_timer_stop(supervisor->options.loop, &supervisor->memory);
     for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
         engine_free(engine);
     map_deinit(&supervisor->engines);
-    for (size_t i = 0; i < supervisor->options.registry->count; i++)
-        pool_deinit(&supervisor->pools[i]);
-    free(supervisor->pools);
+    LIST_FOR_EACH(struct roster, roster, &supervisor->rosters, link)
+    {
+        roster_free(roster);
+    }
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine.h"
-#include "pool.h"
+#include "roster.h"
 
 #include "base/map.h"
 
@@ -22,7 +22,6 @@ struct supervisor_events {
 
 struct supervisor_options {
     struct ev_loop *loop; /* borrowed, as all here */
-    const struct registry *registry;
     struct engine_limits limits;
     const struct supervisor_events *events;
     void *context;
@@ -30,18 +29,22 @@ struct supervisor_options {
 
 struct supervisor {
     struct supervisor_options options;
-    rs_emitter *emitter; /* borrowed; NULL while there is none */
-    struct map engines;  /* run id to struct engine */
-    struct pool *pools;  /* one an agent of the registry, in its order */
-    size_t waiting;      /* requests that wait in them */
-    ev_timer next;       /* starts those that waited, when a run has ended */
-    ev_timer memory;     /* looks at what agents with a limit take */
+    rs_emitter *emitter;      /* borrowed; NULL while there is none */
+    struct map engines;       /* run id to struct engine */
+    struct roster *roster;    /* whose agents runs are given to */
+    struct list_link rosters; /* of struct roster, link: that one, and those with runs left */
+    ev_timer next;            /* starts those that waited, and lets old rosters go */
+    ev_timer memory;          /* looks at what agents with a limit take */
 };
 
 /* As the worker's options have them. */
 struct engine_limits supervisor_limits(const struct config *config);
-/* -ENOMEM. */
-int supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
+void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
+/* The agents from now on; runs that there are end with those they began with. The first time, and
+ * then after each reading of the configuration. -ENOEXEC, -ENOMEM as roster_new: nothing changes.
+ */
+int supervisor_set_agents(
+    struct supervisor *supervisor, const struct config *config, struct config *take);
 /* Kills what still runs. */
 void supervisor_deinit(struct supervisor *supervisor);
 /*

@@ -124,7 +124,7 @@ static void on_ready(void *context)
         return;
     worker->announced = true;
     log_info("worker", "%s is ready: %zu agents, %zu runs at once", worker->name,
-        worker->registry.count, max);
+        worker->supervisor.roster->registry.count, max);
     ready_announce("ready");
 }
 
@@ -199,7 +199,7 @@ static int make_link(struct worker *worker)
     const struct broker_link_options options = {.loop = worker->loop,
         .run_dir = worker->config->node_run_dir,
         .name = worker->name,
-        .agents = worker->registry.names.data,
+        .agents = worker->supervisor.roster->registry.names.data,
         .process = rs_emitter_process_index(worker->emitter)};
     return broker_link_new(&worker->link, &options, &link_events, worker);
 }
@@ -263,7 +263,7 @@ static void report(struct worker *worker)
     json_append_member_uint(&body, "max_runs", worker->config->worker_max_runs);
     json_append_member_uint(&body, "runs_started", worker->started);
     json_append_member_bool(&body, "draining", is_leaving(worker));
-    append_agents(&body, &worker->registry);
+    append_agents(&body, &worker->supervisor.roster->registry);
     buffer_append_char(&body, '}');
     if (buffer_error(&body) == 0)
         broker_link_report(worker->link, buffer_span(&body));
@@ -347,30 +347,53 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 /* ---- life */
 
-static int prepare_supervisor(struct worker *worker)
+static void prepare_supervisor(struct worker *worker)
 {
     const struct supervisor_options options = {
         .loop = worker->loop,
-        .registry = &worker->registry,
         .limits = supervisor_limits(worker->config),
         .events = &supervisor_events,
         .context = worker,
     };
-    return supervisor_init(&worker->supervisor, &options);
+    supervisor_init(&worker->supervisor, &options);
 }
 
-static void watch_signal(struct worker *worker, ev_signal *watcher, int signal)
+/*
+ * The agents are read again, all of them or none. Runs that go on end as they began; what else has
+ * changed in the configuration waits for the next start.
+ */
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 {
-    ev_signal_init(watcher, on_signal, signal);
+    (void)loop;
+    (void)events;
+    struct worker *worker = watcher->data;
+    struct config next;
+    int rc = worker->read_config(&next) == CONFIG_RUN ? 0 : -EINVAL;
+    if (!rc)
+        rc = supervisor_set_agents(&worker->supervisor, NULL, &next);
+    config_deinit(&next);
+    if (rc) {
+        log_error("worker", "the agents in use stay: what was read again cannot be used");
+        return;
+    }
+    log_info(
+        "worker", "the agents were read again: %zu", worker->supervisor.roster->registry.count);
+    broker_link_set_agents(worker->link, worker->supervisor.roster->registry.names.data);
+}
+
+static void watch_signal(struct worker *worker, ev_signal *watcher,
+    void (*callback)(struct ev_loop *, ev_signal *, int), int signal)
+{
+    ev_signal_init(watcher, callback, signal);
     watcher->data = worker;
     ev_signal_start(worker->loop, watcher);
 }
 
 static void prepare_watchers(struct worker *worker)
 {
-    signal(SIGHUP, SIG_IGN);
-    watch_signal(worker, &worker->term, SIGTERM);
-    watch_signal(worker, &worker->interrupt, SIGINT);
+    watch_signal(worker, &worker->term, on_signal, SIGTERM);
+    watch_signal(worker, &worker->interrupt, on_signal, SIGINT);
+    watch_signal(worker, &worker->hangup, on_hangup, SIGHUP);
     ev_timer_init(&worker->tick, on_tick, 0., 0.);
     ev_timer_init(&worker->drain_limit, on_drain_limit, 0., 0.);
     worker->tick.data = worker;
@@ -386,19 +409,27 @@ static void choose_name(struct worker *worker)
         snprintf(worker->name, sizeof(worker->name), "worker-%d", (int)getpid());
 }
 
-int worker_init(struct worker *worker, const struct config *config)
+static int make_loop(struct worker *worker)
 {
-    *worker = (struct worker){.config = config, .state = WORKER_ATTACHING};
+    /* Not the default loop: that one would reap our children behind our back. */
+    worker->loop = ev_loop_new(EVFLAG_AUTO);
+    if (!worker->loop)
+        return -ENOMEM;
+    prepare_supervisor(worker);
+    return 0;
+}
+
+int worker_init(struct worker *worker, const struct config *config, worker_read_fn read_config)
+{
+    *worker =
+        (struct worker){.config = config, .read_config = read_config, .state = WORKER_ATTACHING};
     choose_name(worker);
     signal(SIGPIPE, SIG_IGN); /* children may not want to hear, from the registry's checks on */
-    int rc = registry_load(&worker->registry, config);
+    int rc = make_loop(worker);
+    if (!rc)
+        rc = supervisor_set_agents(&worker->supervisor, config, NULL);
     if (!rc)
         rc = paths_arena_dir(worker->arena_dir, config->node_name);
-    /* Not the default loop: that one would reap our children behind our back. */
-    if (!rc && !(worker->loop = ev_loop_new(EVFLAG_AUTO)))
-        rc = -ENOMEM;
-    if (!rc)
-        rc = prepare_supervisor(worker);
     if (rc < 0)
         return rc;
     prepare_watchers(worker);
@@ -423,5 +454,5 @@ void worker_deinit(struct worker *worker)
         supervisor_deinit(&worker->supervisor);
         rs_detach(worker->emitter);
     }
-    registry_deinit(&worker->registry);
+    registry_deinit(&worker->supervisor.roster->registry);
 }

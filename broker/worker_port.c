@@ -118,6 +118,15 @@ static void handle_leaving(
         worker->leaving ? "no more runs" : "runs again");
 }
 
+static void handle_agents(
+    struct worker_port *port, struct worker *worker, const struct wire_agents *message)
+{
+    if (workers_set_agents(port->workers, worker, message->agents) < 0)
+        log_error("worker_port", "%s: no memory for its agents", worker->link->name);
+    else
+        log_info("worker_port", "%s has other agents now", worker->link->name);
+}
+
 static void on_message(void *context, void *peer, const struct wire_message *message)
 {
     struct worker_port *port = context;
@@ -128,6 +137,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_AVAILABLE: handle_available(port, worker, &message->available); break;
     case WIRE_RELEASED: handle_released(port, worker, &message->released); break;
     case WIRE_LEAVING: handle_leaving(port, worker, &message->leaving); break;
+    case WIRE_AGENTS: handle_agents(port, worker, &message->agents); break;
     case WIRE_RESOLVED:
         answers_resolved(&port->dispatch->answers, worker, &message->resolved);
         break;

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 void workers_init(struct workers *workers)
@@ -34,6 +35,17 @@ void workers_remove(struct worker *worker)
     buffer_deinit(&worker->report);
     free(worker->agents);
     free(worker);
+}
+
+int workers_set_agents(struct workers *workers, struct worker *worker, struct span agents)
+{
+    char *names = strndup(agents.len ? agents.data : "", agents.len);
+    if (!names)
+        return -ENOMEM;
+    free(worker->agents);
+    worker->agents = names;
+    workers->changed = true;
+    return 0;
 }
 
 bool worker_has_room(const struct worker *worker)

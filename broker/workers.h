@@ -30,6 +30,8 @@ void workers_init(struct workers *workers);
 struct worker *workers_add(
     struct workers *workers, struct link *link, const struct wire_hello *hello);
 void workers_remove(struct worker *worker);
+/* Its agents are these now, one a line. -ENOMEM: they stay as they were. */
+int workers_set_agents(struct workers *workers, struct worker *worker, struct span agents);
 /* Whether it may be given a run. */
 bool worker_has_room(const struct worker *worker);
 bool worker_has_agent(const struct worker *worker, struct span agent);

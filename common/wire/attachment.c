@@ -335,6 +335,11 @@ void attachment_give_up(struct attachment *attachment)
         rest(attachment);
 }
 
+void attachment_set_agents(struct attachment *attachment, const char *agents)
+{
+    attachment->options.agents = agents;
+}
+
 bool attachment_ready(const struct attachment *attachment)
 {
     return attachment->state == STATE_READY;

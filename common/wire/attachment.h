@@ -39,6 +39,8 @@ void attachment_free(struct attachment *attachment);
  */
 void attachment_give_up(struct attachment *attachment);
 bool attachment_ready(const struct attachment *attachment);
+/* What the next HELLO says of a worker's agents; borrowed like the options. */
+void attachment_set_agents(struct attachment *attachment, const char *agents);
 /* As channel_send; -ENOTCONN while the link is not ready. */
 int attachment_send(struct attachment *attachment, const struct wire_message *message);
 

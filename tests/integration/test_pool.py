@@ -137,3 +137,53 @@ async def test_an_agent_that_takes_too_much_is_ended_and_the_next_run_is_served(
         assert end["data"]["code"] == code and end["data"]["fatal"]
         assert (await run_of(client, "hog", "{}"))[1]["data"]["outcome"] == "success"
     until(lambda: processes_of(pool_node, "hog.py", 0) == [], "the end of its processes")
+
+
+# ---- the configuration is read again
+
+@pytest.fixture
+def changing_node(make_node, tmp_path):
+    node = make_node(config=tmp_path / "ringside.yaml", workers=1)
+    write_agents(node, echo=CONFIGURATION["agents"]["echo"], slow=agent("slow.py"))
+    return node.start()
+
+
+def write_agents(node, **agents):
+    node.config.write_text(json.dumps({"agents": agents}))
+
+
+def hang_up(node, line):
+    """Has the worker read its agents again, and waits for what it says then."""
+    worker, = node.pids("ringside-worker")
+    seen = len(node.stderr.lines)
+    os.kill(worker, signal.SIGHUP)
+    node.stderr.wait_for(line, start=seen)
+
+
+async def test_agents_come_and_go_and_runs_end_as_they_began(changing_node, user):
+    async with Client(changing_node, user) as client:
+        running = await client.chat('{"steps": 100000}', agent="slow")
+        await client.until_event("partial_result", running)
+        write_agents(changing_node, echo=CONFIGURATION["agents"]["echo"],
+                     reused=agent("reused.py", pool={"min_idle": 1}))
+        hang_up(changing_node, "has other agents now")
+        assert (await run_of(client, "reused", thread="t-2"))[1]["data"]["outcome"] == "success"
+        assert not client.stream.ended(running)
+        await client.request("run.cancel", run_id=running)
+        check_run(await client.until_ended(running))
+        write_agents(changing_node, echo=CONFIGURATION["agents"]["echo"])
+        hang_up(changing_node, "has other agents now")
+        until(lambda: processes_of(changing_node, ".py", 0) == [], "the end of idle processes")
+        assert (await run_of(client, "echo"))[1]["data"]["outcome"] == "success"
+
+
+@pytest.mark.parametrize("broken, reason", [
+    ({"slow": {"command": ["/no/such/program"]}}, "its program /no/such/program is not there"),
+    ({"slow": {"comand": ["x"]}}, "unknown key"),
+])
+async def test_agents_that_cannot_run_change_nothing(changing_node, user, broken, reason):
+    write_agents(changing_node, **broken)
+    hang_up(changing_node, "the agents in use stay")
+    assert reason in changing_node.stderr.text()
+    async with Client(changing_node, user) as client:
+        assert (await run_of(client, "slow", '{"steps": 1}'))[1]["data"]["outcome"] == "success"
