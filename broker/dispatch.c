@@ -13,6 +13,8 @@
 #define REASON_MAX 1024
 /* Events one call writes for runs that are overdue: an end closes all that its run has open. */
 #define OVERDUE_WRITTEN_MAX 16384
+/* Places in the table of runs that one call looks at, at least. */
+#define LOOKED_AT 4096
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options)
 {
@@ -118,22 +120,6 @@ void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reaso
         effects_add(dispatch->effects, worker->link, &message);
 }
 
-typedef bool (*run_filter)(struct run *run, const void *argument);
-
-/* Runs end while they are acted on, so they are collected first. */
-static struct run **collect(
-    struct dispatch *dispatch, struct buffer *found, run_filter filter, const void *argument)
-{
-    size_t cursor = 0;
-    struct run *end = NULL;
-    for (struct run *run; (run = map_next(&dispatch->pipeline->runs, &cursor));) {
-        if (filter(run, argument))
-            buffer_append(found, &run, sizeof(struct run *));
-    }
-    buffer_append(found, &end, sizeof(struct run *));
-    return buffer_error(found) ? NULL : (struct run **)(void *)found->data;
-}
-
 /* ---- time */
 
 struct moment {
@@ -177,12 +163,31 @@ static bool is_overdue(const struct run *run, const struct moment *now)
     return run->end_by_ms && now->monotonic_ms >= run->end_by_ms;
 }
 
+struct look {
+    const struct moment *now;
+    struct buffer due; /* struct run *: they end while they are acted on */
+};
+
 /* Also notes for how long it is unserved. */
-static bool is_due(struct run *run, const void *argument)
+static void look_at(void *context, void *value)
 {
-    note_unserved(run, argument);
-    return is_overdue(run, argument) || is_timed_out(run, argument) || is_left(run, argument) ||
-           is_unserved(run, argument);
+    struct look *look = context;
+    struct run *run = value;
+    const struct moment *now = look->now;
+    note_unserved(run, now);
+    if (is_overdue(run, now) || is_timed_out(run, now) || is_left(run, now) ||
+        is_unserved(run, now))
+        buffer_append(&look->due, &run, sizeof(struct run *));
+}
+
+/* All runs, or where there are many a tenth of them, so that each has its turn once a second. */
+static void look_round(struct dispatch *dispatch, struct look *look)
+{
+    const struct map *runs = &dispatch->pipeline->runs;
+    size_t places = runs->cap / 10 > LOOKED_AT ? runs->cap / 10 : LOOKED_AT;
+    do
+        dispatch->looked = map_scan(runs, dispatch->looked, look_at, look);
+    while (dispatch->looked && --places);
 }
 
 static void end_overdue(struct dispatch *dispatch, struct run *run, const struct closing *closing)
@@ -225,13 +230,15 @@ void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t
 {
     const struct moment now = {dispatch, monotonic_ms, wall_ms};
     note_agents(dispatch);
-    struct buffer found = BUFFER_INIT;
-    struct run **runs = collect(dispatch, &found, is_due, &now);
+    struct look look = {.now = &now};
+    look_round(dispatch, &look);
+    struct run *const *runs = (struct run *const *)(const void *)look.due.data;
+    size_t count = look.due.len / sizeof(*runs);
     uint64_t before = dispatch->counters->events_written;
-    for (size_t i = 0; runs && runs[i]; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (dispatch->counters->events_written - before >= OVERDUE_WRITTEN_MAX)
-            break; /* the others are due at the next call as well */
+            break; /* the others are met again */
         act(dispatch, runs[i], &now);
     }
-    buffer_deinit(&found);
+    buffer_deinit(&look.due);
 }

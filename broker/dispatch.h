@@ -25,7 +25,8 @@ struct dispatch {
     struct effects *effects;
     struct counters *counters;
     struct answers answers;
-    bool paused; /* requests are accepted and wait; not remembered over a restart */
+    uint64_t looked; /* how far the round of runs is that may be overdue: of map_scan */
+    bool paused;     /* requests are accepted and wait; not remembered over a restart */
 };
 
 struct dispatch_options {
@@ -62,5 +63,6 @@ void dispatch_pause(struct dispatch *dispatch, bool pause);
 void dispatch_requeue(struct dispatch *dispatch, struct run *run);
 /* Asks the run's agent to stop, and sets the time when the broker ends the run itself. */
 void dispatch_stop(struct dispatch *dispatch, struct run *run, struct span reason);
-/* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so. */
+/* Deadlines, cancels that were not honoured, users that went away. Call every 100 ms or so: where
+ * there are thousands of runs, each is looked at once a second. */
 void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t wall_ms);

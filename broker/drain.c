@@ -462,6 +462,7 @@ void drain_release(struct drain *drain)
     for (size_t i = 0; i < drain->touched.count; i++) {
         uint32_t ring = drain->touched.rings[i];
         struct ring_state *state = &drain->states[ring];
+        drain_fetch_touched(drain, i + 2);
         FAILPOINT(ring_releasing);
         state->touched = false;
         state->released = state->drained;

@@ -45,6 +45,13 @@ static void fetch_run(const struct drain *drain, uint32_t ring)
     fetch(&run->snapshot, sizeof(run->snapshot));
 }
 
+static void fetch_text(const struct drain *drain, uint32_t ring)
+{
+    const struct user *user = drain->states[ring].user;
+    if (user && user->recent)
+        snapshot_fetch_text(&user->recent->snapshot);
+}
+
 static void fetch_items(const struct drain *drain, uint32_t ring)
 {
     const struct user *user = drain->states[ring].user;
@@ -58,9 +65,18 @@ static void fetch_items(const struct drain *drain, uint32_t ring)
 void drain_fetch(const struct drain *drain, size_t place)
 {
     static void (*const steps[])(const struct drain *, uint32_t) = {
-        fetch_items, fetch_run, fetch_user, fetch_places};
+        fetch_text, fetch_items, fetch_run, fetch_user, fetch_places};
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         if (drain->news.count > i + 1)
             steps[i](drain, drain->news.rings[(place + i + 1) % drain->news.count]);
     }
+}
+
+void drain_fetch_touched(const struct drain *drain, size_t place)
+{
+    if (place >= drain->touched.count)
+        return;
+    uint32_t ring = drain->touched.rings[place];
+    ring_reader_fetch(drain->reader, ring);
+    fetch(drain->states[ring].undelivered, sizeof(struct delivery));
 }

@@ -65,7 +65,8 @@ uint32_t pacing_next_due(struct pacing *pacing)
 
 bool pacing_is_held(const struct pacing *pacing, uint32_t ring)
 {
-    return pacing->rings[ring].held;
+    /* Most often none is, and where it would be said is out of the cache. */
+    return pacing->held.root && pacing->rings[ring].held;
 }
 
 void pacing_hurry(struct pacing *pacing, uint32_t ring, uint64_t position)

@@ -11,7 +11,7 @@
 struct piece {
     struct piece *next;
     size_t begin; /* what stands before it was given up */
-    size_t end;
+    size_t end;   /* kept for pieces behind which there is another */
     size_t cap;
     char text[];
 };
@@ -22,42 +22,49 @@ void pieces_deinit(struct pieces *pieces)
         pieces_drop(pieces, pieces_front(pieces).len);
 }
 
-static struct piece *add(struct pieces *pieces, size_t len)
+static int add(struct pieces *pieces, size_t len)
 {
     size_t cap = pieces->last ? 2 * pieces->last->cap : PIECE_LEAST;
     cap = cap < PIECE_MOST ? cap : PIECE_MOST;
     cap = cap < len ? len : cap;
     struct piece *piece = malloc(sizeof(*piece) + cap);
     if (!piece)
-        return NULL;
+        return -ENOMEM;
     *piece = (struct piece){.cap = cap};
-    if (pieces->last)
+    if (pieces->last) {
+        pieces->last->end = (size_t)(pieces->at - pieces->last->text);
         pieces->last->next = piece;
-    else
+    } else {
         pieces->first = piece;
+    }
     pieces->last = piece;
-    return piece;
+    pieces->at = piece->text;
+    pieces->room = cap;
+    return 0;
 }
 
 int pieces_append(struct pieces *pieces, struct span text)
 {
-    struct piece *last = pieces->last;
-    if (text.len == 0)
-        return 0;
-    if (!last || last->cap - last->end < text.len)
-        last = add(pieces, text.len);
-    if (!last)
-        return -ENOMEM;
-    memcpy(last->text + last->end, text.data, text.len);
-    last->end += text.len;
+    int rc = pieces->room < text.len ? add(pieces, text.len) : 0;
+    if (rc || text.len == 0)
+        return rc;
+    memcpy(pieces->at, text.data, text.len);
+    pieces->at += text.len;
+    pieces->room -= text.len;
     pieces->len += text.len;
     return 0;
+}
+
+static size_t end_of(const struct pieces *pieces, const struct piece *piece)
+{
+    return piece == pieces->last ? (size_t)(pieces->at - piece->text) : piece->end;
 }
 
 struct span pieces_front(const struct pieces *pieces)
 {
     const struct piece *first = pieces->first;
-    return first ? span_of(first->text + first->begin, first->end - first->begin) : SPAN_EMPTY;
+    return first ? span_of(first->text + first->begin, end_of(pieces, first) - first->begin)
+                 : SPAN_EMPTY;
 }
 
 void pieces_drop(struct pieces *pieces, size_t bytes)
@@ -65,16 +72,16 @@ void pieces_drop(struct pieces *pieces, size_t bytes)
     struct piece *first = pieces->first;
     first->begin += bytes;
     pieces->len -= bytes;
-    if (first->begin < first->end)
+    if (first->begin < end_of(pieces, first))
         return;
     pieces->first = first->next;
     if (!pieces->first)
-        pieces->last = NULL;
+        *pieces = (struct pieces){0};
     free(first);
 }
 
 void pieces_copy(struct buffer *out, const struct pieces *pieces)
 {
     for (const struct piece *piece = pieces->first; piece; piece = piece->next)
-        buffer_append(out, piece->text + piece->begin, piece->end - piece->begin);
+        buffer_append(out, piece->text + piece->begin, end_of(pieces, piece) - piece->begin);
 }

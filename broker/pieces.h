@@ -13,7 +13,9 @@ struct piece;
 struct pieces {
     struct piece *first;
     struct piece *last;
-    size_t len; /* of the whole text */
+    size_t len;  /* of the whole text */
+    char *at;    /* its end, in the last piece */
+    size_t room; /* behind that */
 };
 
 void pieces_deinit(struct pieces *pieces);

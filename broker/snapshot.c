@@ -300,6 +300,12 @@ void snapshot_fetch(const struct snapshot *snapshot)
     __builtin_prefetch(snapshot->current);
 }
 
+void snapshot_fetch_text(const struct snapshot *snapshot)
+{
+    if (snapshot->current)
+        __builtin_prefetch(snapshot->current->text.at, 1);
+}
+
 size_t snapshot_bytes(const struct snapshot *snapshot)
 {
     return snapshot->text_bytes + snapshot->detail_bytes;

@@ -47,8 +47,10 @@ void snapshot_init(struct snapshot *snapshot);
 void snapshot_deinit(struct snapshot *snapshot);
 /* Takes in the next event of the run. Memory that runs out leaves something out, and is counted. */
 void snapshot_fold(struct snapshot *snapshot, const struct event *event, size_t limit);
-/* Gets what the next piece of text is appended to into the cache. */
+/* Gets into the cache what the next piece of text needs: first its message, then, some time later,
+ * where it will be written. */
 void snapshot_fetch(const struct snapshot *snapshot);
+void snapshot_fetch_text(const struct snapshot *snapshot);
 /* Appends the members of a `snapshot` frame that say all this; errors are the buffer's. */
 void snapshot_append(struct buffer *out, const struct snapshot *snapshot);
 /* Bytes held for text and details: what `limit` bounds, but for what open messages cannot give. */
