@@ -7,7 +7,7 @@
  * socket took in part, so that what waits with the owner always begins with a frame.
  *
  * There are no pongs: a peer that vanished is noticed by the kernel, when what is sent at a fixed
- * pace is not acknowledged.
+ * pace is not acknowledged. With TLS the socket here is a local one, and tls.c has the other.
  */
 #include "http_stream.h"
 

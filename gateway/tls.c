@@ -37,6 +37,8 @@
 #define FLUSH_SECONDS 10.
 #define LINGER_SECONDS 3.
 #define DISCARD_SECONDS 2.
+/* An event stream has no pongs: its socket is the only one to notice that nobody is there. */
+#define UNACKNOWLEDGED_MS 60000u
 #define HANDSHAKE_RECORD 0x16
 
 enum tls_state {
@@ -460,6 +462,7 @@ static struct tls_connection *connection_new(struct tls *tls, int fd)
 void tls_accept(struct tls *tls, int fd, const struct address *peer)
 {
     int yes = 1;
+    unsigned patience = UNACKNOWLEDGED_MS;
     make_room(tls);
     struct tls_connection *connection = connection_new(tls, fd);
     if (!connection) {
@@ -468,6 +471,7 @@ void tls_accept(struct tls *tls, int fd, const struct address *peer)
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
     connection->peer = *peer;
     list_append(&tls->greeting, &connection->link);
     tls->greeting_count++;

@@ -111,6 +111,27 @@ static void test_subscribes_that_wait_are_views_one_behind_the_other(void **stat
     assert_saw(socket, "reply:7 reply:7 3<2 caught_up:3");
 }
 
+/* What waits in front of the reply stays in front of it. */
+static void test_seam_stands_while_the_client_reads_nothing(void **state)
+{
+    struct stage *stage = *state;
+    struct ws_connection *socket = join_live(stage);
+    socket->blocked = true;
+    socket->session->full = true;
+    live(stage, 4, 40);
+    say(socket, subscribe("\"cursor\":\"e1.39\",\"threads\":[\"even\"]"));
+    opened(stage, WIRE_RESUME_REPLAY, 39);
+    page(stage, 100);
+    live(stage, 41, 42);
+    assert_non_null(socket->session->backlog);
+    socket->blocked = false;
+    struct buffer words = BUFFER_INIT;
+    see(&words, socket);
+    assert_non_null(strstr(words.data, "40<39 reply:7 40<39 caught_up:40 42<40"));
+    assert_memory_equal(words.data, "4<3 ", 4);
+    buffer_deinit(&words);
+}
+
 static void test_trimmed_cursor_gets_a_gap_and_snapshots(void **state)
 {
     struct stage *stage = *state;
@@ -239,6 +260,7 @@ int main(void)
         STAGED(test_subscribe_during_a_replay_begins_anew),
         STAGED(test_filter_changes_and_falls_with_each_subscribe),
         STAGED(test_subscribes_that_wait_are_views_one_behind_the_other),
+        STAGED(test_seam_stands_while_the_client_reads_nothing),
         STAGED(test_trimmed_cursor_gets_a_gap_and_snapshots),
         STAGED(test_snapshots_come_when_a_subscribe_asks_for_them),
         STAGED(test_cursor_of_another_epoch_is_refused_and_the_view_stays),
