@@ -20,12 +20,13 @@ from stage import Stage  # noqa: E402
 
 FAN_OUT_CONNECTIONS = 1000
 FAN_OUT_RATE = 200
-IDLE_CONNECTIONS = 20000
+IDLE_CONNECTIONS = {"ringside": 20000, "others": 5000}
 SPARE_DESCRIPTORS = 300
 SETTLE_SECONDS = 2
 RESUMING = 10000
 BEHIND = 50
 AWAY_SECONDS = 2
+SPREAD_MS = 5000
 
 
 def each(sides, measure):
@@ -78,7 +79,8 @@ def descriptors():
 
 
 def idle_of(side):
-    count = min(IDLE_CONNECTIONS, descriptors() - SPARE_DESCRIPTORS)
+    wanted = IDLE_CONNECTIONS.get(side.name, IDLE_CONNECTIONS["others"])
+    count = min(wanted, descriptors() - SPARE_DESCRIPTORS)
     with Stage(side, count, count, publishes=False) as stage:
         time.sleep(SETTLE_SECONDS)
         edge, behind, kernel = (now - before for now, before in
@@ -103,37 +105,45 @@ def idle():
 
 # ---- all come back at once
 
+def come_back(stage, spread_ms):
+    """All are dropped, miss some events, and come back: all at once, or one after the other."""
+    stage.audience.ask("reset")
+    stage.audience.ask("drop")
+    dropped, since = time.monotonic(), stage.shared.received()
+    behind = stage.publisher.ask(f"each {BEHIND}", 60)["published"]
+    time.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - dropped)))
+    away = time.monotonic() - dropped
+    group, cpu = stage.side.group(), stage.side.group().cpu_us()
+    back = stage.audience.ask(f"resume {RESUMING} {spread_ms}", 120)
+    missing = stage.arrived(since, behind)
+    report = stage.audience.ask("report")
+    return {"p50_ms": round(back["p50_ms"], 1), "p99_ms": round(back["p99_ms"], 1),
+            "max_ms": round(back["max_ms"], 1), "all_s": round(back["seconds"], 3),
+            "away_s": round(away, 2), "clients": back["ready"], "events": report["events"],
+            "cpu_us_per_client": round((group.cpu_us() - cpu) / RESUMING, 1),
+            "wrong": report["lost"] + report["repeated"] + missing}
+
+
 def resume_of(side):
     with Stage(side, RESUMING, RESUMING) as stage:
         stage.measure("each 2")
-        stage.audience.ask("reset")
-        stage.audience.ask("drop")
-        dropped, since = time.monotonic(), stage.shared.received()
-        behind = stage.publisher.ask(f"each {BEHIND}", 60)["published"]
-        time.sleep(max(0.0, AWAY_SECONDS - (time.monotonic() - dropped)))
-        away = time.monotonic() - dropped
-        group, cpu = side.group(), side.group().cpu_us()
-        back = stage.audience.ask(f"resume {RESUMING}", 120)
-        missing = stage.arrived(since, behind)
-        report = stage.audience.ask("report")
-        cpu = group.cpu_us() - cpu
-    return {"resume_p50_ms": round(back["p50_ms"], 1), "resume_p99_ms": round(back["p99_ms"], 1),
-            "resume_max_ms": round(back["max_ms"], 1), "resume_all_s": round(back["seconds"], 3),
-            "resume_away_s": round(away, 2), "resume_clients": back["ready"],
-            "resume_events": report["events"], "resume_cpu_us_per_client": round(cpu / RESUMING, 1),
-            "resume_wrong": report["lost"] + report["repeated"] + missing}
+        spread = come_back(stage, SPREAD_MS)
+        at_once = come_back(stage, 0)
+    return {**{f"resume_{key}": value for key, value in at_once.items()},
+            **{f"resume_spread_{key}": value for key, value in spread.items()}}
 
 
 def resume():
     found = each([Ringside], resume_of)
     for one in found.values():
-        print(f"{RESUMING:,} clients dropped at once, {one['resume_away_s']} s away, "
-              f"{BEHIND} events behind each")
-        print(f"  from its connect until it has caught up: p50 {one['resume_p50_ms']:.0f} ms   "
-              f"p99 {one['resume_p99_ms']:.0f} ms   the slowest {one['resume_max_ms']:.0f} ms")
-        print(f"  all {one['resume_clients']:,} after {one['resume_all_s']:.2f} s, "
-              f"{one['resume_events']:,} events, {one['resume_wrong']} wrong, "
-              f"{one['resume_cpu_us_per_client']:.0f} µs of the servers' a client")
+        print(f"{RESUMING:,} clients dropped at once, {AWAY_SECONDS} s away, {BEHIND} events behind "
+              f"each{'p50 ms':>9}{'p99 ms':>9}{'slowest':>9}{'all, s':>8}{'µs/client':>11}{'wrong':>7}")
+        for what, name in ((f"come back over {SPREAD_MS / 1000:.0f} s", "resume_spread"),
+                           ("come back at once", "resume")):
+            print(f"  {what:58}" + "".join(
+                f"{one[f'{name}_{key}']:{width}}" for key, width in
+                (("p50_ms", 9), ("p99_ms", 9), ("max_ms", 9), ("all_s", 8),
+                 ("cpu_us_per_client", 11), ("wrong", 7))))
     return found
 
 

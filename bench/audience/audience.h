@@ -61,8 +61,10 @@ struct audience {
     size_t next; /* to connect, of those that are to */
     size_t under_way;
     size_t ready;
-    size_t dropped; /* by the server */
-    size_t pace;    /* under way at once */
+    size_t dropped;    /* by the server */
+    size_t pace;       /* under way at once */
+    int64_t since_ns;  /* when they were told to connect */
+    int64_t spread_ns; /* over which they begin, one after the other */
     bool resuming;
     int64_t now; /* of this turn, behind the read */
     struct tally tally;

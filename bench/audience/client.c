@@ -83,13 +83,21 @@ static void begin(struct audience *audience, struct client *client)
     audience->under_way++;
 }
 
+/* Whether the next one's turn has come. */
+static bool is_due(const struct audience *audience)
+{
+    double share = (double)audience->next / (double)audience->count;
+    return audience->spread_ns == 0 ||
+           stamp_now() >= audience->since_ns + (int64_t)(share * (double)audience->spread_ns);
+}
+
 void audience_connect(struct audience *audience)
 {
     for (; audience->next < audience->count; audience->next++) {
         struct client *client = &audience->clients[audience->next];
         if (client->state != CLIENT_AWAY)
             continue;
-        if (audience->under_way >= audience->pace)
+        if (audience->under_way >= audience->pace || !is_due(audience))
             return;
         begin(audience, client);
     }

@@ -7,10 +7,9 @@
  * answers each with one JSON object in a line:
  *
  *   connect PACE    all that are away connect, so many at once; answered when all are ready
- *   resume PACE     the same with their cursors, until they have caught up
- *   drop            all connections are cut
- *   reset           what is counted begins at nothing
- *   report          what was counted
+ *   resume PACE MS  the same with their cursors, until they have caught up; they begin to, one
+ * after the other, over so many milliseconds drop            all connections are cut reset what is
+ * counted begins at nothing report          what was counted
  */
 #include "audience.h"
 
@@ -28,7 +27,6 @@ struct stage {
     char command[LINE_MAX_BYTES]; /* of standard input, so far */
     size_t command_len;
     bool gathering; /* an answer is due when all are ready */
-    int64_t gathering_since;
 };
 
 static _Noreturn void fail(const char *what, int error)
@@ -79,7 +77,7 @@ static void make_clients(struct audience *audience, char *text)
 static void answer_gathered(struct stage *stage)
 {
     struct audience *audience = &stage->audience;
-    double seconds = (double)(stamp_now() - stage->gathering_since) / 1e9;
+    double seconds = (double)(stamp_now() - audience->since_ns) / 1e9;
     printf("{\"ready\":%zu,\"seconds\":%.6f,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f}\n",
         audience->ready, seconds, histogram_percentile(&audience->readiness, .5) / 1e6,
         histogram_percentile(&audience->readiness, .99) / 1e6,
@@ -95,7 +93,7 @@ static void gather(struct stage *stage, bool resuming, size_t pace)
     audience->pace = pace ? pace : 1;
     audience->next = 0;
     stage->gathering = true;
-    stage->gathering_since = stamp_now();
+    audience->since_ns = stamp_now();
     audience_connect(audience);
 }
 
@@ -117,7 +115,10 @@ static void obey(struct stage *stage, const char *command)
 {
     struct audience *audience = &stage->audience;
     unsigned pace = 0;
-    if (sscanf(command, "connect %u", &pace) == 1 || sscanf(command, "resume %u", &pace) == 1) {
+    unsigned spread_ms = 0;
+    if (sscanf(command, "connect %u", &pace) == 1 ||
+        sscanf(command, "resume %u %u", &pace, &spread_ms) == 2) {
+        audience->spread_ns = (int64_t)spread_ms * 1000000;
         gather(stage, command[0] == 'r', pace);
         return;
     }
@@ -157,7 +158,8 @@ static void turn(struct stage *stage)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
     struct audience *audience = &stage->audience;
-    int count = epoll_wait(audience->epoll, events, EVENTS_AT_ONCE, -1);
+    bool spreading = audience->spread_ns && audience->next < audience->count;
+    int count = epoll_wait(audience->epoll, events, EVENTS_AT_ONCE, spreading ? 1 : -1);
     if (count < 0 && errno != EINTR)
         fail("epoll_wait", errno);
     for (int i = 0; i < count; i++) {
@@ -166,6 +168,8 @@ static void turn(struct stage *stage)
         else
             handle_input(stage);
     }
+    if (spreading)
+        audience_connect(audience);
     atomic_store_explicit(&audience->shared->received, audience->events, memory_order_release);
     if (stage->gathering && audience->ready == audience->count)
         answer_gathered(stage);
