@@ -13,6 +13,8 @@
 #define CREDIT_WINDOW (4u << 20)
 #define CREDIT_STEP (CREDIT_WINDOW / 8)
 #define PAGE_BYTES (256u << 10)
+/* Handshakes of clients who come at once, between two looks at the link. */
+#define OPEN_AT_ONCE 64
 
 static void send_message(struct client *client, const struct wire_message *message)
 {
@@ -139,8 +141,6 @@ static void take_opened(struct client *client, const struct wire_opened *opened)
 
 static void take_page(struct client *client, const struct wire_page *page)
 {
-    send_message(client, &(struct wire_message){.kind = WIRE_TAKEN,
-                             .taken = {.bytes = wire_answer_cost(page->events)}});
     struct cursor *cursor = &client->cursors[page->request - 1];
 
     bench_need(page->status == WIRE_PAGE_OK && page->last > cursor->after ? 0 : -EPROTO, "a page");
@@ -188,10 +188,16 @@ void client_resume(struct client *client, struct cursor *cursors, size_t count, 
         cursors[i].after = cursors[i].head - behind;
         cursors[i].begun_ns = bench_now_ns();
         open_user(client, &cursors[i], WIRE_OPEN_CURSOR);
+        if (i % OPEN_AT_ONCE == 0)
+            ev_run(client->loop, EVRUN_NOWAIT);
     }
-    run(client);
-    for (size_t i = 0; i < count; i++)
+    if (client->done)
+        run(client);
+    for (size_t i = 0; i < count; i++) {
         close_user(client, &cursors[i]);
+        if (i % OPEN_AT_ONCE == 0)
+            ev_run(client->loop, EVRUN_NOWAIT);
+    }
 }
 
 /* ---- the link */

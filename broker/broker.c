@@ -53,8 +53,7 @@ bool broker_tick(struct broker *broker)
     FAILPOINT(placed);
     enum keeping_outcome kept = keeping_turn(&broker->keeping, clock_monotonic_ms());
     if (kept == KEPT_NOT) {
-        reads_turn(&broker->reads); /* the past can be read all the same */
-        return false;
+        return reads_turn(&broker->reads); /* the past can be read all the same */
     }
     if (kept == KEPT_ALL) {
         FAILPOINT(committed);
@@ -65,11 +64,11 @@ bool broker_tick(struct broker *broker)
     }
     bool behind = router_flush(&broker->router);
     FAILPOINT(routed);
-    reads_turn(&broker->reads);
+    bool unread = reads_turn(&broker->reads);
     FAILPOINT(pages_served);
     if (broker->trimming.more)
         trim(broker);
-    return behind || drained > 0 || farewells || broker->trimming.more;
+    return behind || unread || drained > 0 || farewells || broker->trimming.more;
 }
 
 static void on_pace(struct ev_loop *loop, ev_timer *watcher, int events)

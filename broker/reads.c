@@ -148,6 +148,7 @@ static void send_answer(
     struct reads *reads, struct listener *listener, const struct wire_message *answer)
 {
     listener->reads_under_way += wire_answer_cost(buffer_span(&reads->page));
+    reads->served += READS_TURN_EACH + reads->page.len;
     link_send(listener->link, answer);
     FAILPOINT(page_served);
 }
@@ -251,24 +252,37 @@ static bool has_room(const struct listener *listener)
            channel_queued(listener->link->channel) < LINK_BYTES_MAX;
 }
 
-static void serve_listener(struct reads *reads, struct listener *listener)
+/* Whether something is left for the next turn. */
+static bool serve_listener(struct reads *reads, struct listener *listener)
 {
     LIST_FOR_EACH(struct waiting_read, read, &listener->reads, link)
     {
         if (!has_room(listener))
-            return;
+            return false;
         if (!may_tell(read))
             continue;
+        if (reads->served >= READS_TURN)
+            return true;
         if (read->kind == READ_SNAPSHOT)
             serve_snapshot(reads, listener, read);
         else
             serve_page(reads, listener, read);
         take_out(listener, read);
     }
+    return false;
 }
 
-void reads_turn(struct reads *reads)
+bool reads_turn(struct reads *reads)
 {
-    LIST_FOR_EACH(struct listener, listener, &reads->router->listeners, router_link)
-    serve_listener(reads, listener);
+    struct list_link *listeners = &reads->router->listeners;
+    reads->served = 0;
+    LIST_FOR_EACH(struct listener, listener, listeners, router_link)
+    {
+        if (!serve_listener(reads, listener))
+            continue;
+        list_remove(&listener->router_link);
+        list_append(listeners, &listener->router_link);
+        return true;
+    }
+    return false;
 }

@@ -11,10 +11,16 @@
  * READS_WINDOW bytes of answers are under way at a time: sent, and not yet said to be TAKEN by the
  * listener. That is what one that stopped costs, and how long a live event can have to wait.
  *
+ * The broker does nothing else while it looks a page up, so a turn has READS_TURN for all
+ * listeners; whose line it could not serve to the end is the last in the next turn.
+ *
  * A page has READS_PAGE_MAX bytes at most, whatever was asked for, unless its one event has more.
  */
 #define READS_WINDOW (256u << 10)
 #define READS_PAGE_MAX (64u << 10)
+/* Of bytes of answers, and READS_TURN_EACH for each: a millisecond or less. */
+#define READS_TURN (128u << 10)
+#define READS_TURN_EACH (4u << 10)
 /* A session has one question under way; a listener with more waiting ones than this is no gateway:
  * it is refused further ones. */
 #define READS_WAITING_MAX 1000000
@@ -25,6 +31,7 @@ struct reads {
     struct counters *counters;
     struct buffer page;
     struct buffer body; /* of one run's snapshot */
+    uint64_t served;    /* in this turn, as READS_TURN counts */
 };
 
 void reads_init(struct reads *reads, struct users *users, struct router *router);
@@ -37,6 +44,6 @@ int reads_add_snapshot(
 void reads_taken(struct listener *listener, uint64_t bytes);
 /* Forgets what a listener that leaves has asked for. */
 void reads_drop(struct listener *listener);
-/* Serves what there is room for. TAKEN, or a socket that takes more, wakes the loop for the rest.
- */
-void reads_turn(struct reads *reads);
+/* Serves a turn's share of what there is room for; true when that left some. For what there is no
+ * room for, TAKEN, or a socket that takes more, wakes the loop. */
+bool reads_turn(struct reads *reads);

@@ -22,6 +22,7 @@
 #include "wire/bundle.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/list.h"
 
 #include <errno.h>
@@ -224,12 +225,15 @@ static void deliver(struct channel *channel, nng_msg *raw)
         nng_pipe_close(pipe); /* not one of ours, or of another version: it is reported gone */
 }
 
-/* Bounded, so that one busy link does not keep the loop from its other work. */
+/* Bounded, so that one busy link does not keep the loop from its other work: a bundle may have
+ * hundreds of messages, each with much to be done for it. */
 #define RECEIVE_BUDGET 16
+#define RECEIVE_NS 1000000u
 
 static void receive_all(struct channel *channel)
 {
-    for (int i = 0; i < RECEIVE_BUDGET; i++) {
+    uint64_t until_ns = clock_monotonic_ns() + RECEIVE_NS;
+    for (int i = 0; i < RECEIVE_BUDGET && (i == 0 || clock_monotonic_ns() < until_ns); i++) {
         nng_msg *raw;
         if (nng_recvmsg(channel->socket, &raw, NNG_FLAG_NONBLOCK) != 0)
             return;

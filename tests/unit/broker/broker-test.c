@@ -255,7 +255,8 @@ void fixture_turn(struct fixture *f)
     drain_release(f->drain);
     effects_release(&f->effects);
     router_flush(&f->router);
-    reads_turn(&f->reads);
+    while (reads_turn(&f->reads))
+        ;
 }
 
 struct user *fixture_user(struct fixture *f, const char *id)

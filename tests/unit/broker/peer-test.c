@@ -44,8 +44,8 @@ void peer_wait(
     timer.data = &overdue;
     ev_timer_start(peer->f->loop, &timer);
     while (!holds(context) && !overdue) {
-        reads_turn(&peer->f->reads);
-        ev_run(peer->f->loop, EVRUN_ONCE);
+        bool more = reads_turn(&peer->f->reads);
+        ev_run(peer->f->loop, more ? EVRUN_NOWAIT : EVRUN_ONCE);
     }
     ev_timer_stop(peer->f->loop, &timer);
     if (overdue)

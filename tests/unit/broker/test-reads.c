@@ -56,6 +56,41 @@ static void taken(struct peer *peer, uint64_t bytes)
 
 /* ---- the window */
 
+static void add_questions(struct fixture *f, struct peer *peer, const char *user)
+{
+    const struct wire_read question = {
+        .user = span_of_string(user), .epoch = span_of_string(epoch_of(f, user)), .max_bytes = 1};
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(reads_add(&f->reads, peer_link(peer)->peer, &question), 0);
+}
+
+static void test_a_turn_serves_a_share_and_the_next_one_begins_with_somebody_else(void **state)
+{
+    struct fixture *f = *state;
+    struct peer peers[2];
+    const struct listener *listeners[2];
+    fill(f, "share", "r-share", 2);
+    for (int i = 0; i < 2; i++) {
+        peer_connect_gateway(&peers[i], f);
+        listeners[i] = peer_link(&peers[i])->peer;
+    }
+    for (int i = 0; i < 2; i++)
+        add_questions(f, &peers[i], "share");
+    assert_true(reads_turn(&f->reads));
+    const size_t left[2] = {listeners[0]->reads_waiting, listeners[1]->reads_waiting};
+    assert_int_equal(left[0] < left[1] ? left[1] : left[0], 20);
+    assert_in_range(left[0] < left[1] ? left[0] : left[1], 1, 19);
+    assert_true(reads_turn(&f->reads));
+    for (int i = 0; i < 2; i++)
+        assert_in_range(listeners[i]->reads_waiting, 1, 19);
+    while (reads_turn(&f->reads))
+        continue;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(listeners[i]->reads_waiting, 0);
+        peer_leave(&peers[i]);
+    }
+}
+
 static void test_no_more_than_a_window_is_under_way(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +284,7 @@ static void test_snapshot_for_nobody_or_of_another_numbering_is_refused(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_turn_serves_a_share_and_the_next_one_begins_with_somebody_else),
         cmocka_unit_test(test_no_more_than_a_window_is_under_way),
         cmocka_unit_test(test_listener_that_takes_nothing_holds_up_no_other_and_no_live_event),
         cmocka_unit_test(test_listener_with_too_many_questions_is_refused_further_ones),
