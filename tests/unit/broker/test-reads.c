@@ -58,8 +58,10 @@ static void taken(struct peer *peer, uint64_t bytes)
 
 static void add_questions(struct fixture *f, struct peer *peer, const char *user)
 {
-    const struct wire_read question = {
-        .user = span_of_string(user), .epoch = span_of_string(epoch_of(f, user)), .max_bytes = 1};
+    const struct wire_read question = {.user = span_of_string(user),
+        .epoch = span_of_string(epoch_of(f, user)),
+        .after = 1,
+        .max_bytes = 1};
     for (int i = 0; i < 20; i++)
         assert_int_equal(reads_add(&f->reads, peer_link(peer)->peer, &question), 0);
 }
