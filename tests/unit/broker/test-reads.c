@@ -69,11 +69,12 @@ static void add_questions(struct fixture *f, struct peer *peer, const char *user
 static void test_a_turn_serves_a_share_and_the_next_one_begins_with_somebody_else(void **state)
 {
     struct fixture *f = *state;
-    struct peer peers[2];
+    static struct peer peers[2];
     const struct listener *listeners[2];
     fill(f, "share", "r-share", 2);
     for (int i = 0; i < 2; i++) {
         peer_connect_gateway(&peers[i], f);
+        peer_settle(&peers[i]);
         listeners[i] = peer_link(&peers[i])->peer;
     }
     for (int i = 0; i < 2; i++)
@@ -89,6 +90,8 @@ static void test_a_turn_serves_a_share_and_the_next_one_begins_with_somebody_els
         continue;
     for (int i = 0; i < 2; i++) {
         assert_int_equal(listeners[i]->reads_waiting, 0);
+        for (int page = 0; page < 20; page++)
+            peer_expect(&peers[i], WIRE_PAGE);
         peer_leave(&peers[i]);
     }
 }
