@@ -43,6 +43,9 @@ static void print_json(const struct figures *f)
            "\"live_p99_us\":%.0f,\"restart_ms\":%.0f",
         f->outage.resume_s, f->outage.resume_last_ms, f->outage.live_p99_us, f->outage.quiet_p99_us,
         f->outage.restart_ms);
+    if (!isnan(f->death_ms))
+        printf(",\"death_to_client_p99_ms\":%.2f", f->death_ms);
+    printf("}\n");
 }
 
 int main(int argc, char **argv)
