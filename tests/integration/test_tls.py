@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -64,6 +65,44 @@ def connected(gate, context=None):
         with (context or secure(gate)).wrap_socket(
                 plain, server_hostname="localhost", suppress_ragged_eofs=False) as line:
             yield line
+
+
+class Line:
+    """TLS by hand: what is encrypted goes out when the test says so."""
+
+    def __init__(self, gate, plain):
+        self.plain = plain
+        self._inbound, self.outbound = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = secure(gate).wrap_bio(self._inbound, self.outbound, server_hostname="localhost")
+
+    def flush(self, bytewise=False):
+        for part in [bytes([byte]) for byte in self.outbound.read()] if bytewise else \
+                [self.outbound.read()]:
+            self.plain.sendall(part)
+
+    def receive(self):
+        """False at the end of the stream."""
+        part = self.plain.recv(65536)
+        self._inbound.write(part)
+        return bool(part)
+
+    def shake_hands(self, bytewise=False):
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.flush(bytewise)
+                self.receive()
+        self.flush(bytewise)
+
+    def read_until(self, text):
+        answer = b""
+        while text not in answer:
+            assert self.receive(), answer
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answer += self.tls.read()
+        return answer
 
 
 def read_all(line):
@@ -244,37 +283,43 @@ def test_the_oldest_of_too_many_handshakes_goes(gate):
 
 
 def test_a_handshake_that_comes_byte_by_byte_is_done(gate):
-    inbound, outbound = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = secure(gate).wrap_bio(inbound, outbound, server_hostname="localhost")
-    with socket.create_connection(("127.0.0.1", gate.port), timeout=PATIENCE) as line:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while True:
-            try:
-                tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                for byte in outbound.read():
-                    line.send(bytes([byte]))
-                inbound.write(line.recv(65536))
-        tls.write(REQUEST)
-        for byte in outbound.read():
-            line.send(bytes([byte]))
-        answer = b""
-        while b"HTTP/1.1 200" not in answer:
-            inbound.write(line.recv(65536))
-            with contextlib.suppress(ssl.SSLWantReadError):
-                answer += tls.read()
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=PATIENCE) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = Line(gate, plain)
+        line.shake_hands(bytewise=True)
+        line.tls.write(REQUEST)
+        line.flush(bytewise=True)
+        line.read_until(b"HTTP/1.1 200")
 
 
 # ---- Ends
 
 def test_a_client_that_has_said_its_last_word_still_gets_its_answer(gate):
-    with connected(gate) as line:
-        line.sendall(REQUEST)
-        line.setblocking(False)
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=PATIENCE) as plain:
+        line = Line(gate, plain)
+        line.shake_hands()
+        line.tls.write(REQUEST)
         with contextlib.suppress(ssl.SSLWantReadError):
-            line.unwrap()  # our close_notify is out; theirs comes behind the answer
-        line.setblocking(True)
+            line.tls.unwrap()  # our close_notify goes out with the request
+        line.flush()
+        plain.shutdown(socket.SHUT_WR)
+        assert line.read_until(b"live").startswith(b"HTTP/1.1 200")
+
+
+async def test_who_is_sent_away_hears_it_to_the_end(authority):
+    certificate, key = authority.issue("leaving")
+    gate = Gate(tls_certificate_file=str(certificate), tls_key_file=str(key), drain_window="200ms")
+    try:
+        gate.start()
+        async with Client(gate, "alice") as one, Client(gate, "bob") as other:
+            gate.gateway.signal(signal.SIGTERM)
+            for client in (one, other):
+                assert await client.until_closed() == 4001
+                assert client.control[-1]["type"] == "going_away"
+        assert gate.gateway.until_ended() == 0
+    finally:
+        gate.stop()
+        gate.remove()
 
 
 async def test_a_connection_that_is_reset_is_gone(gate):
