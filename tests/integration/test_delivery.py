@@ -48,7 +48,7 @@ class Door:
 
     def __init__(self, node, number):
         self.address = f"127.0.0.1:{free_port()}"
-        self.token = node.token
+        self.token, self.secure = node.token, node.secure
         self.part = Part(node, f"gateway-{number}", [
             BUILD / "gateway/ringside-gateway", "--gateway-port", self.address.split(":")[1]])
 
