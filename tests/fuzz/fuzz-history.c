@@ -46,13 +46,13 @@ static void check_fold(struct span bytes)
     struct fold_piece piece;
     fold_parse(&piece, event, tail);
     struct buffer out = BUFFER_INIT;
-    if (piece.kind != FOLD_NOTHING) {
+    if (piece.is.kind != FOLD_NOTHING) {
         struct fold_group group = {0};
         uint32_t size;
         fold_begin(&group, &piece);
         FUZZ_CHECK(fold_finish(&group, &out, &size) == 0);
         fold_group_deinit(&group);
-        (void)fold_append_rest(&out, event, tail, piece.event.seq);
+        (void)fold_append_rest(&out, event, tail, piece.is.event.seq);
     }
     (void)fold_append_rest(&out, event, tail, 2);
     buffer_deinit(&out);
