@@ -11,8 +11,8 @@
 
 static void fetch(const void *what, size_t size)
 {
-    for (const char *at = what; size > 0; at += LINE, size = size > LINE ? size - LINE : 0)
-        __builtin_prefetch(at);
+    for (size_t at = 0; what && at < size; at += LINE)
+        __builtin_prefetch((const char *)what + at);
 }
 
 static void fetch_places(const struct drain *drain, uint32_t ring)
