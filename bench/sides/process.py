@@ -15,6 +15,10 @@ BUILD = pathlib.Path(os.environ.get("RINGSIDE_BUILD", ROOT / "build"))
 PATIENCE = 60
 
 
+# Told to end, it takes along what it started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 class Failed(Exception):
     """A side cannot be measured, and why."""
 
