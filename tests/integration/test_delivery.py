@@ -280,7 +280,9 @@ async def test_live_client_that_comes_late_shows_what_one_shows_that_saw_everyth
 
 
 async def test_after_a_gap_each_open_run_is_shown_before_caught_up(make_node, user):
-    node = make_node(environment={"RINGSIDE_HISTORY_MAX_AGE": "1s"}).start()
+    node = make_node(environment={
+        "RINGSIDE_HISTORY_MAX_AGE": "1s", "RINGSIDE_GATEWAY_CONNECTION_RATE_PER_USER": "0",
+        "RINGSIDE_GATEWAY_CONNECTION_RATE_PER_ADDRESS": "0"}).start()
     async with Client(node, user) as client:
         await client.until_ended(await client.chat("hello", agent="echo"))
         epoch, head = client.stream.epoch, client.stream.position
