@@ -115,14 +115,6 @@ def read_all(line):
         got += part
 
 
-def read_until(line, text):
-    got = b""
-    while text not in got:
-        part = line.recv(65536)
-        assert part, got
-        got += part
-
-
 def whose(gate):
     with connected(gate) as line:
         return dict(item[0] for item in line.getpeercert()["subject"])["commonName"]
@@ -160,18 +152,6 @@ async def test_events_and_requests_pass_as_without_tls(gate):
         await client.until_event("run_queued")
         await client.request("ping")
     assert client.socket.close_code == 1000
-
-
-async def test_an_event_stream_goes_on_and_ends_with_its_client(gate):
-    before = gate.counters()["connections"]
-    with connected(gate) as line:
-        line.sendall(f"GET /v1/events?cursor=start HTTP/1.1\r\nHost: localhost:{gate.port}\r\n"
-                     f"Authorization: Bearer {gate.token('events')}\r\n\r\n".encode())
-        read_until(line, b"event: caught_up")
-        async with Client(gate, "events") as client:
-            await client.chat("hello", agent="echo")
-        read_until(line, b"event: agent_completed")
-    until(lambda: gate.counters()["connections"] <= before, "the stream to be gone")
 
 
 async def test_a_long_replay_reaches_a_client_that_reads_slowly(gate):
