@@ -27,7 +27,7 @@ static void test_member_is_found_at_the_top_only(void **state)
 static void test_a_string_ends_where_it_does_at_any_length(void **state)
 {
     (void)state;
-    char text[128];
+    char text[192];
     for (int len = 0; len < 40; len++) {
         for (int backslashes = 0; backslashes < 4; backslashes++) {
             char fill[64] = "";
