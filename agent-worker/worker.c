@@ -454,5 +454,4 @@ void worker_deinit(struct worker *worker)
         supervisor_deinit(&worker->supervisor);
         rs_detach(worker->emitter);
     }
-    registry_deinit(&worker->supervisor.roster->registry);
 }
