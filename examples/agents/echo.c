@@ -88,22 +88,28 @@ static void run(const json_t *params)
         "{s:s, s:{s:{s:I}}}", "method", "run/finished", "params", "result", "words", words));
 }
 
+/* False when nothing more will come. */
+static int handle(const json_t *message)
+{
+    const char *method = json_string_value(json_object_get(message, "method"));
+    if (!method)
+        return 1;
+    if (strcmp(method, "initialize") == 0) { /* who are you? */
+        answer(message, json_pack("{s:s, s:s}", "name", "echo", "version", "1"));
+    } else if (strcmp(method, "run/start") == 0) { /* first say yes, then do it */
+        answer(message, json_object());
+        run(json_object_get(message, "params"));
+    }
+    return strcmp(method, "shutdown") != 0;
+}
+
 int main(void)
 {
     json_t *message;
+    int more = 1;
     setvbuf(stdin, NULL, _IONBF, 0);
-    while ((message = receive())) {
-        const char *method = json_string_value(json_object_get(message, "method"));
-        if (!method)
-            continue;
-        if (strcmp(method, "initialize") == 0) { /* who are you? */
-            answer(message, json_pack("{s:s, s:s}", "name", "echo", "version", "1"));
-        } else if (strcmp(method, "run/start") == 0) { /* first say yes, then do it */
-            answer(message, json_object());
-            run(json_object_get(message, "params"));
-        } else if (strcmp(method, "shutdown") == 0) {
-            break;
-        }
+    while (more && (message = receive())) {
+        more = handle(message);
         json_decref(message);
     }
     return 0;

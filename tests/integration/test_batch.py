@@ -12,7 +12,7 @@ import pytest
 
 from harness.deadline import PATIENCE, until
 from harness.mounts import needs_mounts, with_tmpfs
-from harness.node import CONFIG, PROGRAMS, REPORTS, children
+from harness.node import CONFIG, EXAMPLE_AGENT, PROGRAMS, REPORTS, children
 
 DONE, FAILED, USAGE = 0, 1, 2
 SHM = pathlib.Path("/dev/shm")
@@ -78,7 +78,7 @@ def echoes(count):
 def quick(batch):
     """With an agent that is a small program, so that many runs take little time."""
     batch.config = batch.folder / "quick.yaml"
-    program = PROGRAMS["example-agent"].resolve()
+    program = EXAMPLE_AGENT.resolve()
     batch.config.write_text(f"agents: {{echo: {{command: [{program}]}}}}\n")
     return batch
 

@@ -88,7 +88,8 @@ async def test_a_cursor_from_the_future_is_reset_never_silence(shared_node, user
 
 
 async def test_a_trimmed_cursor_gets_a_gap_that_says_what_is_gone(make_node, user):
-    node = make_node(environment={"RINGSIDE_HISTORY_MAX_AGE": "1s"}).start()
+    node = make_node(environment={"RINGSIDE_HISTORY_MAX_AGE": "1s",
+                                  "RINGSIDE_GATEWAY_CONNECTION_RATE_PER_USER": "0"}).start()
     async with Client(node, user) as client:
         await client.until_ended(await client.chat("hello", agent="echo"))
         epoch, head = client.stream.epoch, client.stream.position

@@ -22,7 +22,8 @@ async def until_oldest(node, user, above, what):
 
 async def test_behind_the_floor_a_client_is_told_what_is_gone_and_an_open_run_is_whole(
         make_node, user):
-    node = make_node(environment={"RINGSIDE_HISTORY_MAX_EVENTS_PER_USER": str(LIMIT)}).start()
+    node = make_node(environment={"RINGSIDE_HISTORY_MAX_EVENTS_PER_USER": str(LIMIT),
+                                  "RINGSIDE_GATEWAY_CONNECTION_RATE_PER_USER": "0"}).start()
     async with Client(node, user) as client:
         for number in range(3):
             await client.until_ended(await client.chat(f"word {number} of some", agent="echo"))

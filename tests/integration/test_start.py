@@ -100,10 +100,10 @@ async def test_a_second_broker_on_the_same_node_is_refused_and_the_first_goes_on
     await works(node)
 
 
-async def test_a_second_broker_with_the_same_name_elsewhere_is_refused(node, tmp_path):
+async def test_a_second_broker_with_the_same_name_elsewhere_is_refused(node):
     """Another run directory, but the same arena."""
-    environment = node.environment | {"RINGSIDE_RUN_DIR": str(tmp_path / "run"),
-                                      "RINGSIDE_DATA_DIR": str(tmp_path / "data")}
+    environment = node.environment | {"RINGSIDE_RUN_DIR": str(node.base / "other-run"),
+                                      "RINGSIDE_DATA_DIR": str(node.base / "other-data")}
     done = subprocess.run([str(PROGRAMS["ringside-broker"])], env=environment,
                           capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode not in (0, -signal.SIGKILL)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import urllib.parse
+import uuid
 
 import msgpack
 import websockets
@@ -216,7 +217,7 @@ class Client:
 
     async def chat(self, content, thread="t-1", message=None, **more):
         """Starts a run; its identifier."""
-        message = message or f"m-{next(self._ids)}-{id(self):x}"
+        message = message or f"m-{uuid.uuid4().hex}"
         result = await self.request("chat.send", thread_id=thread, message_id=message,
                                     content=content, **more)
         return result["run_id"]

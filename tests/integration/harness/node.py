@@ -24,8 +24,8 @@ PROGRAMS = {
     "ringside-broker": BUILD / "broker/ringside-broker",
     "ringside-gateway": BUILD / "gateway/ringside-gateway",
     "ringside-worker": BUILD / "agent-worker/ringside-worker",
-    "example-agent": BUILD / "examples/example-agent",
 }
+EXAMPLE_AGENT = BUILD / "examples/example-agent"
 CONFIG = ROOT / "tests/agents/ringside.yaml"
 METRICS = re.compile(r"metrics on ([0-9.]+) port ([0-9]+)")
 ADDRESS = re.compile(r"https?://([0-9.]+:[0-9]+)")
