@@ -233,7 +233,7 @@ void dispatch_overdue(struct dispatch *dispatch, uint64_t monotonic_ms, uint64_t
     struct look look = {.now = &now};
     look_round(dispatch, &look);
     struct run *const *runs = (struct run *const *)(const void *)look.due.data;
-    size_t count = look.due.len / sizeof(*runs);
+    size_t count = look.due.len / sizeof(void *);
     uint64_t before = dispatch->counters->events_written;
     for (size_t i = 0; i < count; i++) {
         if (dispatch->counters->events_written - before >= OVERDUE_WRITTEN_MAX)

@@ -73,9 +73,10 @@ const char *run_query_get(struct gateway_port *port, const struct wire_run_get *
     int rc = open ? 0 : find_ended(&ended, port, user, request->run_id);
     if (open && open->user != user)
         rc = -ENOENT;
-    if (rc)
+    const struct run *found = open ? open : ended;
+    if (rc || !found)
         return unreadable(rc, ret_message);
-    append_record(out, open ? open : ended);
+    append_record(out, found);
     run_free(ended);
     return NULL;
 }

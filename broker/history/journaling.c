@@ -102,7 +102,7 @@ struct replay {
 static struct history_stream **replay_stream(struct replay *replay, uint32_t section)
 {
     struct history_stream **streams = (struct history_stream **)(void *)replay->streams.data;
-    return section < replay->streams.len / sizeof(*streams) ? &streams[section] : NULL;
+    return section < replay->streams.len / sizeof(void *) ? &streams[section] : NULL;
 }
 
 static int replay_sections(struct replay *replay, const struct frame *frame)
