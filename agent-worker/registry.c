@@ -130,13 +130,9 @@ static int resolve(struct program *program, const struct registry *registry,
 
 static void complain_lines(struct buffer *problems, const char *agent, const struct buffer *said)
 {
-    const char *line = said->data;
-    const char *end = line + said->len;
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t len = newline ? (size_t)(newline - line) : (size_t)(end - line);
-        buffer_printf(problems, "agent %s: %.*s\n", agent, (int)len, line);
-        line += len + 1;
+    for (struct span rest = buffer_span(said); rest.len;) {
+        struct span line = span_take_until(&rest, '\n');
+        buffer_printf(problems, "agent %s: %.*s\n", agent, SPAN_ARG(line));
     }
 }
 
@@ -251,13 +247,9 @@ int registry_init(
 
 static void say_problems(const struct buffer *problems)
 {
-    const char *line = problems->data;
-    const char *end = line + problems->len;
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t len = newline ? (size_t)(newline - line) : (size_t)(end - line);
-        log_error("registry", "%.*s", (int)len, line);
-        line += len + 1;
+    for (struct span rest = buffer_span(problems); rest.len;) {
+        struct span line = span_take_until(&rest, '\n');
+        log_error("registry", "%.*s", SPAN_ARG(line));
     }
 }
 

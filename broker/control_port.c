@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control_port.h"
 
+#include "reply_port.h"
+
 #include "base/log.h"
 #include "wire/attachment.h"
 
@@ -41,12 +43,6 @@ struct control_port {
 
 /* ---- answering */
 
-static struct wire_message refusal(const char *code, const char *message)
-{
-    return (struct wire_message){.kind = WIRE_REFUSED,
-        .refused = {.code = span_of_string(code), .message = span_of_string(message)}};
-}
-
 static struct wire_message refuse_version(
     struct control_port *port, const struct wire_attach *request)
 {
@@ -55,7 +51,7 @@ static struct wire_message refuse_version(
         "this broker speaks version %u of the messages between processes, the %.*s speaks %llu: "
         "install the same release",
         WIRE_VERSION, SPAN_ARG(request->role), (unsigned long long)request->version);
-    struct wire_message message = refusal("version_mismatch", "");
+    struct wire_message message = reply_refusal("version_mismatch", "");
     message.refused.message = buffer_span(&port->body);
     return message;
 }
@@ -66,15 +62,8 @@ static struct wire_message answer_attach(
     if (request->version != WIRE_VERSION)
         return refuse_version(port, request);
     int rc = links_offer(port->options.links, request->role, request->name, url);
-    if (rc == -EINVAL)
-        return refusal("invalid_argument", "no such role, or the name is no identifier");
-    if (rc == -EUSERS)
-        return refusal("too_many_links", "all the broker's links are taken");
-    if (rc)
-        return refusal("internal", strerror(-rc));
-    return (struct wire_message){.kind = WIRE_ATTACHED,
-        .attached = {
-            .url = span_of_string(url), .broker_id = span_of_string(port->options.broker_id)}};
+    return reply_offer(
+        rc, "no such role, or the name is no identifier", url, port->options.broker_id);
 }
 
 static struct wire_message answer_query(struct control_port *port, const struct wire_query *request)
@@ -83,19 +72,20 @@ static struct wire_message answer_query(struct control_port *port, const struct 
     buffer_clear(&port->body);
     if (!port->options.answer(
             port->options.context, request->what, request->argument, &port->body, &why))
-        return refusal(why.code, why.message);
+        return reply_refusal(why.code, why.message);
     return (struct wire_message){.kind = WIRE_ANSWER, .answer = {.body = buffer_span(&port->body)}};
 }
 
-static struct wire_message answer(struct control_port *port, struct span bytes, char url[PATHS_MAX])
+static struct wire_message answer(void *context, struct span bytes, char *url)
 {
+    struct control_port *port = context;
     struct wire_message request;
     if (wire_decode(&request, bytes) < 0)
-        return refusal("malformed", "not a message of this protocol");
+        return reply_refusal("malformed", "not a message of this protocol");
     switch (request.kind) {
     case WIRE_ATTACH: return answer_attach(port, &request.attach, url);
     case WIRE_QUERY: return answer_query(port, &request.query);
-    default: return refusal("malformed", "not a request");
+    default: return reply_refusal("malformed", "not a request");
     }
 }
 
@@ -104,18 +94,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
     struct control_port *port = watcher->data;
-    nng_msg *raw;
-    while (nng_recvmsg(port->socket, &raw, NNG_FLAG_NONBLOCK) == 0) {
-        char url[PATHS_MAX];
-        struct wire_message reply = answer(port, span_of(nng_msg_body(raw), nng_msg_len(raw)), url);
-        buffer_clear(&port->reply);
-        wire_encode(&port->reply, &reply);
-        nng_msg_clear(raw);
-        if (buffer_error(&port->reply) ||
-            nng_msg_append(raw, port->reply.data, port->reply.len) != 0 ||
-            nng_sendmsg(port->socket, raw, NNG_FLAG_NONBLOCK) != 0)
-            nng_msg_free(raw);
-    }
+    reply_to_all(port->socket, &port->reply, answer, port);
 }
 
 /* ---- the listener and its watch */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "door_port.h"
 
+#include "reply_port.h"
+
 #include "base/log.h"
 #include "wire/link_tls.h"
 
@@ -53,41 +55,29 @@ int door_port_configure(
 
 /* ---- answering */
 
-static struct wire_message refusal(const char *code, const char *message)
-{
-    return (struct wire_message){.kind = WIRE_REFUSED,
-        .refused = {.code = span_of_string(code), .message = span_of_string(message)}};
-}
-
 static struct wire_message offer(
     struct door_port *port, const struct wire_attach *request, char url[PATHS_MAX])
 {
     if (request->version != WIRE_VERSION)
-        return refusal("version_mismatch",
+        return reply_refusal("version_mismatch",
             "broker and gateway speak different versions of the messages between processes: "
             "install the same release");
     if (!span_is(request->role, "gateway"))
-        return refusal("permission_denied", "only gateways are let in from other machines");
+        return reply_refusal("permission_denied", "only gateways are let in from other machines");
     int rc = links_offer_remote(port->options.links, request->name, url);
-    if (rc == -EINVAL)
-        return refusal("invalid_argument", "the name is no identifier");
-    if (rc == -EUSERS)
-        return refusal("too_many_links", "all the broker's links are taken");
-    if (rc)
-        return refusal("internal", strerror(-rc));
-    return (struct wire_message){.kind = WIRE_ATTACHED,
-        .attached = {
-            .url = span_of_string(url), .broker_id = span_of_string(port->options.broker_id)}};
+    return reply_offer(rc, "the name is no identifier", url, port->options.broker_id);
 }
 
-static struct wire_message answer(struct door_port *port, struct span bytes, char url[PATHS_MAX])
+static struct wire_message answer(void *context, struct span bytes, char *url)
 {
+    struct door_port *port = context;
     struct wire_message request;
     struct wire_message reply;
     if (wire_decode(&request, bytes) < 0)
-        reply = refusal("malformed", "not a message of this protocol");
+        reply = reply_refusal("malformed", "not a message of this protocol");
     else if (request.kind != WIRE_ATTACH)
-        reply = refusal("permission_denied", "administration is for this machine's own users");
+        reply =
+            reply_refusal("permission_denied", "administration is for this machine's own users");
     else
         reply = offer(port, &request.attach, url);
     port->options.counters->door_refused += reply.kind == WIRE_REFUSED;
@@ -99,18 +89,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop;
     (void)events;
     struct door_port *port = watcher->data;
-    nng_msg *raw;
-    while (nng_recvmsg(port->socket, &raw, NNG_FLAG_NONBLOCK) == 0) {
-        char url[PATHS_MAX];
-        struct wire_message reply = answer(port, span_of(nng_msg_body(raw), nng_msg_len(raw)), url);
-        buffer_clear(&port->reply);
-        wire_encode(&port->reply, &reply);
-        nng_msg_clear(raw);
-        if (buffer_error(&port->reply) ||
-            nng_msg_append(raw, port->reply.data, port->reply.len) != 0 ||
-            nng_sendmsg(port->socket, raw, NNG_FLAG_NONBLOCK) != 0)
-            nng_msg_free(raw);
-    }
+    reply_to_all(port->socket, &port->reply, answer, port);
 }
 
 /* ---- life */

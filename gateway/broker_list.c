@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker_list.h"
 
+#include "base/identifier.h"
+
 #include "wire/url.h"
 
 #include <errno.h>
@@ -18,27 +20,9 @@ static struct span trim(struct span text)
     return text;
 }
 
-/* What stands before the first `separator`, which is taken off `rest` with it. */
-static struct span take_until(struct span *rest, char separator)
-{
-    const char *at = rest->len ? memchr(rest->data, separator, rest->len) : NULL;
-    size_t len = at ? (size_t)(at - rest->data) : rest->len;
-    struct span taken = span_of(rest->data, len);
-    size_t skip = at ? len + 1 : len;
-    *rest = span_of(rest->data + skip, rest->len - skip);
-    return taken;
-}
-
 static bool name_valid(struct span name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char byte = name.data[i];
-        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '_' || byte == '.';
-        if (!plain)
-            return false;
-    }
-    return name.len > 0 && name.len < BROKER_NAME_SIZE;
+    return identifier_plain(name) && name.len < BROKER_NAME_SIZE;
 }
 
 static const struct broker_entry *find(const struct broker_list *list, struct span name)
@@ -78,9 +62,9 @@ int broker_list_parse(struct broker_list *ret_list, struct span text, bool plain
     ret_list->count = 0;
     do {
         more = text.len && memchr(text.data, ',', text.len);
-        struct span entry = trim(take_until(&text, ','));
+        struct span entry = trim(span_take_until(&text, ','));
         struct span url = entry;
-        struct span name = trim(take_until(&url, '='));
+        struct span name = trim(span_take_until(&url, '='));
         const char *problem = add(ret_list, name, trim(url), plain);
         if (problem) {
             *ret_problem = problem;

@@ -5,6 +5,7 @@
 #include "control.h"
 
 #include "base/cleanup.h"
+#include "base/identifier.h"
 #include "base/json.h"
 #include "base/paths.h"
 
@@ -97,14 +98,7 @@ static const char *type_of(struct span name)
 /* One plain file name: nothing that could leave the folder or name a hidden file. */
 static bool name_valid(struct span name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char byte = name.data[i];
-        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-                     (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '_' || byte == '.';
-        if (!plain)
-            return false;
-    }
-    return name.len > 0 && name.len < 128 && name.data[0] != '.';
+    return identifier_plain(name) && name.len < 128 && name.data[0] != '.';
 }
 
 static int read_file(struct buffer *out, const char *path)

@@ -10,6 +10,18 @@
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
+bool identifier_plain(struct span id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char byte = id.data[i];
+        bool plain = (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+                     (byte >= 'a' && byte <= 'z') || byte == '-' || byte == '_' || byte == '.';
+        if (!plain)
+            return false;
+    }
+    return id.len > 0;
+}
+
 void random_bytes(void *data, size_t size)
 {
     char *at = data;

@@ -21,5 +21,7 @@ void identifier_make(char ret_text[IDENTIFIER_MADE_SIZE], const char *prefix);
  * without space, quotation mark and backslash (so it needs no escaping in JSON).
  */
 bool identifier_valid(struct span id);
+/* Whether it is letters and digits of ASCII, '-', '_' and '.', at least one of them. */
+bool identifier_plain(struct span id);
 /* Fills `size` bytes from the kernel's generator; does not fail. */
 void random_bytes(void *data, size_t size);

@@ -35,3 +35,15 @@ static inline bool span_is(struct span a, const char *text)
 {
     return span_equal(a, span_of_string(text));
 }
+
+/* What stands before the first `separator`, or all of it; both are taken off `rest`. */
+static inline struct span span_take_until(struct span *rest, char separator)
+{
+    const char *at = rest->len ? (const char *)memchr(rest->data, separator, rest->len) : NULL;
+    size_t len = at ? (size_t)(at - rest->data) : rest->len;
+    size_t skip = at ? len + 1 : len;
+    struct span taken = {rest->data, len};
+    rest->data = skip ? rest->data + skip : rest->data;
+    rest->len -= skip;
+    return taken;
+}

@@ -9,7 +9,7 @@ import uuid
 import msgpack
 import websockets
 
-from .deadline import PATIENCE, Missed
+from .deadline import PATIENCE, Missed, until_changed
 from .stream import Stream, parse
 
 SUBPROTOCOL = "ringside.v1"
@@ -142,26 +142,14 @@ class Client:
         if frame["type"] == "welcome":
             assert self.welcome is None, "welcome twice"
             self.welcome = frame
-            self.stream.welcomed(frame, self.cursor)
-        elif frame["type"] == "gap":
-            self.stream.skipped_to(frame["to"])
-        elif frame["type"] == "caught_up":
-            self.stream.caught_up(frame["seq"])
+        self.stream.take_control(frame, self.cursor)
         self.control.append(frame)
 
     async def until(self, condition, what, seconds=PATIENCE):
         """The first true value of condition(); looked at again whenever a frame has come."""
-        async def watch():
-            while True:
-                self._changed.clear()
-                value = condition()
-                if value:
-                    return value
-                if self.problem:
-                    raise self.problem
-                await self._changed.wait()
         try:
-            return await asyncio.wait_for(watch(), seconds)
+            return await until_changed(
+                lambda: self._changed, condition, lambda: self.problem, seconds)
         except asyncio.TimeoutError:
             kinds = [event["type"] for event in self.stream.events[-20:]]
             raise Missed(f"{what}: not within {seconds:g} s; the last events: {kinds}") from None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import urllib.parse
 
-from .deadline import PATIENCE, Missed
+from .deadline import PATIENCE, Missed, until_changed
 from .stream import Broken, Stream, parse
 
 
@@ -108,30 +108,20 @@ class EventStream:
             return
         if "id" in fields:
             raise Broken(f"a control frame with an id: {fields}")
-        if frame["type"] == "welcome":
-            self.stream.welcomed(frame, self.last_event_id or self.cursor)
-        elif frame["type"] == "gap":
-            self.stream.skipped_to(frame["to"])
-        elif frame["type"] == "caught_up":
-            self.stream.caught_up(frame["seq"])
+        self.stream.take_control(frame, self.last_event_id or self.cursor)
         self.control.append(frame)
 
     async def until(self, condition, what, seconds=PATIENCE):
         assert self.status == 200, (self.status, self.body)
-
-        async def watch():
-            while True:
-                self._changed.clear()
-                value = condition()
-                if value:
-                    return value
-                if self.problem or self.ended:
-                    raise self.problem or ConnectionError(f"ended: {self.control[-1:]}")
-                await self._changed.wait()
         try:
-            return await asyncio.wait_for(watch(), seconds)
+            return await until_changed(
+                lambda: self._changed, condition, self._what_ended_it, seconds)
         except asyncio.TimeoutError:
             raise Missed(f"{what}: not within {seconds:g} s") from None
+
+    def _what_ended_it(self):
+        ended = ConnectionError(f"ended: {self.control[-1:]}") if self.ended else None
+        return self.problem or ended
 
     def told(self, kind):
         return next((frame for frame in self.control if frame["type"] == kind), None)

@@ -53,6 +53,15 @@ class Stream:
             raise Broken(f"caught_up at {seq}, but the last position is {self.position}")
         self.position = seq
 
+    def take_control(self, frame, cursor):
+        """A control frame; `cursor` is what the connection asked for."""
+        if frame["type"] == "welcome":
+            self.welcomed(frame, cursor)
+        elif frame["type"] == "gap":
+            self.skipped_to(frame["to"])
+        elif frame["type"] == "caught_up":
+            self.caught_up(frame["seq"])
+
     def take(self, text, frame):
         seq, prev = frame["seq"], frame["prev"]
         if self.position is not None and prev != self.position:
