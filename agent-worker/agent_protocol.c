@@ -205,22 +205,15 @@ static void append_text(struct buffer *out, const char *name, const char *text)
     json_append_member(out, name, span_of_string(text));
 }
 
-void agent_append_initialize(struct buffer *out, uint64_t id, const struct agent_run *run,
-    const char *const *tools, size_t tool_count)
+void agent_append_initialize(
+    struct buffer *out, uint64_t id, const struct agent_run *run, struct span tools)
 {
     struct buffer params = BUFFER_INIT;
     buffer_append_char(&params, '{');
     json_append_member_uint(&params, "protocol_version", AGENT_PROTOCOL_VERSION);
     append_text(&params, "run_id", run->run_id);
     append_text(&params, "agent", run->agent);
-    json_append_name(&params, "tools");
-    buffer_append_char(&params, '[');
-    for (size_t i = 0; i < tool_count; i++) {
-        if (i)
-            buffer_append_char(&params, ',');
-        json_append_string(&params, span_of_string(tools[i]));
-    }
-    buffer_append_char(&params, ']');
+    json_append_member_raw(&params, "tools", tools);
     json_append_member_raw(&params, "settings", span_of_string(run->settings));
     buffer_append_char(&params, '}');
     rpc_append_request(out, id, "initialize", buffer_span(&params));

@@ -106,9 +106,9 @@ struct agent_interrupt_result {
     struct span payload; /* JSON, or empty */
 };
 
-/* Each appends one line. `tools` are names. */
-void agent_append_initialize(struct buffer *out, uint64_t id, const struct agent_run *run,
-    const char *const *tools, size_t tool_count);
+/* Each appends one line. `tools` is a JSON array of what may be called. */
+void agent_append_initialize(
+    struct buffer *out, uint64_t id, const struct agent_run *run, struct span tools);
 void agent_append_run_start(struct buffer *out, uint64_t id, const struct agent_run *run);
 void agent_append_run_cancel(struct buffer *out, const char *run_id, struct span reason);
 void agent_append_shutdown(struct buffer *out);

@@ -37,10 +37,9 @@ static struct agent_run run_of(const struct engine *engine)
 
 void dialogue_initialize(struct engine *engine)
 {
-    const struct registry_agent *agent = engine_agent(engine);
     const struct agent_run run = run_of(engine);
     agent_append_initialize(
-        &engine->scratch, DIALOGUE_ID_INITIALIZE, &run, agent->tool_names, agent->tool_count);
+        &engine->scratch, DIALOGUE_ID_INITIALIZE, &run, buffer_span(&engine_agent(engine)->offer));
     engine_send_scratch(engine);
 }
 

@@ -140,7 +140,7 @@ static int start_process(struct engine *engine)
     char name[2 * IDENTIFIER_SIZE + 16];
     snprintf(name, sizeof(name), "run %s %s", engine->run_id, engine_agent(engine)->name);
     const struct pool_use use = {.log_name = name,
-        .input_max = engine->content.len + INPUT_SLACK +
+        .input_max = engine->content.len + engine_agent(engine)->offer.len + INPUT_SLACK +
                      options->limits->tools_max * options->limits->tool_output_max,
         .events = &process_events,
         .context = engine};

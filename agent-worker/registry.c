@@ -4,6 +4,7 @@
 #include "host.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -177,23 +178,36 @@ static int resolve_native(struct registry_agent *agent, const struct registry *r
 
 /* ---- building */
 
+/* {"name", "description"?, "input_schema"?} */
+static void offer_tool(struct buffer *offer, const struct config_tool *tool)
+{
+    buffer_append_string(offer, offer->len > 1 ? ",{" : "{");
+    json_append_member(offer, "name", span_of_string(tool->name));
+    if (tool->description)
+        json_append_member(offer, "description", span_of_string(tool->description));
+    if (tool->input_schema)
+        json_append_member_raw(offer, "input_schema", span_of_string(tool->input_schema));
+    buffer_append_char(offer, '}');
+}
+
 static int add_tools(struct registry *registry, struct registry_agent *agent,
     const struct config_agent *from, struct buffer *problems)
 {
     agent->tools = calloc(from->tool_count + 1, sizeof(*agent->tools));
-    agent->tool_names = calloc(from->tool_count + 1, sizeof(*agent->tool_names));
-    if (!agent->tools || !agent->tool_names)
+    if (!agent->tools)
         return -ENOMEM;
+    buffer_append_char(&agent->offer, '[');
     for (size_t i = 0; i < from->tool_count; i++) {
         struct registry_tool *tool = &agent->tools[agent->tool_count++];
         tool->name = from->tools[i].name;
         tool->timeout_ms = from->tools[i].timeout_ms;
-        agent->tool_names[i] = tool->name;
+        offer_tool(&agent->offer, &from->tools[i]);
         int rc = resolve(&tool->program, registry, from, &from->tools[i], problems);
         if (rc < 0)
             return rc;
     }
-    return 0;
+    buffer_append_char(&agent->offer, ']');
+    return buffer_error(&agent->offer);
 }
 
 static int add_agent(
@@ -271,7 +285,7 @@ void registry_deinit(struct registry *registry)
         for (size_t k = 0; k < agent->tool_count; k++)
             free(agent->tools[k].program.path);
         free(agent->tools);
-        free(agent->tool_names);
+        buffer_deinit(&agent->offer);
     }
     free(registry->agents);
     free(registry->environment);

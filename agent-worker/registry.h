@@ -24,8 +24,8 @@ struct registry_agent {
     struct program program;
     char *host_argv[3]; /* of an agent in a program of ours: the program's */
     struct registry_tool *tools;
-    const char **tool_names;
     size_t tool_count;
+    struct buffer offer; /* the tools as initialize names them: a JSON array */
 };
 
 struct registry {

@@ -16,6 +16,8 @@ struct config_command {
 struct config_tool {
     char *name;
     struct config_command command; /* arguments as JSON on stdin, result as JSON on stdout */
+    char *description;             /* or NULL */
+    char *input_schema;            /* what arguments it takes: a JSON schema, an object; or NULL */
     uint64_t timeout_ms;
 };
 

@@ -5,6 +5,7 @@
 #include "config/option.h"
 #include "config/suggest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -95,6 +96,55 @@ void config_file_unknown(struct config_file *file, const struct config_entry *en
             file, entry->key_node, key, "unknown key; did you mean \"%s\"?", suggestion.nearest);
     else
         config_file_complain(file, entry->key_node, key, "unknown key");
+}
+
+bool config_has_entry(struct config_file *file, const yaml_node_t *mapping, const char *name)
+{
+    const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+    for (; pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(&file->document, pair->key);
+        if (key->type == YAML_SCALAR_NODE && strcmp(text_of(key), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+int config_text_read(struct config_file *file, const char *key, yaml_node_t *node, char **text)
+{
+    const char *given = config_file_text(file, key, node);
+    if (!given)
+        return 0;
+    free(*text);
+    *text = strdup(given);
+    return *text ? 0 : -ENOMEM;
+}
+
+bool config_check_name(struct config_file *file, const char *key, const struct config_entry *entry)
+{
+    if (!identifier_valid(span_of_string(entry->key))) {
+        config_file_complain(file, entry->key_node, key,
+            "a name is 1 to %d printable ASCII characters without space, quote or backslash",
+            IDENTIFIER_MAX);
+        return false;
+    }
+    if (entry->value->type != YAML_MAPPING_NODE) {
+        config_file_complain(file, entry->key_node, key,
+            "\"%s\" needs at least \"command: […]\" below it", entry->key);
+        return false;
+    }
+    return true;
+}
+
+void config_join_key(char ret_key[CONFIG_KEY_MAX], const char *parent, const char *key)
+{
+    int len = snprintf(ret_key, CONFIG_KEY_MAX, "%s.%s", parent, key);
+    assert(len > 0);
+    (void)len;
+}
+
+size_t config_pairs_of(const yaml_node_t *mapping)
+{
+    return (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start);
 }
 
 static void unknown_option(

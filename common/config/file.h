@@ -54,6 +54,28 @@ int config_settings_read(
 /* The names of what is being read: "agents.NAME.tools.NAME.timeout". */
 #define CONFIG_KEY_MAX (2 * IDENTIFIER_SIZE + 64)
 
+/* PARENT.KEY; cut off where an unknown key is longer than any that means something. */
+void config_join_key(char ret_key[CONFIG_KEY_MAX], const char *parent, const char *key);
+/* Whether the mapping has the entry, well-formed or not. */
+bool config_has_entry(struct config_file *file, const yaml_node_t *mapping, const char *name);
+size_t config_pairs_of(const yaml_node_t *mapping);
+/* Whether the entry may declare an agent or a tool; complains otherwise. */
+bool config_check_name(struct config_file *file, const char *key, const struct config_entry *entry);
+/* A text, into *text (freed and replaced). -ENOMEM, else 0. */
+int config_text_read(struct config_file *file, const char *key, yaml_node_t *node, char **text);
+
+/* A list of words (command_words.c), into a command that has none. -ENOMEM, else 0. */
+int config_command_read(
+    struct config_file *file, const char *key, yaml_node_t *node, struct config_command *command);
+void config_command_deinit(struct config_command *command);
+/* A command's word as it will be run; NULL when memory is out. */
+char *config_resolve_word(const struct config_file *file, const char *word, bool first);
+
+/* An agent's tools. -ENOMEM, else 0. */
+int config_tools_read(
+    struct config_file *file, const char *key, yaml_node_t *mapping, struct config_agent *agent);
+void config_tools_deinit(struct config_agent *agent);
+
 /* An agent's limits and pool, over what is there. */
 void config_limits_read(
     struct config_file *file, const char *key, yaml_node_t *mapping, struct config_limits *limits);

@@ -18,7 +18,7 @@ def shows(ctx):
     ctx.text(" ☃", message_id="m-1", final=True)
     ctx.error("slow_network", "it took two tries")
     assert sys.stdin.read() == ""
-    return {"agent": ctx.agent, "tools": sorted(ctx.tools), "run_id": ctx.run_id}
+    return {"agent": ctx.agent, "tools": [ctx.tools[name] for name in sorted(ctx.tools)], "run_id": ctx.run_id}
 
 
 def calls(ctx):

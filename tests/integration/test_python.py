@@ -37,7 +37,10 @@ async def test_an_agent_shows_what_it_does_and_its_prints_go_to_the_log(shared_n
     assert {event["message_id"] for event in text} == {"m-1"}
     assert of_type(events, "error_event")[0]["data"]["code"] == "slow_network"
     assert events[-1]["data"]["result"] == {
-        "agent": "sdk", "tools": ["says_why", "wait"], "run_id": events[-1]["run_id"]}
+        "agent": "sdk", "tools": [{"name": "says_why"}, {
+            "name": "wait", "description": "Waits as long as it is told",
+            "input_schema": {"type": "object", "properties": {"ms": {"type": "integer"}}}}],
+        "run_id": events[-1]["run_id"]}
     shared_node.stderr.wait_for("this goes to the log")
 
 

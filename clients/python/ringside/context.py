@@ -77,7 +77,8 @@ def _come(answer):
 class Context:
     """One run: who asked for what, and the ways to show it.
 
-    agent, tools                      its name in the configuration, and the tools it may call
+    agent                             its name in the configuration
+    tools                             what it may call: {name: {"name", "description"?, "input_schema"?}}
     run_id, thread_id, user_id, request_id, message_id      whose run it is; message_id may be None
     deadline                          milliseconds since the Unix epoch, or None
     content                           what the user sent: a string, or a list of parts
@@ -87,7 +88,7 @@ class Context:
         self._channel = channel
         self._interruption = interruption
         self.agent = introduction["agent"]
-        self.tools = tuple(introduction.get("tools", ()))
+        self.tools = {tool["name"]: tool for tool in introduction.get("tools", ())}
         self.run_id = params["run_id"]
         self.thread_id = params["thread_id"]
         self.user_id = params["user_id"]

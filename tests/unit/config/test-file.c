@@ -76,6 +76,10 @@ static void test_each_mistake_names_its_line_and_key(void **state)
             "agents.a.tools.t.timeout: \"5\" is not a duration"},
         {"agents:\n  a:\n    command: [x]\n    tools:\n      t: {command: [y], timout: 5s}\n", 5,
             "agents.a.tools.t.timout: unknown key; did you mean \"timeout\"?"},
+        {"agents:\n  a:\n    command: [x]\n    tools:\n      t: {command: [y], input_schema: {}}\n",
+            5, "agents.a.tools.t.input_schema: needs \"type: object\""},
+        {"agents:\n  a:\n    command: [x]\n    tools:\n      t: {command: [y], input_schema: x}\n",
+            5, "agents.a.tools.t.input_schema: needs settings by name"},
     };
     for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
         sandbox_load(sandbox, mistakes[i].yaml, NULL);
@@ -159,7 +163,11 @@ static void test_agents_are_read_with_their_tools(void **state)
         "    description: The first\n"
         "    command: [python3, -u, one.py]\n"
         "    tools:\n"
-        "      look: {command: [look, deep], timeout: 10s}\n"
+        "      look:\n"
+        "        command: [look, deep]\n"
+        "        timeout: 10s\n"
+        "        description: Looks deep\n"
+        "        input_schema: {type: object, required: [depth]}\n"
         "      think: {command: [think]}\n"
         "  two: {command: [two]}\n",
         NULL);
@@ -175,7 +183,12 @@ static void test_agents_are_read_with_their_tools(void **state)
     assert_string_equal(one->tools[0].name, "look");
     assert_int_equal(one->tools[0].timeout_ms, 10000);
     assert_string_equal(one->tools[0].command.argv[1], "deep");
+    assert_string_equal(one->tools[0].description, "Looks deep");
+    assert_string_equal(
+        one->tools[0].input_schema, "{\"type\":\"object\",\"required\":[\"depth\"]}");
     assert_int_equal(one->tools[1].timeout_ms, 30000);
+    assert_null(one->tools[1].description);
+    assert_null(one->tools[1].input_schema);
     const struct config_agent *two = config_find_agent(&sandbox->config, SPAN_LITERAL("two"));
     assert_non_null(two);
     assert_string_equal(two->description, "");

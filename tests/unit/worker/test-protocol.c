@@ -93,7 +93,6 @@ static void test_wrong_params_are_told_apart_from_unknown_methods(void **state)
 
 static void test_an_agent_is_told_all_about_its_run(void **state)
 {
-    static const char *const tools[] = {"list", "read"};
     const struct agent_run run = {.run_id = "r-1",
         .settings = "{\"deep\":true}",
         .thread_id = "t-1",
@@ -105,14 +104,14 @@ static void test_an_agent_is_told_all_about_its_run(void **state)
         .deadline = 1795000000000};
     struct buffer out = BUFFER_INIT;
     (void)state;
-    agent_append_initialize(&out, 1, &run, tools, 2);
+    agent_append_initialize(&out, 1, &run, SPAN_LITERAL("[{\"name\":\"list\"}]"));
     agent_append_run_start(&out, 2, &run);
     agent_append_run_cancel(&out, "r-1", SPAN_LITERAL("user"));
     agent_append_shutdown(&out);
     buffer_append_char(&out, '\0');
     assert_string_equal(out.data, CALL
         ",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocol_version\":1,"
-        "\"run_id\":\"r-1\",\"agent\":\"librarian\",\"tools\":[\"list\",\"read\"],"
+        "\"run_id\":\"r-1\",\"agent\":\"librarian\",\"tools\":[{\"name\":\"list\"}],"
         "\"settings\":{\"deep\":true}}}\n" CALL
         ",\"id\":2,\"method\":\"run/start\",\"params\":{\"run_id\":\"r-1\","
         "\"thread_id\":\"t-1\",\"request_id\":\"q-1\",\"user_id\":\"alice\","

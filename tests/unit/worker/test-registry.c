@@ -34,7 +34,8 @@ static void test_agents_and_tools_are_found_with_their_programs(void **state)
     struct buffer problems = BUFFER_INIT;
     (void)state;
     load(&config, "agents:\n"
-                  "  one: {command: [sh], tools: {list: {command: [/bin/cat]}}}\n"
+                  "  one: {command: [sh], tools: {list: {command: [/bin/cat]},\n"
+                  "    look: {command: [sh], description: Looks, input_schema: {type: object}}}}\n"
                   "  two: {command: [/bin/cat]}\n");
     assert_int_equal(registry_init(&registry, &config, &problems), 0);
     const struct registry_agent *one = registry_find(&registry, SPAN_LITERAL("one"));
@@ -43,6 +44,10 @@ static void test_agents_and_tools_are_found_with_their_programs(void **state)
     assert_string_equal(one->program.directory, "/tmp");
     assert_string_equal(registry_find_tool(one, "list")->program.path, "/bin/cat");
     assert_null(registry_find_tool(one, "read"));
+    assert_true(span_is(buffer_span(&one->offer),
+        "[{\"name\":\"list\"},{\"name\":\"look\",\"description\":\"Looks\","
+        "\"input_schema\":{\"type\":\"object\"}}]"));
+    assert_true(span_is(buffer_span(&registry_find(&registry, SPAN_LITERAL("two"))->offer), "[]"));
     assert_null(registry_find(&registry, SPAN_LITERAL("three")));
     assert_string_equal(registry.names.data, "one\ntwo");
     registry_deinit(&registry);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An agent's tools in a configuration file:
+ *
+ *   tools:
+ *     NAME:
+ *       command: [PROGRAM, ARGUMENT…]
+ *       description: TEXT
+ *       input_schema: {type: object, …}
+ *       timeout: DURATION
+ */
+#include "config/file.h"
+
+#include "base/json_member.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TIMEOUT_MS 30000
+#define TIMEOUT_MIN_MS 10
+#define TIMEOUT_MAX_MS 3600000
+
+void config_tools_deinit(struct config_agent *agent)
+{
+    for (size_t i = 0; i < agent->tool_count; i++) {
+        free(agent->tools[i].name);
+        free(agent->tools[i].description);
+        free(agent->tools[i].input_schema);
+        config_command_deinit(&agent->tools[i].command);
+    }
+    free(agent->tools);
+    agent->tools = NULL;
+    agent->tool_count = 0;
+}
+
+static void read_timeout(
+    struct config_file *file, const char *key, yaml_node_t *node, uint64_t *timeout_ms)
+{
+    const char *text = config_file_text(file, key, node);
+    uint64_t ms;
+    if (!text)
+        return;
+    if (config_parse_duration(text, &ms) == 0 && ms >= TIMEOUT_MIN_MS && ms <= TIMEOUT_MAX_MS)
+        *timeout_ms = ms;
+    else
+        config_file_complain(
+            file, node, key, "\"%s\" is not a duration (250ms, 5s, 10m) from 10ms to 1h", text);
+}
+
+static int read_schema(
+    struct config_file *file, const char *key, yaml_node_t *node, char **input_schema)
+{
+    int rc = config_settings_read(file, key, node, input_schema);
+    struct span type =
+        *input_schema ? json_member_value(span_of_string(*input_schema), "type") : SPAN_EMPTY;
+    if (*input_schema && !span_is(type, "\"object\""))
+        config_file_complain(file, node, key, "needs \"type: object\": arguments are an object");
+    return rc;
+}
+
+static int read_tool_entry(struct config_file *file, const char *key,
+    const struct config_entry *entry, struct config_tool *tool)
+{
+    static const char *const known[] = {"command", "description", "input_schema", "timeout", NULL};
+    if (strcmp(entry->key, "command") == 0)
+        return config_command_read(file, key, entry->value, &tool->command);
+    if (strcmp(entry->key, "description") == 0)
+        return config_text_read(file, key, entry->value, &tool->description);
+    if (strcmp(entry->key, "input_schema") == 0)
+        return read_schema(file, key, entry->value, &tool->input_schema);
+    if (strcmp(entry->key, "timeout") == 0)
+        read_timeout(file, key, entry->value, &tool->timeout_ms);
+    else
+        config_file_unknown(file, entry, key, known);
+    return 0;
+}
+
+static int read_tool(struct config_file *file, const char *key, const struct config_entry *given,
+    struct config_tool *tool)
+{
+    char name[CONFIG_KEY_MAX];
+    size_t at = 0;
+    struct config_entry entry;
+    while (config_file_next(file, key, given->value, &at, &entry)) {
+        config_join_key(name, key, entry.key);
+        int rc = read_tool_entry(file, name, &entry, tool);
+        if (rc)
+            return rc;
+    }
+    if (!config_has_entry(file, given->value, "command"))
+        config_file_complain(file, given->key_node, key, "has no \"command\"");
+    return 0;
+}
+
+int config_tools_read(
+    struct config_file *file, const char *key, yaml_node_t *mapping, struct config_agent *agent)
+{
+    if (mapping->type != YAML_MAPPING_NODE) {
+        config_file_complain(file, mapping, key, "needs the tools by name, indented below it");
+        return 0;
+    }
+    agent->tools = calloc(config_pairs_of(mapping) + 1, sizeof(*agent->tools));
+    if (!agent->tools)
+        return -ENOMEM;
+    size_t at = 0;
+    struct config_entry entry;
+    while (config_file_next(file, key, mapping, &at, &entry)) {
+        if (!config_check_name(file, key, &entry))
+            continue;
+        char name[CONFIG_KEY_MAX];
+        config_join_key(name, key, entry.key);
+        struct config_tool *tool = &agent->tools[agent->tool_count++];
+        tool->timeout_ms = TIMEOUT_MS;
+        tool->name = strdup(entry.key);
+        int rc = tool->name ? read_tool(file, name, &entry, tool) : -ENOMEM;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
