@@ -231,8 +231,7 @@ static int handle_failed(
         refuse_params(engine, rpc, "message is not text");
     } else {
         reply_done(engine, rpc);
-        engine_fail(
-            engine, failed->code, buffer_span(&message), failed->retryable, PROCESS_STOP_ASK);
+        engine_fail_as_told(engine, failed->code, buffer_span(&message), failed->retryable);
     }
     buffer_deinit(&message);
     return 0;

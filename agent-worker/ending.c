@@ -42,6 +42,19 @@ static void put_text(struct buffer *buffer, struct span text)
     }
 }
 
+/* What went wrong, and the last the agent had to say on stderr: it stays with the run. */
+static void put_with_last_words(struct engine *engine, struct span message)
+{
+    struct buffer text = BUFFER_INIT;
+    process_read_stderr(engine->process);
+    struct span words = process_last_words(engine->process);
+    buffer_append_span(&text, message);
+    if (words.len)
+        buffer_printf(&text, "; its last words: %.*s", SPAN_ARG(words));
+    put_text(&engine->ending.text, buffer_error(&text) ? message : buffer_span(&text));
+    buffer_deinit(&text);
+}
+
 /* A cancel that is under way decides the ending, whatever the agent makes of it. */
 static void overrule(struct engine *engine)
 {
@@ -55,7 +68,7 @@ static void overrule(struct engine *engine)
     ending->kind = ENDING_FAILED;
     ending->retryable = true;
     snprintf(ending->code, sizeof(ending->code), "run_timeout");
-    put(&ending->text, SPAN_LITERAL("the run passed its deadline"));
+    put_with_last_words(engine, SPAN_LITERAL("the run passed its deadline"));
 }
 
 /* `engine->ending` says how, all but the kind and the firmness. */
@@ -77,18 +90,33 @@ static void end(struct engine *engine, enum engine_ending_kind kind, enum proces
     engine_turn_in(engine, 0.);
 }
 
+/* `engine->ending.text` says why. */
+static void fail(struct engine *engine, const char *code, bool retryable, enum process_stop stop)
+{
+    if (engine->state != ENGINE_CANCELLING)
+        log_warn(
+            "engine", "run %s of %s fails: %s", engine->run_id, engine_agent(engine)->name, code);
+    snprintf(engine->ending.code, sizeof(engine->ending.code), "%s", code);
+    engine->ending.retryable = retryable;
+    end(engine, engine->started ? ENDING_FAILED : ENDING_REFUSED, stop);
+}
+
 void engine_fail(struct engine *engine, const char *code, struct span message, bool retryable,
     enum process_stop stop)
 {
     if (engine_is_over(engine))
         return;
-    if (engine->state != ENGINE_CANCELLING)
-        log_warn(
-            "engine", "run %s of %s fails: %s", engine->run_id, engine_agent(engine)->name, code);
-    snprintf(engine->ending.code, sizeof(engine->ending.code), "%s", code);
+    put_with_last_words(engine, message);
+    fail(engine, code, retryable, stop);
+}
+
+void engine_fail_as_told(
+    struct engine *engine, const char *code, struct span message, bool retryable)
+{
+    if (engine_is_over(engine))
+        return;
     put_text(&engine->ending.text, message);
-    engine->ending.retryable = retryable;
-    end(engine, engine->started ? ENDING_FAILED : ENDING_REFUSED, stop);
+    fail(engine, code, retryable, PROCESS_STOP_ASK);
 }
 
 void engine_fail_protocol(struct engine *engine, const char *format, ...)

@@ -103,14 +103,11 @@ static const char *exit_code(const struct engine *engine)
 
 static void fail_exited(struct engine *engine)
 {
-    struct span words = process_last_words(engine->process);
     struct buffer message = BUFFER_INIT;
     buffer_append_string(&message, "the agent ");
     process_describe_exit(engine->process, &message);
     if (!engine->started)
         buffer_append_string(&message, " before it answered initialize");
-    if (words.len)
-        buffer_printf(&message, "; its last words: %.*s", SPAN_ARG(words));
     engine_fail(engine, exit_code(engine), buffer_span(&message), true, PROCESS_STOP_KILL);
     buffer_deinit(&message);
 }

@@ -102,9 +102,12 @@ void dialogue_take_lines(struct engine *engine);
 
 /* ---- ending.c: the first call that ends a run counts */
 
-/* The agent failed the run, or failed us. */
+/* The agent failed us: `message` says how, its last words are added. */
 void engine_fail(struct engine *engine, const char *code, struct span message, bool retryable,
     enum process_stop stop);
+/* The agent failed the run, and says why itself. */
+void engine_fail_as_told(
+    struct engine *engine, const char *code, struct span message, bool retryable);
 /* The agent misbehaves: agent_protocol_error. */
 void engine_fail_protocol(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -210,6 +210,15 @@ static size_t pipe_size(int fd)
     return size > 0 ? (size_t)size : 0;
 }
 
+/* A pipe's worth at most, however fast somebody goes on writing. */
+void process_read_stderr(struct process *process)
+{
+    if (process->exited)
+        return;
+    for (size_t left = pipe_size(process->child.err); left > 0 && read_stderr_once(process);)
+        left -= left < STDERR_READ_BYTES ? left : STDERR_READ_BYTES;
+}
+
 /* SIGKILL that is not ours, and the kernel has killed somebody for want of memory meanwhile. */
 static enum process_cause cause_of(const struct process *process)
 {
@@ -231,13 +240,12 @@ static void on_pid(struct ev_loop *loop, ev_io *watcher, int events)
         return;
     ev_io_stop(loop, watcher);
     process->cause = cause_of(process);
+    process_read_stderr(process);
     process->exited = true;
     process->out_left = pipe_size(process->child.out);
     process->stop = PROCESS_STOP_KILL;
     ev_timer_stop(loop, &process->stop_timer);
     close_input(process);
-    for (size_t left = pipe_size(process->child.err); left > 0 && read_stderr_once(process);)
-        left -= left < STDERR_READ_BYTES ? left : STDERR_READ_BYTES;
     ev_io_stop(loop, &process->err_io);
     stderr_log_end(&process->err, clock_monotonic_ms());
     read_rest(process);

@@ -80,5 +80,7 @@ enum process_cause {
     PROCESS_OUT_OF_CPU_TIME, /* its program's cpu_max_ms */
 };
 enum process_cause process_cause(const struct process *process);
+/* Takes what it has written on stderr by now, before the loop comes to it. */
+void process_read_stderr(struct process *process);
 /* The last lines of its stderr. Borrowed until the next event. */
 struct span process_last_words(const struct process *process);

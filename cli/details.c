@@ -15,6 +15,7 @@ struct summary {
     uint64_t count, synthetic, bytes;
     uint64_t first_seq, last_seq;
     uint64_t first_at, started_at, last_at; /* wall clock, as the events say */
+    json_t *failure;                        /* what a fatal error says of it, or NULL */
 };
 
 static bool take_event(void *context, const struct event *event, uint64_t prev)
@@ -34,6 +35,8 @@ static bool take_event(void *context, const struct event *event, uint64_t prev)
     summary->bytes += event->data.len;
     summary->last_seq = event->seq;
     summary->last_at = event->timestamp;
+    if (event_is_terminal(event) && event->type == EVENT_ERROR_EVENT)
+        summary->failure = json_loadb(event->data.data, event->data.len, 0, NULL);
     return !event_is_terminal(event);
 }
 
@@ -85,9 +88,13 @@ static enum cli_status add_summary(const struct ask *ask, json_t *run, const cha
         .context = &summary};
     if (retained.user && retained.epoch && head >= oldest && retained.after < head) {
         enum cli_status status = retained_read(&retained);
-        if (status != CLI_GO_ON)
+        if (status != CLI_GO_ON) {
+            json_decref(summary.failure);
             return status;
+        }
     }
+    if (summary.failure)
+        json_object_set_new(run, "failure", summary.failure);
     json_object_set_new(run, "events", summary_json(&summary));
     json_object_set_new(run, "trimmed", json_boolean(trimmed));
     json_object_del(run, "head");

@@ -57,6 +57,16 @@ async def test_an_open_run_is_listed_shown_and_cancelled(shared_node, user):
         assert ask(shared_node, "runs", "--user", user)["runs"] == []
 
 
+async def test_a_run_that_failed_is_shown_with_its_agents_last_words(shared_node, user):
+    async with Client(shared_node, user) as client:
+        run_id = await client.chat("hello", agent="crash")
+        end = (await client.until_ended(run_id))[-1]
+        failure = ask(shared_node, "run-info", run_id)["failure"]
+        assert failure == end["data"] and failure["code"] == "agent_crashed"
+        assert "something is very wrong" in failure["message"]
+        assert "something is very wrong" in shared_node.run("run-info", run_id).stdout
+
+
 async def test_a_user_is_listed_and_shown_with_connections_and_runs(shared_node, user):
     async with Client(shared_node, user) as client:
         run_id = await begin(client)
