@@ -96,6 +96,11 @@ static void on_socket_sent(void *owner, size_t bytes, bool full)
     session_sent(owner, bytes, full);
 }
 
+static bool on_socket_more(void *owner)
+{
+    return session_awaits_page(owner);
+}
+
 static void on_socket_violation(void *owner, int code, const char *reason)
 {
     session_close(owner, code, reason);
@@ -242,6 +247,7 @@ static int make_sockets(struct gateway *gateway)
         .on_heard = on_socket_heard,
         .on_gather = on_socket_gather,
         .on_sent = on_socket_sent,
+        .on_more = on_socket_more,
         .on_violation = on_socket_violation,
         .on_closed = on_socket_closed,
     };

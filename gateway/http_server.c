@@ -8,6 +8,11 @@
  * An exchange goes READING → WAITING → WRITING → LINGERING. The last one reads what the peer still
  * sends until it closes: closing a socket with unread bytes resets the connection, and the reset
  * may overtake the answer.
+ *
+ * When thousands come back at once the kernel's queue of connections must not run over, for who
+ * does not fit tries again a second later. So they are taken out of it fast, and wait here, in
+ * order, for a turn of their own, a few of them each time round, so that those in front are served
+ * meanwhile. A request is there by then as a rule, and its socket need not be waited for.
  */
 #include "http_server.h"
 
@@ -20,12 +25,11 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define ACCEPTS_PER_TURN 64
+#define ACCEPTS_PER_TURN 256
+#define READS_PER_TURN 32
 #define WAIT_SECONDS 15.
 #define WRITE_SECONDS 20.
 #define LINGER_SECONDS 2.
@@ -43,7 +47,9 @@ struct http_server {
     uint16_t port;
     ev_io acceptable;
     ev_timer accept_pause;
+    ev_timer reading;           /* due at once while some are fresh: once a turn of the loop */
     struct list_link exchanges; /* of struct http_exchange, link */
+    struct list_link fresh;     /* of those, fresh_link: accepted, and not yet looked at */
     size_t unread;              /* of those, EXCHANGE_READING */
 };
 
@@ -57,6 +63,7 @@ enum exchange_state {
 struct http_exchange {
     struct http_server *server;
     struct list_link link;
+    struct list_link fresh_link;
     enum exchange_state state;
     int fd;
     struct address peer;
@@ -99,6 +106,7 @@ static void exchange_free(struct http_exchange *exchange)
     ev_io_stop(server->loop, &exchange->io);
     ev_timer_stop(server->loop, &exchange->deadline);
     list_remove(&exchange->link);
+    list_remove(&exchange->fresh_link);
     if (exchange->fd >= 0)
         close(exchange->fd);
     buffer_deinit(&exchange->in);
@@ -241,6 +249,12 @@ static void refuse_length(struct http_exchange *exchange)
     respond_error(exchange, 431, "the request's head is too long");
 }
 
+/* Until the deadline that it has. */
+static void await_head(struct http_exchange *exchange)
+{
+    ev_io_start(exchange->server->loop, &exchange->io);
+}
+
 static void read_head(struct http_exchange *exchange)
 {
     if (exchange->in.len >= head_max(exchange)) { /* the limit has become lower */
@@ -248,14 +262,18 @@ static void read_head(struct http_exchange *exchange)
         return;
     }
     ssize_t got = take_head_bytes(exchange);
-    if (got == -EAGAIN || got == -EINTR)
+    if (got == -EAGAIN || got == -EINTR) {
+        await_head(exchange);
         return;
+    }
     if (got <= 0)
         exchange_free(exchange);
     else if (http_request_head_length(buffer_span(&exchange->in)))
         handle_head(exchange);
     else if (exchange->in.len >= head_max(exchange))
         refuse_length(exchange);
+    else
+        await_head(exchange);
 }
 
 static void discard(struct http_exchange *exchange)
@@ -299,24 +317,39 @@ static void on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 static void start_exchange(
     struct http_server *server, int fd, const struct address *peer, bool plain_to_tls)
 {
-    int yes = 1;
     struct http_exchange *exchange = calloc(1, sizeof(*exchange));
     if (!exchange) {
         close(fd);
         return;
     }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
     exchange->server = server;
     exchange->fd = fd;
     exchange->peer = *peer;
     exchange->plain_to_tls = plain_to_tls;
-    ev_init(&exchange->io, on_io);
+    ev_io_init(&exchange->io, on_io, fd, EV_READ);
     ev_init(&exchange->deadline, on_deadline);
     exchange->io.data = exchange;
     exchange->deadline.data = exchange;
     list_append(&server->exchanges, &exchange->link);
+    list_append(&server->fresh, &exchange->fresh_link);
     server->unread++;
-    watch(exchange, EV_READ, (double)server->config->gateway_handshake_timeout / 1000);
+    watch(exchange, 0, (double)server->config->gateway_handshake_timeout / 1000);
+    ev_timer_start(server->loop, &server->reading);
+}
+
+static void on_reading(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)events;
+    struct http_server *server = watcher->data;
+    struct http_exchange *exchange;
+    for (int i = 0; i < READS_PER_TURN; i++) {
+        exchange = LIST_FIRST(struct http_exchange, &server->fresh, fresh_link);
+        if (!exchange)
+            return;
+        list_remove(&exchange->fresh_link);
+        read_head(exchange);
+    }
+    ev_timer_start(loop, watcher);
 }
 
 /*
@@ -432,6 +465,7 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
         .fd = fd,
         .port = listener_port(fd)};
     list_init(&server->exchanges);
+    list_init(&server->fresh);
     int rc = make_tls(server, options);
     if (rc) {
         close(fd);
@@ -440,6 +474,8 @@ int http_server_new(struct http_server **ret_server, struct ev_loop *loop,
     }
     ev_io_init(&server->acceptable, on_acceptable, fd, EV_READ);
     ev_timer_init(&server->accept_pause, on_accept_pause, ACCEPT_PAUSE_SECONDS, 0.);
+    ev_timer_init(&server->reading, on_reading, 0., 0.);
+    server->reading.data = server;
     server->acceptable.data = server;
     server->accept_pause.data = server;
     ev_io_start(loop, &server->acceptable);
@@ -457,6 +493,7 @@ void http_server_free(struct http_server *server)
     }
     ev_io_stop(server->loop, &server->acceptable);
     ev_timer_stop(server->loop, &server->accept_pause);
+    ev_timer_stop(server->loop, &server->reading);
     close(server->fd);
     tls_free(server->tls);
     free(server);

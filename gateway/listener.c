@@ -6,18 +6,24 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define BACKLOG 1024
+/* As many as the system allows: net.core.somaxconn bounds it. */
+#define BACKLOG 65535
 
 static bool switch_option(int fd, int level, int option, int value)
 {
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-/* Whether IPv6 takes IPv4 in as well is the system's to choose unless it is said. */
+/*
+ * Whether IPv6 takes IPv4 in as well is the system's to choose unless it is said. What is accepted
+ * has TCP_NODELAY from here.
+ */
 static int listen_on(const struct addrinfo *address, bool shared)
 {
     _cleanup_close_ int fd =
@@ -25,6 +31,7 @@ static int listen_on(const struct addrinfo *address, bool shared)
     if (fd < 0 || !switch_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) ||
         (shared && !switch_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
         (address->ai_family == AF_INET6 && !switch_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) ||
+        !switch_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
         bind(fd, address->ai_addr, address->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
         return -errno;
     return steal_fd(&fd);

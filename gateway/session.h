@@ -62,6 +62,7 @@ struct session {
     struct view view;
     struct link_call call; /* where the view begins, and later a page of it */
     bool wants_snapshots;
+    bool paged;     /* the first page has come */
     bool unbounded; /* what is sent was asked for with room left: a page, snapshots */
     bool full;      /* the socket takes nothing more */
     struct session_snapshots *snapshots; /* NULL: none are owed */
@@ -111,6 +112,8 @@ void session_handle_message(struct session *session, struct span message); /* _r
 void session_handle_heard(struct session *session);
 /* What waits, as parts of whole frames, at most `max`: how many. Valid until anything is queued. */
 size_t session_gather(struct session *session, struct iovec *ret_parts, size_t max);
+/* Welcome or the first page is on its way from the broker: what is to be sent may wait for it. */
+bool session_awaits_page(const struct session *session);
 /* So many bytes, up to the end of a frame, are the socket's now; `full`: it takes no more yet. */
 void session_sent(struct session *session, size_t bytes, bool full);
 

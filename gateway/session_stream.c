@@ -67,6 +67,13 @@ static void ask_page(struct session *session)
     broker_link_call(session->link, &session->call, &message);
 }
 
+bool session_awaits_page(const struct session *session)
+{
+    if (session->state == SESSION_OPENING)
+        return true;
+    return session_is_open(session) && !session->paged && link_call_active(&session->call);
+}
+
 void session_resume(struct session *session)
 {
     if (session->state != SESSION_OPEN || link_call_active(&session->call) ||
@@ -156,6 +163,7 @@ static void page_done(struct link_call *call, const struct wire_message *answer)
     struct session *session = CONTAINER_OF(call, struct session, call);
     if (!answer)
         return; /* session_reopen or the next event asks again */
+    session->paged = true;
     if (answer->kind != WIRE_PAGE) {
         session_close(session, 1011, "history could not be read");
         return;

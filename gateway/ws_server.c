@@ -14,6 +14,11 @@
  *   that follows takes our last frames and the close code from the peer. So the Close frame is
  *   ours as well: written behind everything that waits, after which what the peer still sends is
  *   read and dropped until its own Close comes, or until `linger_until` for a peer that is gone.
+ *
+ * A new connection's socket is corked: the library's answer to the handshake stays in the kernel
+ * until the owner's first frames stand behind it and goes out in one segment with them. What a
+ * segment costs, from here to the client's read, is more than all else of a handshake. The kernel
+ * keeps nothing for more than 200 ms.
  */
 #include "ws_server.h"
 
@@ -25,6 +30,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -49,6 +56,7 @@ struct ws_server {
     struct list_link receiving;     /* of struct ws_connection, receiving_link: oldest first */
     struct buffer batch;            /* LWS_PRE bytes of room, then frames */
     ev_prepare turn_end;
+    bool adopted; /* one or more in this turn: the library must look at them */
 };
 
 struct ws_connection {
@@ -59,6 +67,7 @@ struct ws_connection {
     struct list_link awake_link;
     bool binary;               /* it speaks in binary frames, not in text */
     bool full;                 /* the socket takes nothing more: SERVER_WRITEABLE will come */
+    bool corked;               /* the socket keeps a last segment that is not full */
     bool closing;              /* nothing of the peer is delivered any more */
     struct buffer close_frame; /* to be sent when nothing else waits; empty: sent */
     uint64_t linger_until;     /* monotonic milliseconds */
@@ -153,19 +162,42 @@ static int put_close(struct ws_connection *connection)
     return rc;
 }
 
-/* Everything that waits, until the socket is full. -EPIPE when it is broken. */
-static int write_out(struct ws_connection *connection)
+/* Refused by what is no TCP socket, as a TLS connection's is not. */
+static bool set_cork(int fd, int on)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0;
+}
+
+static void uncork(struct ws_connection *connection)
+{
+    if (!connection->corked ||
+        (!connection->closing && connection->server->options.events->on_more(connection->owner)))
+        return;
+    connection->corked = false;
+    set_cork(lws_get_socket_fd(connection->wsi), 0);
+}
+
+/* 1 when all is out, 0 when the socket is full, -EPIPE when it is broken. */
+static int put_all(struct ws_connection *connection)
 {
     const struct ws_events *events = connection->server->options.events;
     struct iovec parts[PARTS_MAX];
-    list_remove(&connection->awake_link);
-    int rc = lws_partial_buffered(connection->wsi) ? 0 : 1;
+    int rc = 1;
     while (rc > 0) {
         size_t count = events->on_gather(connection->owner, parts, PARTS_MAX);
         if (!count)
-            return put_close(connection);
+            return put_close(connection) < 0 ? -EPIPE : 1;
         rc = put_parts(connection, parts, count);
     }
+    return rc;
+}
+
+/* Everything that waits, until the socket is full. -EPIPE when it is broken. */
+static int write_out(struct ws_connection *connection)
+{
+    list_remove(&connection->awake_link);
+    int rc = lws_partial_buffered(connection->wsi) ? 0 : put_all(connection);
+    uncork(connection);
     connection->full = rc == 0;
     if (connection->full)
         lws_callback_on_writable(connection->wsi);
@@ -184,6 +216,9 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
     (void)events;
     struct ws_server *server = watcher->data;
     struct ws_connection *connection;
+    if (server->adopted)
+        lws_cancel_service(server->context);
+    server->adopted = false;
     while ((connection = LIST_FIRST(struct ws_connection, &server->awake, awake_link))) {
         if (write_out(connection) < 0)
             give_up(connection);
@@ -440,11 +475,12 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
     list_init(&connection->awake_link);
     list_init(&connection->closing_link);
     list_init(&connection->receiving_link);
+    connection->corked = set_cork(upgrade->fd, 1);
     server->adopting = connection;
     struct lws *wsi =
         lws_adopt_socket_vhost_readbuf(server->vhost, upgrade->fd, request.data, request.len);
     struct ws_connection *left = STEAL_POINTER(server->adopting);
-    lws_cancel_service(server->context);
+    server->adopted = true;
     if (left || !wsi) {
         free(left);
         return -ECONNABORTED;

@@ -29,6 +29,8 @@ struct ws_events {
     /* So many bytes of that are gone, up to the end of a frame. `full`: on_gather comes again when
      * there is room. */
     void (*on_sent)(void *owner, size_t bytes, bool full);
+    /* A new connection: whether more than what was sent so far is about to come, in a moment. */
+    bool (*on_more)(void *owner);
     /* The peer broke the rules of this layer; the owner closes with `code` as it sees fit. */
     void (*on_violation)(void *owner, int code, const char *reason);
     /* The connection is gone; the last call for this owner. */

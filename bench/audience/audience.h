@@ -66,6 +66,7 @@ struct audience {
     int64_t since_ns;  /* when they were told to connect */
     int64_t spread_ns; /* over which they begin, one after the other */
     bool resuming;
+    struct buffer request; /* of the client that asks */
     int64_t now; /* of this turn, behind the read */
     struct tally tally;
     uint64_t events;            /* since the beginning */

@@ -67,6 +67,20 @@ static int open_socket(const struct audience *audience, size_t index)
     return fd;
 }
 
+/* False while the connection is not there, which within one machine it is at once. */
+static bool ask(struct audience *audience, struct client *client)
+{
+    struct buffer *request = &audience->request;
+    buffer_clear(request);
+    append_request(request, audience, client);
+    if (buffer_error(request))
+        fail(client, "memory", ENOMEM);
+    if (send(client->fd, request->data, request->len, MSG_NOSIGNAL) != (ssize_t)request->len)
+        return false;
+    client->state = CLIENT_SHAKING;
+    return true;
+}
+
 static void begin(struct audience *audience, struct client *client)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
@@ -78,9 +92,13 @@ static void begin(struct audience *audience, struct client *client)
         fail(client, "socket", -client->fd);
     if (connect(client->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)
         fail(client, "connect", errno);
+    audience->under_way++;
+    if (ask(audience, client)) {
+        watch(audience, client, EPOLL_CTL_ADD, EPOLLIN);
+        return;
+    }
     client->state = CLIENT_CONNECTING;
     watch(audience, client, EPOLL_CTL_ADD, EPOLLOUT);
-    audience->under_way++;
 }
 
 /* Whether the next one's turn has come. */
@@ -105,16 +123,11 @@ void audience_connect(struct audience *audience)
 
 static void handle_connected(struct audience *audience, struct client *client)
 {
-    struct buffer request = BUFFER_INIT;
     int error = 0;
     socklen_t len = sizeof(error);
     getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    if (error)
-        fail(client, "connect", error);
-    append_request(&request, audience, client);
-    write_all(client, &request);
-    buffer_deinit(&request);
-    client->state = CLIENT_SHAKING;
+    if (error || !ask(audience, client))
+        fail(client, "connect", error ? error : errno);
     watch(audience, client, EPOLL_CTL_MOD, EPOLLIN);
 }
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+import socket
+import struct
 
 from harness.client import Client
 from harness.deadline import PATIENCE
@@ -41,6 +43,26 @@ async def test_a_cursor_at_the_head_replays_nothing(shared_node, user):
     async with Client(shared_node, user, cursor=cursor) as client:
         caught_up = await client.until_caught_up()
         assert caught_up["seq"] == client.welcome["head"] and not client.stream.events
+
+
+def segments_received(client):
+    """How many with data the kernel has had for this client: tcpi_data_segs_in."""
+    info = client.socket.transport.get_extra_info("socket").getsockopt(
+        socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return struct.unpack_from("=I", info, 152)[0]
+
+
+async def test_the_answer_to_a_handshake_and_the_first_page_come_in_one_segment(shared_node, user):
+    """They do where the broker answers within a fifth of a second, so not each time on a busy machine."""
+    async with Client(shared_node, user) as client:
+        await client.until_ended(await client.chat("one two three", agent="echo"))
+    for _ in range(20):
+        async with Client(shared_node, user, cursor="start") as client:
+            await client.until_caught_up()
+            assert client.stream.raw
+            if segments_received(client) == 1:
+                return
+    raise AssertionError("what was known in a moment came in several segments, twenty times")
 
 
 async def test_a_replay_and_live_events_join_without_a_seam(shared_node, user):

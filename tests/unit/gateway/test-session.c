@@ -41,6 +41,34 @@ static void test_session_with_nothing_to_replay_is_caught_up_at_once(void **stat
     assert_saw(socket, "welcome caught_up:7");
 }
 
+static void test_session_holds_what_it_has_back_for_its_first_page_and_no_other(void **state)
+{
+    struct stage *stage = *state;
+    stage->head = 4;
+    struct session *session = join(stage, WIRE_OPEN_CURSOR)->session;
+    assert_true(session_awaits_page(session));
+    opened(stage, WIRE_RESUME_REPLAY, 0);
+    assert_true(session_awaits_page(session));
+    assert_int_equal(page(stage, 2), 0);
+    assert_false(session_awaits_page(session)); /* though another is under way */
+    assert_int_equal(page(stage, 2), 2);
+    assert_false(session_awaits_page(session));
+}
+
+static void test_session_with_no_page_to_come_holds_nothing_back(void **state)
+{
+    struct stage *stage = *state;
+    struct session *session = join(stage, WIRE_OPEN_LIVE)->session;
+    opened(stage, WIRE_RESUME_LIVE, 0);
+    assert_false(session_awaits_page(session));
+    session = join(stage, WIRE_OPEN_START)->session;
+    opened(stage, WIRE_RESUME_REPLAY, 0);
+    assert_false(session_awaits_page(session));
+    session = join(stage, WIRE_OPEN_LIVE)->session;
+    session_close(session, 4001, "away");
+    assert_false(session_awaits_page(session));
+}
+
 static void test_session_splices_live_events_that_come_during_replay(void **state)
 {
     struct stage *stage = *state;
@@ -293,6 +321,8 @@ int main(void)
         STAGED(test_session_live_gets_welcome_and_then_what_happens),
         STAGED(test_session_replays_pages_then_says_caught_up),
         STAGED(test_session_with_nothing_to_replay_is_caught_up_at_once),
+        STAGED(test_session_holds_what_it_has_back_for_its_first_page_and_no_other),
+        STAGED(test_session_with_no_page_to_come_holds_nothing_back),
         STAGED(test_session_splices_live_events_that_come_during_replay),
         STAGED(test_session_heals_a_hole_in_the_live_stream_from_history),
         STAGED(test_sessions_of_one_user_share_frames_and_see_the_same),
