@@ -67,7 +67,7 @@ struct audience {
     int64_t spread_ns; /* over which they begin, one after the other */
     bool resuming;
     struct buffer request; /* of the client that asks */
-    int64_t now; /* of this turn, behind the read */
+    int64_t now;           /* of this turn, behind the read */
     struct tally tally;
     uint64_t events;            /* since the beginning */
     struct histogram readiness; /* from connect to ready */
