@@ -6,12 +6,10 @@
 #include <ev.h>
 
 /*
- * One end of a link: an nng pair0 socket on a libev loop. All calls and callbacks on the loop's
- * thread. Messages arrive whole and in order, or the peer is reported lost; what was sent to a
- * lost peer may or may not have arrived, so whoever sends keeps what must not be lost.
- *
- * A channel's socket is opened once and used for one peer after the other, since closing nng
- * sockets of this version in quick succession can deadlock.
+ * One end of a link, on a libev loop: a socket with a path for ipc:// addresses, nng for those of
+ * other machines. All calls and callbacks on the loop's thread. Messages arrive whole and in
+ * order, or the peer is reported lost; what was sent to a lost peer may or may not have arrived,
+ * so whoever sends keeps what must not be lost. A channel serves one peer after the other.
  */
 struct channel;
 
@@ -22,7 +20,7 @@ struct channel_events {
     void (*on_peer)(void *context, bool connected);
 };
 
-/* `events` and `context` are borrowed for the channel's life. -ENOMEM, -EMFILE, … */
+/* `events` and `context` are borrowed for the channel's life. -ENOMEM. */
 int channel_new(struct channel **ret_channel, struct ev_loop *loop,
     const struct channel_events *events, void *context);
 /* Stops everything and gives the socket back. Takes NULL. At exit, leave with _exit instead. */
@@ -32,11 +30,12 @@ void channel_free(struct channel *channel);
 struct nng_tls_config;
 void channel_secure(struct channel *channel, struct nng_tls_config *tls);
 
-/* Waits for one peer at `url` (ipc or tcp); replaces an earlier address. -EADDRINUSE, … */
+/* Waits for one peer at a time at `url`; replaces an earlier address. -EADDRINUSE, -EMFILE, … */
 int channel_listen(struct channel *channel, const char *url);
-/* Reaches for the peer at `url` until it answers or channel_reset; returns at once. */
+/* Reaches for the peer at `url` until channel_reset, again when it is lost; returns at once. */
 int channel_dial(struct channel *channel, const char *url);
-/* Drops the peer and the address; what the socket does not take at once is forgotten. */
+/* Drops the peer and the address; what the socket does not take at once is forgotten. No callback.
+ */
 void channel_reset(struct channel *channel);
 
 /*

@@ -32,7 +32,7 @@ APART = {"broker/history": {"base", "event", "failpoints"}, "broker/failpoints":
 # Third-party header -> the files that may include it.
 RESTRICTED = {
     r"libwebsockets\.h": r"gateway/[a-z_]+\.c",
-    r"nng/.*": r"common/wire/(channel|attachment|link_tls)\.c|broker/[a-z_]+_port\.c|cli/control\.c",
+    r"nng/.*": r"common/wire/(channel_nng|attachment|link_tls)\.c|broker/[a-z_]+_port\.c|cli/control\.c",
     r"msgpack(/.*|\.h)": r"common/base/pack\.c",
     r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
