@@ -127,7 +127,18 @@ static int resolve(struct program *program, const struct registry *registry,
 
 /* ---- agents in programs of ours */
 
-#define NATIVE_HOST "ringside-agent-native"
+/* The program that is the agent's process; NULL when the agent is a program itself. */
+static char *host_of(enum config_agent_kind kind)
+{
+    static char native[] = "ringside-agent-native";
+    static char llm[] = "ringside-agent-llm";
+    switch (kind) {
+    case CONFIG_AGENT_NATIVE: return native;
+    case CONFIG_AGENT_LLM: return llm;
+    case CONFIG_AGENT_EXEC: break;
+    }
+    return NULL;
+}
 
 static void complain_lines(struct buffer *problems, const char *agent, const struct buffer *said)
 {
@@ -154,10 +165,11 @@ static void check_hosted(
     buffer_deinit(&said);
 }
 
-static int resolve_native(struct registry_agent *agent, const struct registry *registry,
+/* Its one argument is the library, where there is one. */
+static int resolve_hosted(struct registry_agent *agent, const struct registry *registry,
     const struct config_agent *from, struct buffer *problems)
 {
-    static char name[] = NATIVE_HOST;
+    char *name = host_of(from->kind);
     char *path = NULL;
     int rc = host_find(&path, name);
     if (rc == -ENOMEM)
@@ -170,7 +182,7 @@ static int resolve_native(struct registry_agent *agent, const struct registry *r
         .directory = from->directory};
     if (rc < 0)
         buffer_printf(
-            problems, "agent %s: the program " NATIVE_HOST " is not beside this one\n", from->name);
+            problems, "agent %s: the program %s is not beside this one\n", from->name, name);
     else
         check_hosted(agent, from, problems);
     return 0;
@@ -219,9 +231,8 @@ static int add_agent(
     agent->settings = from->settings;
     agent->limits = from->limits;
     agent->pool = from->pool;
-    int rc = from->kind == CONFIG_AGENT_NATIVE
-                 ? resolve_native(agent, registry, from, problems)
-                 : resolve(&agent->program, registry, from, NULL, problems);
+    int rc = host_of(from->kind) ? resolve_hosted(agent, registry, from, problems)
+                                 : resolve(&agent->program, registry, from, NULL, problems);
     /* The kernel's limit is the second line: what the agent takes altogether is looked at. */
     agent->program.memory_max = 2 * from->limits.memory;
     agent->program.cpu_max_ms = from->limits.cpu_time_ms;

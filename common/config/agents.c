@@ -5,10 +5,10 @@
  *   agents:
  *     NAME:
  *       description: TEXT
- *       kind: exec | native
+ *       kind: exec | native | llm
  *       command: [PROGRAM, ARGUMENT…]      (exec)
  *       library: PATH                      (native)
- *       settings: {any YAML}
+ *       settings: {any YAML}               (required by llm)
  *       limits: {runs: N, memory: BYTES, cpu_time: DURATION}
  *       pool: {min_idle: N, max_uses: N, max_memory: BYTES}
  *       tools:
@@ -44,8 +44,10 @@ void config_agents_deinit(struct config *config)
 static const struct {
     const char *name;
     enum config_agent_kind kind;
-    const char *wants; /* the entry that only this kind has */
-} kinds[] = {{"exec", CONFIG_AGENT_EXEC, "command"}, {"native", CONFIG_AGENT_NATIVE, "library"}};
+    const char *wants; /* the entry it must have */
+    bool alone;        /* and that only this kind has */
+} kinds[] = {{"exec", CONFIG_AGENT_EXEC, "command", true},
+    {"native", CONFIG_AGENT_NATIVE, "library", true}, {"llm", CONFIG_AGENT_LLM, "settings", false}};
 
 static void read_kind(
     struct config_file *file, const char *key, yaml_node_t *node, struct config_agent *agent)
@@ -59,7 +61,7 @@ static void read_kind(
             return;
         }
     }
-    config_file_complain(file, node, key, "\"%s\" is neither exec nor native", text);
+    config_file_complain(file, node, key, "\"%s\" is none of exec, native, llm", text);
 }
 
 static int read_library(
@@ -104,7 +106,7 @@ static int read_agent_entry(struct config_file *file, const char *key,
     return 0;
 }
 
-/* What an agent is made of: the one thing its kind wants, and nothing another kind wants. */
+/* What an agent is made of: the one thing its kind wants, and nothing only another kind has. */
 static void check_making(struct config_file *file, const char *key,
     const struct config_entry *given, const struct config_agent *agent)
 {
@@ -113,7 +115,7 @@ static void check_making(struct config_file *file, const char *key,
         bool has = config_has_entry(file, given->value, kinds[i].wants);
         if (own && !has)
             config_file_complain(file, given->key_node, key, "has no \"%s\"", kinds[i].wants);
-        if (!own && has)
+        if (!own && has && kinds[i].alone)
             config_file_complain(file, given->key_node, key, "\"%s\" is for kind: %s",
                 kinds[i].wants, kinds[i].name);
     }

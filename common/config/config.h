@@ -39,6 +39,7 @@ struct config_pool {
 enum config_agent_kind {
     CONFIG_AGENT_EXEC,   /* a program of its author's */
     CONFIG_AGENT_NATIVE, /* a shared object, in a program of ours */
+    CONFIG_AGENT_LLM,    /* a language model, asked by a program of ours */
 };
 
 struct config_agent {

@@ -37,6 +37,7 @@ RESTRICTED = {
     r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
     r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token)|examples)/.*",
+    r"curl/.*": r"agent-worker/llm_(transfer|settings)\.[ch]",
     r"microhttpd\.h": r"broker/metrics_port\.c",
     r"openssl/.*": r"common/token/[a-z_]+\.[ch]|gateway/tls(_keys)?\.c",
 }
