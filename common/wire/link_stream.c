@@ -9,7 +9,7 @@
 #define ROOM_USUAL (64u << 10)
 #define ROOM_MIN (4u << 10)
 
-/* Bytes of the message that begins what is left; 0 while not even its length is there. */
+/* Bytes of the message that begins what is left, with its length; 0 while that is not there. */
 static size_t announced(struct span left)
 {
     size_t len = 0;
@@ -42,7 +42,7 @@ char *link_stream_room(struct link_stream *stream, size_t *ret_room)
 {
     drop_what_was_taken(stream);
     struct buffer *bytes = &stream->bytes;
-    size_t whole = bytes->len ? announced(buffer_span(bytes)) : 0;
+    size_t whole = stream->greeted ? announced(buffer_span(bytes)) : 0;
     size_t need = whole > bytes->len ? whole - bytes->len : 0;
     if (need < ROOM_MIN)
         need = ROOM_MIN;
