@@ -6,9 +6,9 @@
 
 A broker, a gateway, a worker, and programs that emit with libringside all the time, for one user as fast as
 a slow client cannot take it. Clients read steadily, come and go with their cursors, stand still, flood, break
-every rule, or go silent half-way (clients.py). Memory and descriptors of broker and gateway, and how
-old events are when steady clients have them, are compared between the first and the last third of the time,
-after a while in which all grows to its size. Behind it nothing may be left of the clients, and what each of
+every rule, or go silent half-way (clients.py). Memory, descriptors and processor time of broker and gateway,
+and how old events are when steady clients have them, are compared between the first and the last third of the
+time, after a while in which all grows to its size (samples.py). Behind it nothing may be left of the clients, and what each of
 them was sent must stand up to `ringside verify`.
 """
 import argparse
@@ -35,7 +35,10 @@ EVENTS_EACH = 60         # a second, of the emitter of all users
 TORRENT_EVENTS = 300     # of the one for the user "torrent"
 WARM_SHARE = 0.25        # of the time, before anything is compared
 SAMPLE_SECONDS = 0.5
+PULSE_SECONDS = 0.05     # how late a wake-up is, is noted so often
 PROGRESS_SECONDS = 10
+PROGRESS_SECONDS_LONG = 60
+LONG_SECONDS = 180       # from here on it says something once a minute
 REST_SECONDS = 40        # for the server to notice that the last of them are gone
 LEFT_DESCRIPTORS = 4     # more than before the clients came: none is theirs
 COUNTERS = ["events_queued", "events_folded", "sessions_behind", "closed_too_slow", "closed_silent",
@@ -60,8 +63,8 @@ class Soak:
         self.stopping = False
         self.codes = collections.Counter()
         self.ages = samples.Series()
-        self.memory = collections.defaultdict(samples.Series)
-        self.fds = collections.defaultdict(samples.Series)
+        self.lateness = samples.Series()
+        self.held = collections.defaultdict(samples.Held)
         self.began = time.monotonic()
         self.ended = self.began
         self.shown = 0.0
@@ -105,21 +108,39 @@ class Soak:
             for name, part in self.watched.items():
                 if not part.running():
                     raise Broken(f"{name} ended by itself:\n{part.said()[-3000:]}")
-                self.memory[name].add(now, samples.anonymous_bytes(part.pid))
-                self.fds[name].add(now, samples.descriptors(part.pid))
-            if now - self.shown > PROGRESS_SECONDS:
-                self.shown = now
+                self.held[name].note(now, part.pid)
+            if now - self.shown >= self.progress_seconds:
                 print(self.progress(now), flush=True)
+                self.shown = now
             await asyncio.sleep(SAMPLE_SECONDS)
 
+    async def pulse(self):
+        """How late a wake-up is: what the machine does to everybody."""
+        while not self.stopping:
+            due = time.monotonic() + PULSE_SECONDS
+            await asyncio.sleep(PULSE_SECONDS)
+            now = time.monotonic()
+            self.lateness.add(now, now - due)
+
+    @property
+    def progress_seconds(self):
+        return PROGRESS_SECONDS_LONG if self.options.seconds >= LONG_SECONDS else PROGRESS_SECONDS
+
     def progress(self, now):
-        held = ", ".join(f"{name} {series.points[-1][1] / 2**20:.1f} MiB "
-                         f"{self.fds[name].points[-1][1]} fds" for name, series in self.memory.items())
-        return f"{now - self.began:6.0f} s  {len(self.ages.points)} events, {held}"
+        held = ", ".join(f"{name} {one.memory.last / 2**20:.1f} MiB {one.descriptors.last:.0f} fds "
+                         f"{one.cpu.last:.0f} s" for name, one in self.held.items())
+        return (f"{now - self.began:6.0f} s  {len(self.ages)} events, {held}; "
+                f"{self.shown_percentiles('age', self.ages, now)}; "
+                f"{self.shown_percentiles('late', self.lateness, now)}")
+
+    def shown_percentiles(self, what, series, now):
+        values = series.between(self.shown, now) or [0.0]
+        p50, p99 = (1000 * samples.percentile(values, share) for share in (0.5, 0.99))
+        return f"{what} p50 {p50:.1f} p99 {p99:.1f} ms"
 
     async def run_for_a_while(self):
         tasks = [asyncio.create_task(work) for work in
-                 [self.sample(), *(kind.run() for kind in self.kinds)]]
+                 [self.sample(), self.pulse(), *(kind.run() for kind in self.kinds)]]
         try:
             done, _ = await asyncio.wait(tasks, timeout=self.options.seconds,
                                          return_when=asyncio.FIRST_COMPLETED)
@@ -149,8 +170,8 @@ class Soak:
         end = self.ended
         begin = self.began + WARM_SHARE * (end - self.began)
         for name in self.watched:
-            yield from samples.judge_process(name, self.memory[name], self.fds[name], begin, end)
-        yield from samples.judge_latency(self.ages, begin, end)
+            yield from samples.judge_process(name, self.held[name], begin, end)
+        yield from samples.judge_latency(self.ages, self.lateness, begin, end)
 
     def counters(self):
         """What the clients drove the gateway to."""
@@ -195,7 +216,7 @@ class Soak:
         self.node.start()
         before = samples.descriptors(self.node.gateways[0].pid)
         self.make_clients()
-        self.began = time.monotonic()
+        self.began = self.shown = time.monotonic()
         await self.run_for_a_while()
         await self.until_forgotten(before)
         self.judge()
