@@ -164,15 +164,18 @@ static EVP_PKEY *read_ed25519(const json_t *jwk, const char **ret_why)
         EVP_PKEY_ED25519, NULL, (const unsigned char *)x.data, x.len);
 }
 
-static bool read_secret(struct token_secret *ret_secret, const json_t *jwk, const char **ret_why)
+static bool read_secret(struct token_key *key, const json_t *jwk, const char **ret_why)
 {
     _cleanup_(buffer_deinit) struct buffer bytes = BUFFER_INIT;
+    struct token_secret secret;
     *ret_why = "a secret needs k, 32 to 512 bytes in base64url";
     bool fits =
         decode(&bytes, jwk, "k") && bytes.len >= TOKEN_SECRET_MIN && bytes.len <= TOKEN_SECRET_MAX;
     if (fits) {
-        memcpy(ret_secret->bytes, bytes.data, bytes.len);
-        ret_secret->len = bytes.len;
+        memcpy(secret.bytes, bytes.data, bytes.len);
+        secret.len = bytes.len;
+        fits = token_mac_new(&key->mac, &secret) == 0;
+        OPENSSL_cleanse(&secret, sizeof(secret));
     }
     OPENSSL_cleanse(bytes.data, bytes.len);
     return fits;
@@ -197,7 +200,7 @@ static bool read_name(char ret_kid[IDENTIFIER_SIZE], const json_t *jwk)
 static bool read_numbers(struct token_key *key, const json_t *jwk, const char **ret_why)
 {
     if (key->algorithm == TOKEN_HS256)
-        return read_secret(&key->secret, jwk, ret_why);
+        return read_secret(key, jwk, ret_why);
     if (json_object_get(jwk, "d")) {
         *ret_why = "it is a private key; only its public half belongs here";
         return false;
@@ -223,6 +226,5 @@ enum jwk_verdict jwk_read(struct token_key *ret_key, const json_t *jwk, const ch
     bool good = read_name(key.kid, jwk) && read_numbers(&key, jwk, ret_why);
     if (good)
         *ret_key = key;
-    OPENSSL_cleanse(&key, sizeof(key));
     return good ? JWK_TAKEN : JWK_REFUSED;
 }

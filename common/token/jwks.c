@@ -66,8 +66,7 @@ static int add_key(
     }
     int rc = keep(keys, &key, number, report);
     if (rc)
-        EVP_PKEY_free(key.pkey);
-    OPENSSL_cleanse(&key, sizeof(key));
+        token_key_deinit(&key);
     return rc;
 }
 

@@ -26,13 +26,18 @@ int token_keys_new(struct token_keys **ret_keys)
     return 0;
 }
 
+void token_key_deinit(struct token_key *key)
+{
+    EVP_MAC_CTX_free(key->mac);
+    EVP_PKEY_free(key->pkey);
+}
+
 void token_keys_free(struct token_keys *keys)
 {
     if (!keys)
         return;
     for (size_t i = 0; i < keys->count; i++)
-        EVP_PKEY_free(keys->keys[i].pkey);
-    OPENSSL_cleanse(keys, sizeof(*keys));
+        token_key_deinit(&keys->keys[i]);
     free(keys);
 }
 
@@ -42,8 +47,11 @@ int token_keys_add_secret(struct token_keys *keys, const struct token_secret *se
         return -EINVAL;
     if (keys->count == TOKEN_KEYS_MAX)
         return -ENOSPC;
-    keys->keys[keys->count++] = (struct token_key){.algorithm = TOKEN_HS256, .secret = *secret};
-    return 0;
+    struct token_key key = {.algorithm = TOKEN_HS256};
+    int rc = token_mac_new(&key.mac, secret);
+    if (!rc)
+        keys->keys[keys->count++] = key;
+    return rc;
 }
 
 static EVP_PKEY *read_public_key(struct span pem)

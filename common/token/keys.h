@@ -19,9 +19,9 @@ enum token_algorithm {
 
 struct token_key {
     enum token_algorithm algorithm;
-    char kid[IDENTIFIER_SIZE];  /* empty: none */
-    struct token_secret secret; /* TOKEN_HS256 */
-    EVP_PKEY *pkey;             /* the others */
+    char kid[IDENTIFIER_SIZE]; /* empty: none */
+    EVP_MAC_CTX *mac;          /* TOKEN_HS256: keyed with the secret */
+    EVP_PKEY *pkey;            /* the others */
 };
 
 struct token_keys {
@@ -39,6 +39,11 @@ int token_read_file(struct buffer *out, int fd, size_t max);
 
 #define TOKEN_MAC_SIZE 32
 
-/* HMAC-SHA-256. -EIO when the library fails. */
-int token_mac(
-    unsigned char ret_mac[TOKEN_MAC_SIZE], const struct token_secret *secret, struct span message);
+/*
+ * HMAC-SHA-256, keyed once for many messages: to find the algorithm and to hash the key costs more
+ * than a token's text. -EIO when the library fails.
+ */
+int token_mac_new(EVP_MAC_CTX **ret_mac, const struct token_secret *secret);
+int token_mac(unsigned char ret_code[TOKEN_MAC_SIZE], EVP_MAC_CTX *mac, struct span message);
+/* What the key has; NULL is fine. */
+void token_key_deinit(struct token_key *key);

@@ -7,14 +7,31 @@
 
 #include <errno.h>
 
-#include <openssl/hmac.h>
+#include <openssl/core_names.h>
+#include <openssl/params.h>
 
-int token_mac(
-    unsigned char ret_mac[TOKEN_MAC_SIZE], const struct token_secret *secret, struct span message)
+int token_mac_new(EVP_MAC_CTX **ret_mac, const struct token_secret *secret)
 {
-    unsigned int len = TOKEN_MAC_SIZE;
-    const void *done = HMAC(EVP_sha256(), secret->bytes, (int)secret->len,
-        (const unsigned char *)message.data, message.len, ret_mac, &len);
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *mac = algorithm ? EVP_MAC_CTX_new(algorithm) : NULL;
+    EVP_MAC_free(algorithm); /* the context has it too */
+    if (!mac || EVP_MAC_init(mac, secret->bytes, secret->len, params) != 1) {
+        EVP_MAC_CTX_free(mac);
+        return -EIO;
+    }
+    *ret_mac = mac;
+    return 0;
+}
+
+int token_mac(unsigned char ret_code[TOKEN_MAC_SIZE], EVP_MAC_CTX *mac, struct span message)
+{
+    size_t len = 0;
+    bool done = EVP_MAC_init(mac, NULL, 0, NULL) == 1 &&
+                EVP_MAC_update(mac, (const unsigned char *)message.data, message.len) == 1 &&
+                EVP_MAC_final(mac, ret_code, &len, TOKEN_MAC_SIZE) == 1;
     return done && len == TOKEN_MAC_SIZE ? 0 : -EIO;
 }
 
@@ -35,10 +52,25 @@ static void append_claims(struct buffer *out, const struct token_grant *grant)
     buffer_append_char(out, '}');
 }
 
+static int append_mac(struct buffer *token, const struct token_secret *secret)
+{
+    unsigned char code[TOKEN_MAC_SIZE];
+    EVP_MAC_CTX *mac;
+    int rc = token_mac_new(&mac, secret);
+    if (rc)
+        return rc;
+    rc = token_mac(code, mac, buffer_span(token));
+    EVP_MAC_CTX_free(mac);
+    if (rc)
+        return rc;
+    buffer_append_char(token, '.');
+    base64url_append(token, span_of(code, sizeof(code)));
+    return buffer_error(token);
+}
+
 static int append_signed(
     struct buffer *token, const struct token_secret *secret, const struct token_grant *grant)
 {
-    unsigned char mac[TOKEN_MAC_SIZE];
     _cleanup_(buffer_deinit) struct buffer claims = BUFFER_INIT;
     append_claims(&claims, grant);
     base64url_append(token, SPAN_LITERAL("{\"alg\":\"HS256\",\"typ\":\"JWT\"}"));
@@ -46,12 +78,7 @@ static int append_signed(
     base64url_append(token, buffer_span(&claims));
     if (buffer_error(&claims) || buffer_error(token))
         return -ENOMEM;
-    int rc = token_mac(mac, secret, buffer_span(token));
-    if (rc)
-        return rc;
-    buffer_append_char(token, '.');
-    base64url_append(token, span_of(mac, sizeof(mac)));
-    return buffer_error(token);
+    return append_mac(token, secret);
 }
 
 int token_sign(

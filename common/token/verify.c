@@ -103,7 +103,7 @@ static enum token_algorithm algorithm_of(const json_t *header)
 static bool mac_matches(const struct token_key *key, struct span text, struct span signature)
 {
     unsigned char mac[TOKEN_MAC_SIZE];
-    return signature.len == TOKEN_MAC_SIZE && token_mac(mac, &key->secret, text) == 0 &&
+    return signature.len == TOKEN_MAC_SIZE && token_mac(mac, key->mac, text) == 0 &&
            CRYPTO_memcmp(mac, signature.data, TOKEN_MAC_SIZE) == 0;
 }
 
