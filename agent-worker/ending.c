@@ -10,6 +10,8 @@
  */
 #include "engine_state.h"
 
+#include "json_view.h"
+
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "wire/message.h"
@@ -224,6 +226,15 @@ void ending_check_gone(struct engine *engine)
     engine_turn_in(engine, 0.);
 }
 
+void engine_drop_output(struct engine *engine)
+{
+    struct buffer *output = process_output(engine->process);
+    struct span rest = span_of(output->data, output->len);
+    if (json_trim(rest).len)
+        engine->spoke_late = true;
+    buffer_clear(output);
+}
+
 static void send_off(struct engine *engine)
 {
     if (engine->ending.stop == PROCESS_STOP_ASK) {
@@ -232,7 +243,8 @@ static void send_off(struct engine *engine)
         process_end_input(engine->process);
     }
     process_stop(engine->process, engine->ending.stop);
-    buffer_clear(process_output(engine->process));
+    buffer_consume(process_output(engine->process), engine->lines.start);
+    engine_drop_output(engine);
     process_resume(engine->process);
 }
 

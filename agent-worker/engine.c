@@ -84,7 +84,7 @@ static void on_output(void *context)
 {
     struct engine *engine = context;
     if (engine->state >= ENGINE_LEAVING) {
-        buffer_clear(process_output(engine->process));
+        engine_drop_output(engine);
         return;
     }
     dialogue_take_lines(engine);
@@ -467,6 +467,26 @@ const char *engine_run_id(const struct engine *engine)
 struct pool *engine_pool(const struct engine *engine)
 {
     return engine->options.pool;
+}
+
+struct process *engine_process(const struct engine *engine)
+{
+    return engine->process;
+}
+
+bool engine_is_blocked(const struct engine *engine)
+{
+    return engine->blocked;
+}
+
+bool engine_spoke_late(const struct engine *engine)
+{
+    return engine->spoke_late;
+}
+
+bool engine_is_second_hand(const struct engine *engine)
+{
+    return engine->second_hand;
 }
 
 void engine_check_memory(struct engine *engine)

@@ -17,6 +17,7 @@
  */
 struct engine;
 struct pool;
+struct process;
 
 struct engine_limits {
     uint64_t start_timeout_ms;
@@ -75,6 +76,14 @@ void engine_free(struct engine *engine);
 
 const char *engine_run_id(const struct engine *engine);
 struct pool *engine_pool(const struct engine *engine);
+/* Its agent's; NULL once that is another run's, or its pool's. */
+struct process *engine_process(const struct engine *engine);
+/* What its agent has said waits for room in the ring. */
+bool engine_is_blocked(const struct engine *engine);
+/* Of one that is gone: its agent wrote something behind the message that ended the run. */
+bool engine_spoke_late(const struct engine *engine);
+/* Its agent's process had served another run before, or had been started ahead. */
+bool engine_is_second_hand(const struct engine *engine);
 /* Ends the run when its agent takes more memory than it may. Now and then. */
 void engine_check_memory(struct engine *engine);
 /* Whether the run's end is still to be emitted. */

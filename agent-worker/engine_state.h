@@ -60,6 +60,7 @@ struct engine {
     bool replace;          /* and died before it answered: `turn` takes another */
     bool started;          /* agent_started is emitted */
     bool timed_out;        /* it is cancelling because the deadline has passed */
+    bool spoke_late;       /* it wrote something behind the message that ended the run */
     bool blocked;          /* the ring was full: what is in hand is tried again by `turn` */
     ev_timer turn;
     ev_timer limit; /* to answer initialize, then to say anything at all */
@@ -121,5 +122,7 @@ void engine_lose_emitter(struct engine *engine, int rc);
 void ending_try(struct engine *engine);
 /* LEAVING becomes GONE when neither agent nor tools are left. */
 void ending_check_gone(struct engine *engine);
+/* What it writes when its run is over is nobody's; noted, though. */
+void engine_drop_output(struct engine *engine);
 /* Tells the owner of a run that is GONE, which may free it. */
 void ending_tell(struct engine *engine);

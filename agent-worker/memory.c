@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory.h"
 
-#include <dirent.h>
+#include "process_tree.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A tree that grows while it is walked, or is a fork bomb, is not followed for ever. */
-#define DEPTH_MAX 16
-#define PROCESSES_MAX 4096
-
-struct walk {
-    uint64_t bytes;
-    unsigned processes;
-};
 
 static uint64_t own_bytes(pid_t pid)
 {
@@ -30,42 +22,17 @@ static uint64_t own_bytes(pid_t pid)
                                           : 0;
 }
 
-static void walk_process(struct walk *walk, pid_t pid, unsigned depth);
-
-/* Each thread of a process has children of its own. */
-static void walk_children(struct walk *walk, const char *path, unsigned depth)
+static void add(void *context, pid_t pid)
 {
-    FILE *file = fopen(path, "re");
-    int child;
-    while (file && fscanf(file, "%d", &child) == 1)
-        walk_process(walk, child, depth + 1);
-    if (file)
-        fclose(file);
-}
-
-static void walk_process(struct walk *walk, pid_t pid, unsigned depth)
-{
-    char path[64 + 256];
-    if (depth > DEPTH_MAX || walk->processes++ > PROCESSES_MAX)
-        return;
-    walk->bytes += own_bytes(pid);
-    snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-    DIR *threads = opendir(path);
-    for (const struct dirent *entry; threads && (entry = readdir(threads));) {
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof(path), "/proc/%d/task/%s/children", (int)pid, entry->d_name);
-        walk_children(walk, path, depth);
-    }
-    if (threads)
-        closedir(threads);
+    uint64_t *bytes = context;
+    *bytes += own_bytes(pid);
 }
 
 uint64_t memory_of_tree(pid_t pid)
 {
-    struct walk walk = {0};
-    walk_process(&walk, pid, 0);
-    return walk.bytes;
+    uint64_t bytes = 0;
+    process_tree_each(pid, add, &bytes);
+    return bytes;
 }
 
 uint64_t memory_kills(void)

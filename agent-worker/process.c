@@ -19,9 +19,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #define READ_BYTES 65536
 #define STDERR_READ_BYTES 8192
+#define NARROW_BYTES 4096
 
 struct process {
     struct ev_loop *loop; /* borrowed */
@@ -50,6 +52,7 @@ struct process {
     struct stderr_log err;
     ev_timer stop_timer;
     enum process_stop stop;
+    enum process_stop left_at;
     double ask_grace;
     double kill_grace;
 };
@@ -241,6 +244,7 @@ static void on_pid(struct ev_loop *loop, ev_io *watcher, int events)
     ev_io_stop(loop, watcher);
     process->cause = cause_of(process);
     process_read_stderr(process);
+    process->left_at = process->stop;
     process->exited = true;
     process->out_left = pipe_size(process->child.out);
     process->stop = PROCESS_STOP_KILL;
@@ -343,6 +347,27 @@ void process_describe_exit(const struct process *process, struct buffer *out)
             out, "was killed by signal %d (%s)", process->exit.code, strsignal(process->exit.code));
     else
         buffer_printf(out, "exited with status %d", process->exit.code);
+}
+
+enum process_stop process_asked(const struct process *process)
+{
+    return process->exited ? process->left_at : process->stop;
+}
+
+pid_t process_pid(const struct process *process)
+{
+    return process->child.pid;
+}
+
+void process_narrow(struct process *process)
+{
+    (void)fcntl(process->child.out, F_SETPIPE_SZ, NARROW_BYTES);
+}
+
+size_t process_unread(const struct process *process)
+{
+    int waiting = 0;
+    return ioctl(process->child.out, FIONREAD, &waiting) == 0 ? (size_t)waiting : 0;
 }
 
 uint64_t process_memory(const struct process *process)

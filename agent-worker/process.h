@@ -67,8 +67,16 @@ void process_pause(struct process *process);
 void process_resume(struct process *process);
 void process_stop(struct process *process, enum process_stop step);
 bool process_exited(const struct process *process);
+/* For signals; not after its exit. */
+pid_t process_pid(const struct process *process);
+/* Lets little fit into its stdout's pipe, so that it soon waits when nobody reads. */
+void process_narrow(struct process *process);
+/* Bytes in that pipe. */
+size_t process_unread(const struct process *process);
 /* Appends how it ended, in words: "exited with status 3", "was killed by signal 9 (Killed)". */
 void process_describe_exit(const struct process *process, struct buffer *out);
+/* How firmly it is asked to leave; of one that has exited, how firmly it was by then. */
+enum process_stop process_asked(const struct process *process);
 /* Whether it exited by itself with status 0. */
 bool process_succeeded(const struct process *process);
 /* What it and all it started take, in bytes; 0 once it has exited. */

@@ -15,10 +15,11 @@ struct list {
     const char *summary;
     const char *examples;
     bool filtered; /* by state, user and agent */
+    bool checks;   /* --check is another program's */
 };
 
 struct list_flags {
-    const char *json, *limit, *state, *user, *agent;
+    const char *json, *limit, *state, *user, *agent, *check;
 };
 
 static bool add_filter(
@@ -60,7 +61,7 @@ static enum cli_status show_list(
 
 static enum cli_status run_list(const struct list *list, int argc, char **argv)
 {
-    struct list_flags flags = {NULL, NULL, NULL, NULL, NULL};
+    struct list_flags flags = {NULL, NULL, NULL, NULL, NULL, NULL};
     const struct config_flag all[] = {
         {"json", NULL, "one JSON object", &flags.json},
         {"limit", "N", "rows at most; 0: all; default 1000", &flags.limit},
@@ -69,12 +70,19 @@ static enum cli_status run_list(const struct list *list, int argc, char **argv)
         {"agent", "NAME", "only this agent's", &flags.agent},
         {NULL, NULL, NULL, NULL},
     };
+    const struct config_flag checking[] = {
+        all[0],
+        all[1],
+        {"check", NULL, "run those of the configuration instead, and see: --check --help",
+            &flags.check},
+        {NULL, NULL, NULL, NULL},
+    };
     static const char *const sections[] = {"node", NULL};
     const struct config_program program = {
         .name = list->program,
         .summary = list->summary,
         .sections = sections,
-        .flags = all,
+        .flags = list->checks ? checking : all,
         .examples = list->examples,
         .exit_statuses = CLI_EXIT_STATUSES,
     };
@@ -143,6 +151,16 @@ enum cli_status verb_gateways(int argc, char **argv)
     return run_list(&list, argc, argv);
 }
 
+/* To check them is a worker's work, in a program of its own that this one becomes. */
+static bool wants_check(char *const *arguments)
+{
+    for (; *arguments; arguments++) {
+        if (strcmp(*arguments, "--check") == 0)
+            return true;
+    }
+    return false;
+}
+
 enum cli_status verb_agents(int argc, char **argv)
 {
     static const struct list list = {
@@ -150,8 +168,13 @@ enum cli_status verb_agents(int argc, char **argv)
         .program = "ringside agents",
         .summary =
             "Lists the agents: those that connected workers have, with how many have them and\n"
-            "their room for runs, and those that are configured and nobody has.",
-        .examples = "  ringside agents\n",
+            "their room for runs, and those that are configured and nobody has. With --check,\n"
+            "runs those of the configuration, without a node, and says what they get wrong.",
+        .examples = "  ringside agents\n"
+                    "  ringside agents --check librarian\n",
+        .checks = true,
     };
+    if (wants_check(argv))
+        return cli_become("agents", "ringside-agent-check", "../agent-worker", argv);
     return run_list(&list, argc, argv);
 }

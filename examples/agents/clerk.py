@@ -42,6 +42,9 @@ for line in sys.stdin:
     message = json.loads(line)
     if message.get("id") == "may-i" and "result" in message:
         act_upon(message["result"])
+    elif message.get("id") == "may-i":  # nobody was asked, as in a batch
+        say("So I leave it.")
+        send(method="run/finished", params={"result": {"ordered": False}})
     elif message.get("method") == "initialize":
         send(id=message["id"], result={"name": "clerk", "version": "1"})
     elif message.get("method") == "run/start":
