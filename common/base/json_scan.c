@@ -57,9 +57,15 @@ static size_t utf8_sequence(const unsigned char *at, const unsigned char *end)
     return overlong || beyond ? 0 : 4;
 }
 
+/* Even of nothing: no offset may be added to a null pointer. */
+static const unsigned char *bytes_of(struct span text)
+{
+    return (const unsigned char *)(text.data ? text.data : "");
+}
+
 bool utf8_valid(struct span text)
 {
-    const unsigned char *at = (const unsigned char *)text.data;
+    const unsigned char *at = bytes_of(text);
     const unsigned char *end = at + text.len;
     for (;;) {
         at += plain_bytes(at, end);
@@ -276,8 +282,7 @@ static bool take_value(struct scan *scan)
 
 bool json_scan_valid(struct span text)
 {
-    struct scan scan = {
-        (const unsigned char *)text.data, (const unsigned char *)text.data + text.len};
+    struct scan scan = {bytes_of(text), bytes_of(text) + text.len};
     if (!take_value(&scan))
         return false;
     skip_space(&scan);
@@ -286,8 +291,7 @@ bool json_scan_valid(struct span text)
 
 bool json_scan_valid_object(struct span text)
 {
-    struct scan scan = {
-        (const unsigned char *)text.data, (const unsigned char *)text.data + text.len};
+    struct scan scan = {bytes_of(text), bytes_of(text) + text.len};
     skip_space(&scan);
     return scan.at < scan.end && *scan.at == '{' && json_scan_valid(text);
 }
