@@ -18,6 +18,7 @@ from harness.record import Broken
 
 HANG_UP_SECONDS = 60   # a server that still has such a client by then has not noticed
 SMALL_BUFFER = 4096    # a slow client's, in the kernel
+TORRENT = "torrent"    # the user who has far more events than others
 
 
 class Kind:
@@ -42,11 +43,14 @@ class Kind:
 # ---- those that keep to the protocol
 
 class Follower(Kind):
-    """Reads all there is, writes it down for `ringside verify`, and comes back with its cursor."""
+    """
+    Reads all there is, writes it down for `ringside verify`, and comes back with its cursor. How old events
+    are is told where they come one by one: of a torrent it would be told how fast this program is.
+    """
 
     stays = (1e9, 1e9)     # seconds on one connection
     away = (0.0, 0.0)
-    measures = True
+    reads_at_once = True
 
     def __init__(self, soak, user, chance):
         super().__init__(soak, user, chance)
@@ -54,19 +58,21 @@ class Follower(Kind):
         self.file = open(self.path, "w", encoding="utf-8")
         self.cursor = None
         self.epoch = None
+        self.tells_ages = self.reads_at_once and user != TORRENT
+        self.is_live = False
 
     def take(self, text):
         self.file.write(text + "\n")
         frame = json.loads(text)
         if "seq" in frame and "prev" in frame:
             self.cursor = f"{self.epoch}.{frame['seq']}"
-            if self.measures and "first_seq" not in frame:
+            if self.tells_ages and self.is_live and "first_seq" not in frame:
                 self.soak.aged(time.time() - frame["timestamp"] / 1000)
         elif frame.get("type") == "welcome":
             self.epoch = frame["epoch"]
-            self.measures = type(self).measures and frame["resume"] == "live"
+            self.is_live = frame["resume"] == "live"
         elif frame.get("type") == "caught_up":
-            self.measures = type(self).measures
+            self.is_live = True
 
     def url(self):
         query = f"?{urllib.parse.urlencode({'cursor': self.cursor})}" if self.cursor else ""
@@ -133,7 +139,7 @@ class Slow(Follower):
 
     stays = (10.0, 60.0)
     away = (0.0, 1.0)
-    measures = False
+    reads_at_once = False
 
     def make_socket(self):
         made = socket.socket()

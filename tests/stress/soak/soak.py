@@ -32,7 +32,7 @@ from harness.record import Broken  # noqa: E402
 
 USERS = 8
 EVENTS_EACH = 60         # a second, of the emitter of all users
-TORRENT_EVENTS = 300     # of the one for the user "torrent"
+TORRENT_EVENTS = 300     # of the one for the user of that name
 WARM_SHARE = 0.25        # of the time, before anything is compared
 SAMPLE_SECONDS = 0.5
 PULSE_SECONDS = 0.05     # how late a wake-up is, is noted so often
@@ -81,7 +81,7 @@ class Soak:
 
     def user_of(self, kind, number):
         if kind is clients.Slow or (kind is clients.Steady and number == 0):
-            return "torrent"
+            return clients.TORRENT
         if kind in (clients.Flooding, clients.Malformed):
             return f"rude-{number}"
         return f"user-{number % USERS}"
@@ -212,7 +212,7 @@ class Soak:
     async def run(self):
         users = [f"user-{number}" for number in range(USERS)]
         self.node.add_emitter("e-all", users, EVENTS_EACH, seed=self.options.seed)
-        self.node.add_emitter("e-torrent", ["torrent"], TORRENT_EVENTS, seed=self.options.seed + 1)
+        self.node.add_emitter("e-torrent", [clients.TORRENT], TORRENT_EVENTS, seed=self.options.seed + 1)
         self.node.start()
         before = samples.descriptors(self.node.gateways[0].pid)
         self.make_clients()
