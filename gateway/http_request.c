@@ -15,10 +15,15 @@ bool http_text_is(struct span text, const char *wanted)
 
 size_t http_request_head_length(struct span bytes)
 {
-    if (bytes.len < 4)
-        return 0;
-    const char *end = memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
-    return end ? (size_t)(end - bytes.data) + 4 : 0;
+    for (size_t at = 0; at < bytes.len; at++) {
+        const char *end = memchr(bytes.data + at, '\n', bytes.len - at);
+        if (!end)
+            return 0;
+        at = (size_t)(end - bytes.data);
+        if (at >= 3 && memcmp(end - 3, "\r\n\r", 3) == 0)
+            return at + 1;
+    }
+    return 0;
 }
 
 struct span http_trim(struct span text)
@@ -73,19 +78,25 @@ static int parse_request_line(struct http_request *request, struct span line)
 
 /* ---- headers */
 
+#define HEADER(name, member)                                                                       \
+    {                                                                                              \
+        name, sizeof(name) - 1, __builtin_offsetof(struct http_request, member)                    \
+    }
+
 static const struct {
     const char *name;
+    size_t len;
     size_t offset; /* of the span in struct http_request */
 } headers[] = {
-    {"host", __builtin_offsetof(struct http_request, host)},
-    {"origin", __builtin_offsetof(struct http_request, origin)},
-    {"authorization", __builtin_offsetof(struct http_request, authorization)},
-    {"upgrade", __builtin_offsetof(struct http_request, upgrade)},
-    {"connection", __builtin_offsetof(struct http_request, connection)},
-    {"if-none-match", __builtin_offsetof(struct http_request, if_none_match)},
-    {"last-event-id", __builtin_offsetof(struct http_request, last_event_id)},
-    {"sec-websocket-key", __builtin_offsetof(struct http_request, websocket_key)},
-    {"sec-websocket-version", __builtin_offsetof(struct http_request, websocket_version)},
+    HEADER("host", host),
+    HEADER("origin", origin),
+    HEADER("authorization", authorization),
+    HEADER("upgrade", upgrade),
+    HEADER("connection", connection),
+    HEADER("if-none-match", if_none_match),
+    HEADER("last-event-id", last_event_id),
+    HEADER("sec-websocket-key", websocket_key),
+    HEADER("sec-websocket-version", websocket_version),
 };
 
 static int keep_line(struct http_lines *lines, struct span value)
@@ -99,7 +110,7 @@ static int keep_line(struct http_lines *lines, struct span value)
 static int keep_header(struct http_request *request, struct span name, struct span value)
 {
     for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
-        if (!http_text_is(name, headers[i].name))
+        if (name.len != headers[i].len || !http_text_is(name, headers[i].name))
             continue;
         struct span *place = (struct span *)(void *)((char *)request + headers[i].offset);
         if (place->data)

@@ -7,9 +7,9 @@
 A broker, a gateway, a worker, and programs that emit with libringside all the time, for one user as fast as
 a slow client cannot take it. Clients read steadily, come and go with their cursors, stand still, flood, break
 every rule, or go silent half-way (clients.py). Memory, descriptors and processor time of broker and gateway,
-and how old events are when steady clients have them, are compared between the first and the last third of the
-time, after a while in which all grows to its size (samples.py). Behind it nothing may be left of the clients, and what each of
-them was sent must stand up to `ringside verify`.
+and how old events are when a client has them, are compared between the first and the last third of the
+time, after a while in which all grows to its size (samples.py). Behind it nothing may be left of the clients,
+and what each of them was sent must stand up to `ringside verify`.
 """
 import argparse
 import asyncio
@@ -51,7 +51,8 @@ OPTIONS = {
     "RINGSIDE_HISTORY_MAX_EVENTS_PER_USER": "30000",
 }
 KINDS = [(clients.Steady, 4), (clients.Resuming, 4), (clients.Slow, 2), (clients.Asking, 2),
-         (clients.Flooding, 1), (clients.Malformed, 2), (clients.HalfOpen, 3), (clients.Streaming, 2)]
+         (clients.Flooding, 1), (clients.Malformed, 2), (clients.HalfOpen, 3), (clients.Streaming, 2),
+         (clients.Measuring, 4)]
 
 
 class Soak:
