@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "event/record.h"
 #include "failpoints/failpoint.h"
 #include "ring/directory.h"
@@ -19,10 +20,12 @@
 /* What the broker writes itself before a commit must come: an end closes all that its run has open.
  */
 #define WRITTEN_MAX 65536
+/* Of how many rings the positions are on their way, where they are staged. */
+#define POSITIONS_AHEAD 6
 
 static bool lists_new(struct drain *drain, uint32_t count)
 {
-    drain->states = calloc(count, sizeof(*drain->states));
+    drain->states = pages_new(count, sizeof(*drain->states));
     drain->news.rings = calloc(count, sizeof(uint32_t));
     drain->touched.rings = calloc(count, sizeof(uint32_t));
     drain->unsynced.rings = calloc(count, sizeof(uint32_t));
@@ -61,9 +64,10 @@ void drain_free(struct drain *drain)
     ring_reader_free(drain->reader);
     pacing_deinit(&drain->pacing);
     buffer_deinit(&drain->copy);
-    for (uint32_t ring = 0; drain->states && ring < arena_ring_count(drain->options.arena); ring++)
+    uint32_t count = arena_ring_count(drain->options.arena);
+    for (uint32_t ring = 0; drain->states && ring < count; ring++)
         free(drain->states[ring].undelivered);
-    free(drain->states);
+    pages_free(drain->states, count, sizeof(*drain->states));
     free(drain->news.rings);
     free(drain->touched.rings);
     free(drain->unsynced.rings);
@@ -265,6 +269,7 @@ static void stage_positions(struct drain *drain)
 {
     for (size_t i = 0; i < drain->touched.count; i++) {
         const struct ring_state *state = &drain->states[drain->touched.rings[i]];
+        drain_fetch_position(drain, i + POSITIONS_AHEAD);
         struct history_position position = {.arena_id = arena_id(drain->options.arena),
             .ring = drain->touched.rings[i],
             .generation = state->generation,

@@ -72,6 +72,15 @@ void drain_fetch(const struct drain *drain, size_t place)
     }
 }
 
+void drain_fetch_position(const struct drain *drain, size_t place)
+{
+    if (place >= drain->touched.count)
+        return;
+    uint32_t ring = drain->touched.rings[place];
+    fetch(&drain->states[ring], sizeof(*drain->states));
+    history_fetch_position(drain->options.history, ring);
+}
+
 void drain_fetch_touched(const struct drain *drain, size_t place)
 {
     if (place >= drain->touched.count)

@@ -43,5 +43,7 @@ struct drain {
 
 /* While the ring in this place of the news is served: gets the next ones' lines under way. */
 void drain_fetch(const struct drain *drain, size_t place);
+/* The same for what the position of the ring in this place of those touched will need. */
+void drain_fetch_position(const struct drain *drain, size_t place);
 /* The same for what giving back the ring in this place of those touched will need. */
 void drain_fetch_touched(const struct drain *drain, size_t place);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pacing.h"
 
+#include "base/pages.h"
 #include "counters.h"
 
 #include <errno.h>
@@ -9,14 +10,14 @@
 int pacing_init(struct pacing *pacing, const struct pacing_options *options)
 {
     *pacing = (struct pacing){.options = *options};
-    pacing->rings = calloc(options->ring_count, sizeof(*pacing->rings));
+    pacing->rings = pages_new(options->ring_count, sizeof(*pacing->rings));
     pacing->processes = calloc(options->process_count, sizeof(*pacing->processes));
     return pacing->rings && pacing->processes ? 0 : -ENOMEM;
 }
 
 void pacing_deinit(struct pacing *pacing)
 {
-    free(pacing->rings);
+    pages_free(pacing->rings, pacing->options.ring_count, sizeof(*pacing->rings));
     free(pacing->processes);
 }
 

@@ -414,6 +414,11 @@ int history_find_position(struct history *history, struct history_position *posi
     return positions_find(&history->positions, position);
 }
 
+void history_fetch_position(const struct history *history, uint64_t ring)
+{
+    positions_fetch(&history->positions, ring);
+}
+
 int history_find_run(struct history *history, struct span run_id, struct buffer *out)
 {
     return records_find_run(out, &history->records, history->store, run_id);

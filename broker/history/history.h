@@ -53,12 +53,12 @@ void history_close(struct history *history);
 struct history_stream *history_stream(struct history *history, struct span user_id);
 /* The user's stream, or NULL when there was never any. */
 struct history_stream *history_find_stream(struct history *history, struct span user_id);
-/* Visits a few streams, in no order; begin with 0 and go on with what it returned, until that is 0:
- * as map_scan. */
+/* Visits a few streams, in no order, as map_scan does. */
 uint64_t history_scan_streams(struct history *history, uint64_t cursor,
     void (*visit)(void *context, void *stream), void *context);
-/* Gets into the cache what appending looks at. */
+/* Gets into the cache what appending looks at, and what staging a ring's position does. */
 void history_fetch(const struct history_stream *stream);
+void history_fetch_position(const struct history *history, uint64_t ring);
 /* Whose stream it is. */
 struct span history_stream_user(const struct history_stream *stream);
 /* The newest number, staged events included; 0 when there was never any. */

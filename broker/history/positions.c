@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "history/positions.h"
 
+#include "base/pages.h"
 #include "history/bytes.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define FETCH_AHEAD 8 /* entries whose lines are under way */
 /* row: key 0 u64 arena  8 u64 ring; value 0 u64 generation  8 u64 position */
 #define POSITION_ROW_SIZE 16
 
 static void forget_all(struct positions *positions)
 {
-    size_t cursor = 0;
-    struct ring_position *entry;
-    while ((entry = map_next(&positions->by_ring, &cursor)))
-        free(entry);
-    map_deinit(&positions->by_ring);
+    pages_free(positions->rings, positions->ring_cap, sizeof(*positions->rings));
+    positions->rings = NULL;
+    positions->ring_cap = 0;
 }
 
 void positions_deinit(struct positions *positions)
@@ -25,14 +26,11 @@ void positions_deinit(struct positions *positions)
     *positions = (struct positions){0};
 }
 
-static struct span ring_key(const uint64_t *ring)
-{
-    return span_of(ring, sizeof(*ring));
-}
-
+/* NULL: nothing was drained of it. */
 static struct ring_position *find(const struct positions *positions, uint64_t ring)
 {
-    return map_get(&positions->by_ring, ring_key(&ring));
+    bool known = ring < positions->ring_cap && positions->rings[ring].known;
+    return known ? &positions->rings[ring] : NULL;
 }
 
 /* Turns to the arena of `position`; whether that is another than before. */
@@ -46,22 +44,41 @@ static bool turn_to_arena(struct positions *positions, const struct history_posi
     return true;
 }
 
-static struct ring_position *find_or_make(
-    struct positions *positions, const struct history_position *position)
+static int reserve_ring(struct positions *positions, uint64_t ring)
 {
-    struct ring_position *entry = find(positions, position->ring);
-    if (entry)
-        return entry;
-    entry = calloc(1, sizeof(*entry));
-    if (!entry)
-        return NULL;
-    entry->ring = position->ring;
-    entry->staged = UINT32_MAX;
-    if (map_put(&positions->by_ring, ring_key(&entry->ring), entry) < 0) {
-        free(entry);
-        return NULL;
-    }
-    return entry;
+    if (ring < positions->ring_cap)
+        return 0;
+    if (ring >= POSITIONS_RINGS)
+        return -EINVAL;
+    size_t cap = positions->ring_cap ? positions->ring_cap : 64;
+    while (cap <= ring)
+        cap *= 2;
+    struct ring_position *rings = pages_new(cap, sizeof(*rings));
+    if (!rings)
+        return -ENOMEM;
+    if (positions->ring_cap > 0)
+        memcpy(rings, positions->rings, positions->ring_cap * sizeof(*rings));
+    pages_free(positions->rings, positions->ring_cap, sizeof(*rings));
+    positions->rings = rings;
+    positions->ring_cap = cap;
+    return 0;
+}
+
+/* The ring's entry, which says this position now. */
+static int note(struct positions *positions, const struct history_position *position,
+    struct ring_position **ret_entry)
+{
+    int rc = reserve_ring(positions, position->ring);
+    if (rc)
+        return rc;
+    struct ring_position *entry = &positions->rings[position->ring];
+    if (!entry->known)
+        entry->staged = UINT32_MAX;
+    entry->known = true;
+    entry->generation = position->generation;
+    entry->position = position->position;
+    *ret_entry = entry;
+    return 0;
 }
 
 static int reserve_staged(struct positions *positions)
@@ -84,13 +101,12 @@ int positions_stage(struct positions *positions, const struct history_position *
         return rc;
     if (turn_to_arena(positions, position))
         positions->arena_changed = true;
-    struct ring_position *entry = find_or_make(positions, position);
-    if (!entry)
-        return -ENOMEM;
-    entry->generation = position->generation;
-    entry->position = position->position;
+    struct ring_position *entry;
+    rc = note(positions, position, &entry);
+    if (rc)
+        return rc;
     if (entry->staged >= positions->staged_count ||
-        positions->staged[entry->staged].ring != entry->ring)
+        positions->staged[entry->staged].ring != position->ring)
         entry->staged = positions->staged_count++;
     positions->staged[entry->staged] = *position;
     return 0;
@@ -98,8 +114,11 @@ int positions_stage(struct positions *positions, const struct history_position *
 
 void positions_committed(struct positions *positions, uint64_t batch)
 {
-    for (uint32_t i = 0; i < positions->staged_count; i++)
-        find(positions, positions->staged[i].ring)->batch = batch;
+    for (uint32_t i = 0; i < positions->staged_count; i++) {
+        if (i + FETCH_AHEAD < positions->staged_count)
+            positions_fetch(positions, positions->staged[i + FETCH_AHEAD].ring);
+        positions->rings[positions->staged[i].ring].batch = batch;
+    }
     positions->staged_count = 0;
     positions->arena_changed = false;
 }
@@ -114,15 +133,20 @@ int positions_find(const struct positions *positions, struct history_position *p
     return 0;
 }
 
+void positions_fetch(const struct positions *positions, uint64_t ring)
+{
+    if (ring < positions->ring_cap)
+        __builtin_prefetch(&positions->rings[ring], 1);
+}
+
 int positions_replay(
     struct positions *positions, const struct history_position *position, uint64_t batch)
 {
     turn_to_arena(positions, position);
-    struct ring_position *entry = find_or_make(positions, position);
-    if (!entry)
-        return -ENOMEM;
-    entry->generation = position->generation;
-    entry->position = position->position;
+    struct ring_position *entry;
+    int rc = note(positions, position, &entry);
+    if (rc)
+        return rc == -EINVAL ? -EUCLEAN : rc;
     entry->batch = batch;
     return 0;
 }
@@ -149,7 +173,7 @@ bool positions_known_by(
 
 void positions_move(struct positions *positions, uint64_t ring, uint64_t to)
 {
-    find(positions, ring)->batch = to;
+    positions->rings[ring].batch = to;
 }
 
 int positions_save(struct positions *positions, struct store *store,

@@ -37,8 +37,8 @@ struct reader_ring {
 struct ring_reader {
     struct arena *arena; /* borrowed */
     struct ring_reader_stats stats;
-    uint64_t *named; /* by reclaim: a bit a ring, set if a slot names it */
-    struct reader_ring rings[];
+    uint64_t *named;           /* by reclaim: a bit a ring, set if a slot names it */
+    struct reader_ring *rings; /* of all classes */
 };
 
 /* 1: the ring can be read, 0: it is nobody's, or not in use, -EUCLEAN, -ECHILD. */

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/pages.h"
 #include "ring/directory-internal.h"
 #include "ring/doorbell.h"
 #include "ring/progress.h"
@@ -417,13 +418,14 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
         return -ECHILD;
     if (!arena->owner)
         return -EPERM;
-    reader = calloc(1, sizeof *reader + arena->rings * sizeof *reader->rings);
+    reader = calloc(1, sizeof *reader);
     if (!reader)
         return -ENOMEM;
     reader->arena = arena;
+    reader->rings = pages_new(arena->rings, sizeof *reader->rings);
     reader->named = calloc(arena_bit_words(arena), sizeof *reader->named);
-    if (!reader->named) {
-        free(reader);
+    if (!reader->rings || !reader->named) {
+        ring_reader_free(reader);
         return -ENOMEM;
     }
     /* The reader before may have died with bits taken and not drained, or owing a wake-up. */
@@ -438,8 +440,10 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
 
 struct ring_reader *ring_reader_free(struct ring_reader *reader)
 {
-    if (reader)
-        free(reader->named);
+    if (!reader)
+        return NULL;
+    pages_free(reader->rings, reader->arena->rings, sizeof *reader->rings);
+    free(reader->named);
     free(reader);
     return NULL;
 }
