@@ -94,7 +94,7 @@ struct agent_run {
 
 /* The result of a tool call; `value` is JSON: the result, or the error {code, message}. */
 struct agent_tool_result {
-    const char *status; /* "ok", "error", "cancelled" */
+    const char *status; /* "ok", "error", "denied", "cancelled" */
     struct span value;
     uint64_t duration_ms;
 };

@@ -390,9 +390,11 @@ static void prepare_tools(struct engine *engine)
     const struct tools_options tools = {.loop = options->loop,
         .agent = engine_agent(engine),
         .run = engine->run,
+        .interrupts = &engine->interrupts,
         .run_id = engine->run_id,
         .calls_max = options->limits->tools_max,
-        .output_max = options->limits->tool_output_max};
+        .output_max = options->limits->tool_output_max,
+        .unattended = options->limits->unattended};
     tools_init(&engine->tools, &tools, &tools_events, engine);
 }
 

@@ -16,10 +16,11 @@ struct question {
     struct interrupts *interrupts;
     ev_timer expiry;
     char interrupt_id[IDENTIFIER_SIZE];
-    const char *status;    /* static; NULL: nobody has answered */
-    struct buffer payload; /* JSON, NUL-terminated; or empty */
-    uint64_t answer;       /* whose it is; 0: nobody's */
-    struct span id;        /* of the agent's request; behind the struct */
+    const char *status;                  /* static; NULL: nobody has answered */
+    struct buffer payload;               /* JSON, NUL-terminated; or empty */
+    uint64_t answer;                     /* whose it is; 0: nobody's */
+    const struct interrupt_asker *asker; /* or NULL */
+    struct span id;                      /* of the agent's request, if it asks; behind the struct */
     char id_bytes[];
 };
 
@@ -53,7 +54,7 @@ static void settle(struct question *question, const char *code, const char *mess
     question->answer = 0;
 }
 
-static void answer_agent(const struct question *question)
+static void answer_asker(const struct question *question)
 {
     const struct interrupts *interrupts = question->interrupts;
     const struct agent_interrupt_result result = {
@@ -63,7 +64,10 @@ static void answer_agent(const struct question *question)
                        ? span_of(question->payload.data, question->payload.len - 1)
                        : SPAN_EMPTY,
     };
-    interrupts->events->on_answer(interrupts->context, question->id, &result);
+    if (question->asker)
+        question->asker->on_answer(question->asker->context, &result);
+    else if (question->id.len)
+        interrupts->events->on_answer(interrupts->context, question->id, &result);
 }
 
 /* An answer that no event can carry is refused, and the question stays open. */
@@ -92,7 +96,7 @@ static void tell(struct question *question, const char *code, const char *messag
 {
     list_remove(&question->link);
     settle(question, code, message);
-    answer_agent(question);
+    answer_asker(question);
     question_free(question);
 }
 
@@ -172,7 +176,7 @@ static struct question *question_new(
     struct question *question = calloc(1, sizeof(*question) + id.len);
     if (!question)
         return NULL;
-    memcpy(question->id_bytes, id.data, id.len);
+    memcpy(question->id_bytes, id.len ? id.data : "", id.len);
     question->id = span_of(question->id_bytes, id.len);
     question->interrupts = interrupts;
     ev_init(&question->expiry, on_expiry);
@@ -204,20 +208,42 @@ static int emit_request(const struct question *question, const struct agent_inte
     return rc;
 }
 
-int interrupts_ask(
-    struct interrupts *interrupts, const struct agent_interrupt *wanted, struct span id)
+static int ask(struct interrupts *interrupts, const struct agent_interrupt *wanted, struct span id,
+    const struct interrupt_asker *asker)
 {
     if (interrupts->count >= INTERRUPTS_MAX)
         return INTERRUPTS_E_BUSY;
     struct question *question = question_new(interrupts, wanted, id);
     if (!question)
         return RS_E_NO_MEMORY;
+    question->asker = asker;
     int rc = emit_request(question, wanted);
     if (rc == RS_OK)
         start_expiry(question, wanted->expires_at);
     else
         question_free(question);
     return rc;
+}
+
+int interrupts_ask(
+    struct interrupts *interrupts, const struct agent_interrupt *wanted, struct span id)
+{
+    return ask(interrupts, wanted, id, NULL);
+}
+
+int interrupts_ask_for(struct interrupts *interrupts, const struct agent_interrupt *wanted,
+    const struct interrupt_asker *asker)
+{
+    return ask(interrupts, wanted, SPAN_EMPTY, asker);
+}
+
+void interrupts_forget(struct interrupts *interrupts, const struct interrupt_asker *asker)
+{
+    LIST_FOR_EACH(struct question, question, &interrupts->asked, link)
+    {
+        if (question->asker == asker)
+            question->asker = NULL;
+    }
 }
 
 /* ---- life */

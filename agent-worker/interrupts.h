@@ -9,10 +9,11 @@
 #include <ringside.h>
 
 /*
- * What one run asks people (interrupts). A question is accepted by emitting interrupt_requested; it
- * is over with the first answer or when it expires, and then interrupt_resolved is emitted before
- * the agent or whoever answered hears of it. So what the agent acts upon is what everybody sees.
- * A run that is cancelled or ends takes its open questions with it. Loop thread only.
+ * What one run asks people (interrupts): its agent does, or the worker on its behalf. A question is
+ * accepted by emitting interrupt_requested; it is over with the first answer or when it expires,
+ * and then interrupt_resolved is emitted before the agent or whoever answered hears of it. So what
+ * the agent acts upon is what everybody sees. A run that is cancelled or ends takes its open
+ * questions with it. Loop thread only.
  */
 struct interrupts_events {
     /* The answer to the agent's request `id` (its JSON). */
@@ -37,6 +38,13 @@ struct interrupts {
 /* A positive answer of interrupts_ask: as many as may be are open. */
 #define INTERRUPTS_E_BUSY 1
 
+/* Who asks when it is not the agent; borrowed until it is answered or forgotten. */
+struct interrupt_asker {
+    /* Once; it may end the run. The result is borrowed. */
+    void (*on_answer)(void *context, const struct agent_interrupt_result *result);
+    void *context;
+};
+
 /* Somebody's answer; spans are borrowed for the call. */
 struct interrupt_answer {
     uint64_t number;
@@ -53,6 +61,11 @@ void interrupts_deinit(struct interrupts *interrupts);
  * was asked. */
 int interrupts_ask(
     struct interrupts *interrupts, const struct agent_interrupt *wanted, struct span id);
+/* The same, but the asker is told the answer. */
+int interrupts_ask_for(struct interrupts *interrupts, const struct agent_interrupt *wanted,
+    const struct interrupt_asker *asker);
+/* The asker does not want to hear of it any more; the question stays open. */
+void interrupts_forget(struct interrupts *interrupts, const struct interrupt_asker *asker);
 /* on_settled follows, perhaps at once. */
 void interrupts_resolve(struct interrupts *interrupts, const struct interrupt_answer *answer);
 /* Emits and tells what is over. RS_OK, or the code of the first that could not be emitted. */

@@ -212,9 +212,14 @@ static int add_tools(struct registry *registry, struct registry_agent *agent,
     for (size_t i = 0; i < from->tool_count; i++) {
         struct registry_tool *tool = &agent->tools[agent->tool_count++];
         tool->name = from->tools[i].name;
+        tool->kind = from->tools[i].kind;
         tool->timeout_ms = from->tools[i].timeout_ms;
+        tool->approval = from->tools[i].approval;
+        tool->approval_timeout_ms = from->tools[i].approval_timeout_ms;
         offer_tool(&agent->offer, &from->tools[i]);
-        int rc = resolve(&tool->program, registry, from, &from->tools[i], problems);
+        int rc = tool->kind == CONFIG_TOOL_COMMAND
+                     ? resolve(&tool->program, registry, from, &from->tools[i], problems)
+                     : 0;
         if (rc < 0)
             return rc;
     }

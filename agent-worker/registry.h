@@ -12,8 +12,11 @@
  */
 struct registry_tool {
     const char *name; /* borrowed from the configuration, as all strings here */
-    struct program program;
+    enum config_tool_kind kind;
+    struct program program; /* of a command */
     uint64_t timeout_ms;
+    enum config_approval approval;
+    uint64_t approval_timeout_ms;
 };
 
 struct registry_agent {

@@ -1,44 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools.h"
+#include "tool_call.h"
 
-#include "command.h"
 #include "json_view.h"
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/json_scan.h"
-#include "base/log.h"
 
-#include <errno.h>
 #include <stdio.h>
-
-/*
- *   RUNNING    its command is going on
- *   FINISHED   `status`, `value`, `code` and `message` say how; to be emitted, then answered
- *   ABANDONED  its command is being killed; nobody is told
- */
-enum call_state {
-    CALL_RUNNING,
-    CALL_FINISHED,
-    CALL_ABANDONED,
-};
-
-struct tool_call {
-    struct list_link link; /* tools.calls */
-    struct tools *tools;
-    const struct registry_tool *declared; /* NULL when there is none */
-    rs_tool *tool;                        /* owned by the run */
-    struct command *command;
-    enum call_state state;
-    uint64_t began_ms;
-    uint64_t duration_ms;
-    enum rs_tool_status status;
-    char code[IDENTIFIER_SIZE]; /* unless ok */
-    struct buffer message;      /* the same; NUL-terminated */
-    struct buffer value;        /* JSON: the result, or the error; NUL-terminated */
-    struct span id;             /* of the request; behind the struct */
-    char id_bytes[];
-};
 
 /* ---- calls */
 
@@ -48,6 +16,8 @@ static void call_free(struct tool_call *call)
         return;
     list_remove(&call->link);
     command_free(call->command);
+    interrupts_forget(call->tools->options.interrupts, &call->asker);
+    buffer_deinit(&call->args);
     buffer_deinit(&call->message);
     buffer_deinit(&call->value);
     free(call);
@@ -66,7 +36,7 @@ static struct tool_call *call_new(struct tools *tools, struct span id)
     return call;
 }
 
-static void remove_call(struct tools *tools, struct tool_call *call)
+void tools_remove(struct tools *tools, struct tool_call *call)
 {
     call_free(call);
     tools->count--;
@@ -81,15 +51,14 @@ static void finish(struct tool_call *call, enum rs_tool_status status)
     call->duration_ms = clock_monotonic_ms() - call->began_ms;
 }
 
-static void finish_ok(struct tool_call *call, struct span result)
+void call_finish_ok(struct tool_call *call, struct span result)
 {
     json_append_one_line(&call->value, result);
     buffer_append_char(&call->value, '\0');
     finish(call, RS_TOOL_OK);
 }
 
-/* `message` is cut where a log line would be. */
-static void finish_error(
+void call_finish_error(
     struct tool_call *call, enum rs_tool_status status, const char *code, const char *message)
 {
     snprintf(call->code, sizeof(call->code), "%s", code);
@@ -101,78 +70,22 @@ static void finish_error(
     finish(call, status);
 }
 
-/* ---- what became of a command */
-
-/* A tool that fails may say why: {"error": {"code": …, "message": …}} on its stdout. */
-static bool finish_as_said(struct tool_call *call, struct span output)
+bool call_finish_as_said(struct tool_call *call, struct span error)
 {
-    struct span error;
     struct span code;
     struct span text;
     char name[IDENTIFIER_SIZE];
-    const struct json_wanted outer[] = {{"error", &error}};
-    const struct json_wanted inner[] = {{"code", &code}, {"message", &text}};
+    const struct json_wanted wanted[] = {{"code", &code}, {"message", &text}};
     struct buffer message = BUFFER_INIT;
-    if (!json_scan_valid(output) || !json_members(output, outer, 1) ||
-        !json_members(error, inner, 2) || !json_identifier(name, code))
+    if (!json_members(error, wanted, 2) || !json_identifier(name, code))
         return false;
     bool said = json_string(&message, text);
     buffer_append_char(&message, '\0');
     said = said && buffer_error(&message) == 0;
     if (said)
-        finish_error(call, RS_TOOL_ERROR, name, message.data);
+        call_finish_error(call, RS_TOOL_ERROR, name, message.data);
     buffer_deinit(&message);
     return said;
-}
-
-static void finish_failed(struct tool_call *call, const struct process *process)
-{
-    struct buffer message = BUFFER_INIT;
-    struct span words = process_last_words(process);
-    buffer_append_string(&message, "the tool ");
-    process_describe_exit(process, &message);
-    if (words.len)
-        buffer_printf(&message, ": %.*s", SPAN_ARG(words));
-    buffer_append_char(&message, '\0');
-    finish_error(call, RS_TOOL_ERROR, "tool_failed",
-        buffer_error(&message) ? "the tool failed" : message.data);
-    buffer_deinit(&message);
-}
-
-static void finish_exited(struct tool_call *call)
-{
-    struct span output = json_trim(command_output(call->command));
-    const struct process *process = command_process(call->command);
-    if (!process_succeeded(process)) {
-        if (!finish_as_said(call, output))
-            finish_failed(call, process);
-    } else if (!json_scan_valid(output)) {
-        finish_error(
-            call, RS_TOOL_ERROR, "tool_bad_output", "the tool did not write one JSON value");
-    } else {
-        finish_ok(call, output);
-    }
-}
-
-static void finish_ended(struct tool_call *call)
-{
-    char message[128];
-    switch (command_how(call->command)) {
-    case COMMAND_EXITED: finish_exited(call); break;
-    case COMMAND_TIMED_OUT:
-        snprintf(message, sizeof(message), "the tool took longer than %llu ms",
-            (unsigned long long)call->declared->timeout_ms);
-        finish_error(call, RS_TOOL_ERROR, "tool_timeout", message);
-        break;
-    case COMMAND_TOO_MUCH:
-        snprintf(message, sizeof(message), "the tool wrote more than %zu bytes",
-            call->tools->options.output_max);
-        finish_error(call, RS_TOOL_ERROR, "tool_output_too_large", message);
-        break;
-    case COMMAND_KILLED:
-        finish_error(call, RS_TOOL_CANCELLED, "cancelled", "the run is being cancelled");
-        break;
-    }
 }
 
 /* ---- emitting and answering */
@@ -192,8 +105,10 @@ static int end_tool(struct tool_call *call)
 
 static void answer(struct tools *tools, struct tool_call *call)
 {
-    static const char *const names[] = {
-        [RS_TOOL_OK] = "ok", [RS_TOOL_ERROR] = "error", [RS_TOOL_CANCELLED] = "cancelled"};
+    static const char *const names[] = {[RS_TOOL_OK] = "ok",
+        [RS_TOOL_ERROR] = "error",
+        [RS_TOOL_DENIED] = "denied",
+        [RS_TOOL_CANCELLED] = "cancelled"};
     const struct agent_tool_result result = {
         .status = names[call->status],
         .value = span_of(call->value.data, call->value.len - 1),
@@ -206,77 +121,62 @@ int tools_report(struct tools *tools)
 {
     LIST_FOR_EACH(struct tool_call, call, &tools->calls, link)
     {
-        if (call->state != CALL_FINISHED)
+        int rc = call->state == CALL_TO_ASK ? tool_question_ask(call) : RS_OK;
+        if (rc == RS_OK && call->state != CALL_FINISHED)
             continue;
-        int rc = buffer_error(&call->value) ? RS_E_NO_MEMORY : end_tool(call);
+        if (rc == RS_OK)
+            rc = buffer_error(&call->value) ? RS_E_NO_MEMORY : end_tool(call);
         if (rc != RS_OK)
             return rc;
         answer(tools, call);
-        remove_call(tools, call);
+        tools_remove(tools, call);
     }
     return RS_OK;
 }
 
-static void report_or_stick(struct tools *tools)
+void tools_settle(struct tools *tools)
 {
     int rc = tools_report(tools);
     if (rc != RS_OK)
         tools->events->on_stuck(tools->context, rc);
 }
 
-static void on_ended(void *context, struct command *command)
-{
-    (void)command;
-    struct tool_call *call = context;
-    struct tools *tools = call->tools;
-    if (call->state == CALL_ABANDONED) {
-        remove_call(tools, call);
-        return;
-    }
-    finish_ended(call);
-    command_free(STEAL_POINTER(call->command));
-    report_or_stick(tools);
-}
-
 /* ---- the calls of others */
 
-static int start_command(struct tool_call *call, struct span args)
+void call_run(struct tool_call *call)
 {
-    const struct tools_options *options = &call->tools->options;
-    char name[2 * IDENTIFIER_SIZE + 16];
-    snprintf(name, sizeof(name), "run %s tool %s", options->run_id, call->declared->name);
-    const struct command_options command = {.loop = options->loop,
-        .program = &call->declared->program,
-        .log_name = name,
-        .input = args,
-        .timeout_ms = call->declared->timeout_ms,
-        .output_max = options->output_max};
-    return command_new(&call->command, &command, on_ended, call);
+    call->allowed = true;
+    if (call->declared.kind == CONFIG_TOOL_CLIENT)
+        call->state = CALL_TO_ASK;
+    else
+        tool_command_start(call);
 }
 
-static void start(struct tool_call *call, const struct agent_tool_call *wanted)
+static void start(struct tool_call *call, bool known)
 {
     char message[IDENTIFIER_SIZE + 128];
-    int rc = call->declared ? start_command(call, wanted->args) : 0;
-    if (!call->declared) {
-        snprintf(message, sizeof(message), "the agent has no tool \"%s\"", wanted->name);
-        finish_error(call, RS_TOOL_ERROR, "tool_not_found", message);
-    } else if (rc < 0) {
-        snprintf(message, sizeof(message), "the tool could not be started: %s", strerror(-rc));
-        finish_error(call, RS_TOOL_ERROR, "tool_start_failed", message);
+    if (!known) {
+        snprintf(message, sizeof(message), "the agent has no tool \"%s\"", call->name);
+        call_finish_error(call, RS_TOOL_ERROR, "tool_not_found", message);
+    } else if (call->declared.approval == CONFIG_APPROVAL_DENY) {
+        call_finish_error(
+            call, RS_TOOL_DENIED, "tool_denied", "the configuration does not allow it");
+    } else if (call->declared.approval == CONFIG_APPROVAL_ASK) {
+        call->state = CALL_TO_ASK;
+    } else {
+        call_run(call);
     }
 }
 
 /* tool_executing, which is what accepts a call. */
 static int begin_tool(struct tool_call *call, const struct agent_tool_call *wanted)
 {
-    char *args = strndup(wanted->args.data, wanted->args.len);
-    if (!args)
+    json_append_one_line(&call->args, wanted->args);
+    buffer_append_char(&call->args, '\0');
+    if (buffer_error(&call->args))
         return RS_E_NO_MEMORY;
-    int rc = rs_tool_begin(&call->tool, call->tools->options.run,
-        wanted->tool_call_id[0] ? wanted->tool_call_id : NULL, wanted->name, args);
-    free(args);
-    return rc;
+    return rs_tool_begin(&call->tool, call->tools->options.run,
+        wanted->tool_call_id[0] ? wanted->tool_call_id : NULL, call->name, call->args.data);
 }
 
 int tools_call(struct tools *tools, const struct agent_tool_call *wanted, struct span id)
@@ -286,27 +186,41 @@ int tools_call(struct tools *tools, const struct agent_tool_call *wanted, struct
     struct tool_call *call = call_new(tools, id);
     if (!call)
         return RS_E_NO_MEMORY;
+    memcpy(call->name, wanted->name, sizeof(call->name));
     int rc = begin_tool(call, wanted);
     if (rc != RS_OK) {
         call_free(call);
         return rc;
     }
-    call->declared = registry_find_tool(tools->options.agent, wanted->name);
+    const struct registry_tool *declared = registry_find_tool(tools->options.agent, call->name);
+    if (declared)
+        call->declared = *declared;
     list_append(&tools->calls, &call->link);
     tools->count++;
-    start(call, wanted);
-    if (call->state == CALL_FINISHED)
-        report_or_stick(tools);
+    start(call, declared);
+    if (call->state != CALL_RUNNING)
+        tools_settle(tools);
     return RS_OK;
 }
 
 void tools_cancel(struct tools *tools)
 {
+    tools->cancelling = true;
     LIST_FOR_EACH(struct tool_call, call, &tools->calls, link)
     {
         if (call->state == CALL_RUNNING)
             command_kill(call->command);
+        else if (call->state == CALL_TO_ASK)
+            call_finish_error(call, RS_TOOL_CANCELLED, "cancelled", "the run is being cancelled");
     }
+    tools_settle(tools);
+}
+
+/* Whether the call is one that nothing has to be waited for. */
+static bool is_only_kept(const struct tool_call *call, bool all)
+{
+    return call->state == CALL_TO_ASK || call->state == CALL_ASKING ||
+           (call->state == CALL_FINISHED && all);
 }
 
 void tools_abandon(struct tools *tools, bool all)
@@ -316,7 +230,7 @@ void tools_abandon(struct tools *tools, bool all)
         if (call->state == CALL_RUNNING) {
             call->state = CALL_ABANDONED;
             command_kill(call->command);
-        } else if (call->state == CALL_FINISHED && all) {
+        } else if (is_only_kept(call, all)) {
             call_free(call);
             tools->count--;
         }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent_protocol.h"
+#include "interrupts.h"
 #include "registry.h"
 
 #include "base/list.h"
@@ -14,21 +15,29 @@
  * tool_executing, and its answer leaves here only after tool_completed has been emitted, so that
  * neither is without the other. Several calls at once; each ends in its own time. Loop thread only.
  *
- * A call ends with status ok, cancelled, or error with one of these codes:
+ * A tool with `approval: ask` runs only when the user says so, and one of `kind: client` is done by
+ * the user's client; both are asked by interrupts (tool_question.c).
+ *
+ * A call ends with status ok; cancelled; denied with one of
+ *   tool_denied            by the configuration or the user, or there is nobody who could allow it
+ *   approval_expired       nobody answered in time
+ * or error with one of these codes:
  *   tool_not_found         the agent has no tool of this name
  *   tool_start_failed      its program could not be started
  *   tool_timeout           it took longer than its time limit
  *   tool_output_too_large  it wrote more than worker.max_tool_output
  *   tool_bad_output        what it wrote is not one JSON value
  *   tool_failed            it exited with an error and did not say which
- * or with the code the tool itself gave (see docs/agents.md).
+ *   tool_refused           the user's client did not want to do it
+ *   tool_unavailable       there is no client that could be asked
+ * or with the code the tool itself gave (see docs/tools.md).
  */
 struct tools_events {
     /* The answer to the request `id` (its JSON). */
     void (*on_answer)(void *context, struct span id, const struct agent_tool_result *result);
     /* A finished call could not be emitted (RS_E_FULL, …): tools_report has to be called again. */
     void (*on_stuck)(void *context, int rc);
-    /* The last command is gone. */
+    /* The last call is gone. */
     void (*on_idle)(void *context);
 };
 
@@ -36,9 +45,11 @@ struct tools_options {
     struct ev_loop *loop;
     const struct registry_agent *agent; /* borrowed for its life */
     rs_run *run;                        /* the same */
+    struct interrupts *interrupts;      /* the same */
     const char *run_id;                 /* the same */
     size_t calls_max;
     size_t output_max;
+    bool unattended; /* there is nobody to ask */
 };
 
 struct tools {
@@ -47,6 +58,7 @@ struct tools {
     void *context;
     struct list_link calls; /* tool_call.link */
     size_t count;
+    bool cancelling;
 };
 
 /* A positive answer of tools_call: as many calls as may be are going on. */

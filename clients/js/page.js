@@ -210,8 +210,7 @@ async function cancelRun(runId) {
     }
 }
 
-async function respond(answer, text) {
-    const params = text === '' ? answer : { ...answer, payload: { text } };
+async function respond(params) {
     try {
         await page.client.respondInterrupt(params);
     } catch (error) {

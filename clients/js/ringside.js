@@ -26,6 +26,7 @@ import {
 import { Requests } from './requests.js';
 import { CursorStore } from './storage.js';
 import { TokenSource, claims, refreshDelay } from './token.js';
+import { ToolHost } from './tool-host.js';
 
 export { LOCAL_CODES, RingsideError, newId } from './protocol.js';
 
@@ -78,6 +79,7 @@ export class RingsideClient {
     #progressTimer = null;
     #acked = 0;
     #unlisten = null;
+    #tools;
 
     counters = { events: 0, duplicates: 0, gaps: 0, lost: 0, reconnects: 0, badFrames: 0 };
 
@@ -109,6 +111,7 @@ export class RingsideClient {
             baseMs: this.#options.backoffBaseMs, capMs: this.#options.backoffCapMs,
             random: this.#env.random,
         });
+        this.#tools = new ToolHost((answer) => this.#answerTool(answer));
         this.#requests = new Requests({
             env: this.#env,
             send: (frame) => this.#link?.send(frame),
@@ -188,6 +191,14 @@ export class RingsideClient {
     }
 
     cancelRun(params) { return this.request('run.cancel', params); }
+
+    /**
+     * Does the calls of a tool of `kind: client`: fn(args, {run_id, tool_call_id}) gives the result,
+     * or a promise of it; what it throws is the tool's error, `code` and `message`. Returns the
+     * function that undoes it.
+     */
+    onTool(name, fn) { return this.#tools.offer(name, fn); }
+
     respondInterrupt(params) { return this.request('interrupt.respond', params); }
     listRuns(params) { return this.request('runs.list', params); }
     getRun(runId) { return this.request('run.get', { run_id: runId }); }
@@ -294,6 +305,17 @@ export class RingsideClient {
         this.#progressTimer = null;
         this.#welcome = null;
         this.#caughtUp = false;
+        this.#tools.connecting();
+    }
+
+    /** Another client was first, or the run has ended: nobody needs the result any more. */
+    async #answerTool(answer) {
+        try {
+            await this.respondInterrupt(answer);
+        } catch (error) {
+            if (!['already_resolved', 'already_finished', 'run_not_found'].includes(error.code))
+                this.#emit('error', error);
+        }
     }
 
     /* ---- frames ---- */
@@ -332,6 +354,7 @@ export class RingsideClient {
             this.counters.events += 1;
             this.#backoff.reset();
             this.#emit('event', event, text);
+            this.#tools.event(event);
             this.#progress();
         }
     }
@@ -352,6 +375,7 @@ export class RingsideClient {
         switch (frame.type) {
         case 'welcome': this.#welcomed(frame); break;
         case 'gap': this.#announcedGap(frame); break;
+        case 'snapshot': this.#tools.snapshot(frame); break;
         case 'caught_up': this.#chain.caughtUp(frame.seq, this.#options.threads.length > 0); break;
         case 'going_away':
             this.#comeBackAt = this.#env.now() + (frame.reconnect_after_ms ?? 0);
@@ -435,6 +459,7 @@ export class RingsideClient {
     /** What was built from the events so far is void: they belong to a stream that is gone. */
     #reset(previous, reason) {
         this.#acked = 0;
+        this.#tools.reset();
         this.#emit('reset', { previous, epoch: this.#chain.epoch, reason });
     }
 
@@ -443,6 +468,7 @@ export class RingsideClient {
         this.#caughtUp = true;
         this.#progress();
         this.#setState('live');
+        this.#tools.caughtUp();
         this.#emit('caughtup', { seq });
     }
 

@@ -220,10 +220,43 @@ function errorView() {
 const OUTCOMES = {
     resolved: 'Approved', cancelled: 'Declined', expired: 'Nobody answered in time',
 };
+const CALL_OUTCOMES = { ...OUTCOMES, resolved: 'Done by an application of yours' };
 
-function outcomeText({ status, answer }) {
-    const outcome = OUTCOMES[status] ?? 'Not answered';
-    return typeof answer?.text === 'string' ? `${outcome}: ${answer.text}` : outcome;
+/** What a question is about: a tool that wants to run, a tool that a client does, anything. */
+function kindOf({ payload }) {
+    const kind = payload !== null && typeof payload === 'object' ? payload.kind : undefined;
+    return kind === 'approval' || kind === 'tool' ? kind : 'question';
+}
+
+function outcomeText(item) {
+    const { status, answer } = item;
+    const kind = kindOf(item);
+    const names = kind === 'tool' ? CALL_OUTCOMES : OUTCOMES;
+    const refused = kind === 'approval' && status === 'resolved' && answer?.approved !== true;
+    const outcome = refused ? 'Declined' : names[status] ?? 'Not answered';
+    return kind !== 'tool' && typeof answer?.text === 'string' ? `${outcome}: ${answer.text}` : outcome;
+}
+
+/** The answer that a button stands for, as each kind of question wants it. */
+function answerOf(kind, yes, text) {
+    const said = text === '' ? {} : { text };
+    if (kind === 'approval') return { status: 'resolved', payload: { approved: yes, ...said } };
+    const status = yes ? 'resolved' : 'cancelled';
+    return text === '' ? { status } : { status, payload: said };
+}
+
+function showQuestion(item, { reason, payload, approve }) {
+    const kind = kindOf(item);
+    approve.hidden = kind === 'tool';
+    if (kind === 'question') {
+        setText(reason, pretty(item.reason ?? 'The agent is waiting for you'));
+        payload.show(item.payload);
+        return;
+    }
+    const name = item.payload.tool_name;
+    setText(reason, kind === 'approval' ? `The agent wants to run ${name}`
+        : `The agent waits for an application of yours to do ${name}`);
+    payload.show(item.payload.args);
 }
 
 function interruptView(first, actions) {
@@ -231,23 +264,27 @@ function interruptView(first, actions) {
     const payload = block('Details', 'code');
     const answer = h('input', { placeholder: 'Reply (optional)', aria: { label: 'Reply' } });
     const outcome = h('p', { className: 'muted' });
-    let runId;
-    const reply = (status) => () => actions.respond(
-        { run_id: runId, interrupt_id: first.id, status }, answer.value.trim());
-    const decline = { type: 'button', className: 'button', on: { click: reply('cancelled') } };
-    const form = h('form', { className: 'interrupt-form' }, answer,
-        h('button', { type: 'submit', className: 'button primary' }, 'Approve'),
+    const approve = h('button', { type: 'submit', className: 'button primary' }, 'Approve');
+    let run;
+    let item = first;
+    const reply = (yes) => () => actions.respond({
+        run_id: run.id, interrupt_id: first.id, ...answerOf(kindOf(item), yes, answer.value.trim()),
+    });
+    const decline = { type: 'button', className: 'button', on: { click: reply(false) } };
+    const form = h('form', { className: 'interrupt-form' }, answer, approve,
         h('button', decline, 'Decline'));
     form.addEventListener('submit', (event) => {
         event.preventDefault();
-        reply('resolved')();
+        if (!approve.hidden) reply(true)();
     });
     const box = h('div', { className: 'callout ask', data: { interruptId: first.id } },
         reason, payload.node, form, outcome);
-    const update = (item, run) => {
-        runId = run.id;
-        setText(reason, pretty(item.reason ?? 'The agent is waiting for you'));
-        payload.show(item.payload);
+    const update = (changed, of) => {
+        run = of;
+        item = changed;
+        box.dataset.kind = kindOf(item);
+        showQuestion(item, { reason, payload, approve });
+        answer.hidden = approve.hidden;
         form.hidden = item.status !== 'open';
         outcome.hidden = !form.hidden;
         setText(outcome, outcomeText(item));
@@ -260,7 +297,7 @@ const VIEWS = {
     interrupt: interruptView,
 };
 
-/** actions: respond({run_id, interrupt_id, status}, text). */
+/** actions: respond(params of interrupt.respond). */
 export function createStep(item, actions) {
     return VIEWS[item.kind](item, actions);
 }

@@ -219,7 +219,7 @@ export class Timeline {
     #resized;
 
     /**
-     * actions: cancel(runId), respond({run_id, interrupt_id, status}, text), retry(pending), discard(pending).
+     * actions: cancel(runId), respond(params of interrupt.respond), retry(pending), discard(pending).
      */
     constructor({ root, empty, jump, actions }) {
         this.#root = root;

@@ -4,10 +4,13 @@
  *
  *   tools:
  *     NAME:
- *       command: [PROGRAM, ARGUMENT…]
+ *       kind: command | client
+ *       command: [PROGRAM, ARGUMENT…]      (command)
  *       description: TEXT
  *       input_schema: {type: object, …}
  *       timeout: DURATION
+ *       approval: auto | ask | deny
+ *       approval_timeout: DURATION
  */
 #include "config/file.h"
 
@@ -17,8 +20,19 @@
 #include <stdlib.h>
 
 #define TIMEOUT_MS 30000
+#define APPROVAL_TIMEOUT_MS 600000
 #define TIMEOUT_MIN_MS 10
 #define TIMEOUT_MAX_MS 3600000
+
+struct choice {
+    const char *name;
+    unsigned value;
+};
+
+static const struct choice kinds[] = {
+    {"command", CONFIG_TOOL_COMMAND}, {"client", CONFIG_TOOL_CLIENT}, {NULL, 0}};
+static const struct choice approvals[] = {{"auto", CONFIG_APPROVAL_AUTO},
+    {"ask", CONFIG_APPROVAL_ASK}, {"deny", CONFIG_APPROVAL_DENY}, {NULL, 0}};
 
 void config_tools_deinit(struct config_agent *agent)
 {
@@ -47,6 +61,21 @@ static void read_timeout(
             file, node, key, "\"%s\" is not a duration (250ms, 5s, 10m) from 10ms to 1h", text);
 }
 
+static unsigned read_choice(
+    struct config_file *file, const char *key, yaml_node_t *node, const struct choice *choices)
+{
+    const char *text = config_file_text(file, key, node);
+    for (const struct choice *choice = choices; text && choice->name; choice++) {
+        if (strcmp(text, choice->name) == 0)
+            return choice->value;
+    }
+    if (text)
+        config_file_complain(file, node, key, "\"%s\" is not one of: %s, %s%s%s", text,
+            choices[0].name, choices[1].name, choices[2].name ? ", " : "",
+            choices[2].name ? choices[2].name : "");
+    return choices[0].value;
+}
+
 static int read_schema(
     struct config_file *file, const char *key, yaml_node_t *node, char **input_schema)
 {
@@ -61,7 +90,8 @@ static int read_schema(
 static int read_tool_entry(struct config_file *file, const char *key,
     const struct config_entry *entry, struct config_tool *tool)
 {
-    static const char *const known[] = {"command", "description", "input_schema", "timeout", NULL};
+    static const char *const known[] = {"kind", "command", "description", "input_schema", "timeout",
+        "approval", "approval_timeout", NULL};
     if (strcmp(entry->key, "command") == 0)
         return config_command_read(file, key, entry->value, &tool->command);
     if (strcmp(entry->key, "description") == 0)
@@ -70,6 +100,12 @@ static int read_tool_entry(struct config_file *file, const char *key,
         return read_schema(file, key, entry->value, &tool->input_schema);
     if (strcmp(entry->key, "timeout") == 0)
         read_timeout(file, key, entry->value, &tool->timeout_ms);
+    else if (strcmp(entry->key, "approval_timeout") == 0)
+        read_timeout(file, key, entry->value, &tool->approval_timeout_ms);
+    else if (strcmp(entry->key, "approval") == 0)
+        tool->approval = read_choice(file, key, entry->value, approvals);
+    else if (strcmp(entry->key, "kind") == 0)
+        tool->kind = read_choice(file, key, entry->value, kinds);
     else
         config_file_unknown(file, entry, key, known);
     return 0;
@@ -87,8 +123,11 @@ static int read_tool(struct config_file *file, const char *key, const struct con
         if (rc)
             return rc;
     }
-    if (!config_has_entry(file, given->value, "command"))
+    bool has_command = config_has_entry(file, given->value, "command");
+    if (tool->kind == CONFIG_TOOL_COMMAND && !has_command)
         config_file_complain(file, given->key_node, key, "has no \"command\"");
+    if (tool->kind == CONFIG_TOOL_CLIENT && has_command)
+        config_file_complain(file, given->key_node, key, "\"command\" is not for kind: client");
     return 0;
 }
 
@@ -111,6 +150,7 @@ int config_tools_read(
         config_join_key(name, key, entry.key);
         struct config_tool *tool = &agent->tools[agent->tool_count++];
         tool->timeout_ms = TIMEOUT_MS;
+        tool->approval_timeout_ms = APPROVAL_TIMEOUT_MS;
         tool->name = strdup(entry.key);
         int rc = tool->name ? read_tool(file, name, &entry, tool) : -ENOMEM;
         if (rc)

@@ -13,12 +13,27 @@ struct config_command {
     char **argv; /* NULL-terminated; argv[0] holds a path, absolute, or a name for PATH */
 };
 
+enum config_tool_kind {
+    CONFIG_TOOL_COMMAND, /* a program: arguments as JSON on stdin, result as JSON on stdout */
+    CONFIG_TOOL_CLIENT,  /* the user's client does it */
+};
+
+/* Whether a tool may be run. */
+enum config_approval {
+    CONFIG_APPROVAL_AUTO,
+    CONFIG_APPROVAL_ASK, /* the user, each time */
+    CONFIG_APPROVAL_DENY,
+};
+
 struct config_tool {
     char *name;
-    struct config_command command; /* arguments as JSON on stdin, result as JSON on stdout */
+    enum config_tool_kind kind;
+    struct config_command command; /* of a program; else argv is NULL */
     char *description;             /* or NULL */
     char *input_schema;            /* what arguments it takes: a JSON schema, an object; or NULL */
     uint64_t timeout_ms;
+    enum config_approval approval;
+    uint64_t approval_timeout_ms; /* how long the user has to answer */
 };
 
 /* What one worker lets an agent have; 0: no limit. */

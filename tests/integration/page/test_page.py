@@ -155,6 +155,45 @@ async def test_a_question_is_answered_with_a_button_and_every_tab_sees_it(
     await other.close()
 
 
+async def call_tool(tab, name):
+    await ask(tab, json.dumps([{"name": name, "args": {"ms": 1}}]), agent="caller")
+    await tab.until("document.querySelector('.interrupt-form:not([hidden])')", "the question")
+
+
+@pytest.mark.parametrize("button, status, said", [
+    (".primary", "ok", "Approved: go on"), (".button:not(.primary)", "denied", "Declined: go on")])
+async def test_a_tool_runs_only_if_the_person_says_so_even_after_a_reload(
+        browser, shared_node, user, button, status, said):
+    tab = await open_page(browser, shared_node, user)
+    await call_tool(tab, "guarded")
+    await tab.reload()
+    await tab.until("document.querySelector('.interrupt-form:not([hidden])')", "the question again")
+    assert "wants to run guarded" in await tab.text(".interrupt-reason")
+    assert '"ms": 1' in await tab.text(".callout.ask pre")
+    await tab.write(".interrupt-form input", "go on")
+    await tab.click(f".interrupt-form {button}")
+    await tab.until(run_with("completed"), "the end of the run")
+    assert await tab.evaluate(
+        "document.querySelector('[data-tool-call-id]').dataset.status") == status
+    assert said in await tab.text(".callout.ask")
+    assert tab.errors == []
+    await tab.close()
+
+
+async def test_an_application_of_the_person_does_a_tool_and_the_page_says_so(
+        browser, shared_node, user):
+    tab = await open_page(browser, shared_node, user)
+    await call_tool(tab, "page")
+    assert "waits for an application of yours to do page" in await tab.text(".interrupt-reason")
+    assert await tab.evaluate("document.querySelector('.interrupt-form .primary').hidden")
+    await tab.evaluate("void window.ringside.client.onTool('page', ({ ms }) => ({ took: ms }))")
+    await tab.until(run_with("completed"), "the end of the run")
+    result = (await seen(tab)).events[-1]["data"]["result"]
+    assert result == [{"status": "ok", "result": {"took": 1}}]
+    assert tab.errors == []
+    await tab.close()
+
+
 READ_STREAM = """(async (token) => {
     const answer = await fetch('/v1/events?cursor=start',
         { headers: { Authorization: `Bearer ${token}` } });
