@@ -104,9 +104,10 @@ command_bench() {
             need_peers
             program=$root/bench/$name.py
             ;;
+        emit) program=$root/bench/emit.py ;;
         esac
         [ -x "$program" ] ||
-            die "there is no benchmark $name: ring, broker, recovery, death, gateway, e2e"
+            die "there is no benchmark $name: ring, emit, broker, recovery, death, gateway, e2e"
         "$program" ${options[@]+"${options[@]}"}
     done
 }

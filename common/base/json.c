@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#include "base/json_scan.h"
+
 static void append_escape(struct buffer *out, unsigned char byte)
 {
     static const char hex[] = "0123456789abcdef";
@@ -17,11 +19,20 @@ static void append_escape(struct buffer *out, unsigned char byte)
     }
 }
 
+static bool is_ascii(char byte)
+{
+    return !((unsigned char)byte & 0x80);
+}
+
 void json_append_string(struct buffer *out, struct span text)
 {
     size_t plain = 0;
     buffer_append_char(out, '"');
     for (size_t i = 0; i < text.len; i++) {
+        if (is_ascii(text.data[i]))
+            i += json_plain_length(span_of(text.data + i, text.len - i));
+        if (i == text.len)
+            break;
         unsigned char byte = (unsigned char)text.data[i];
         if (byte >= 0x20 && byte != '"' && byte != '\\')
             continue;

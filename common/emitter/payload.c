@@ -86,13 +86,17 @@ size_t payload_text_fit(struct span text, size_t budget)
 {
     size_t used = 0;
     size_t whole = 0; /* behind the last character known to be complete */
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len;) {
         unsigned char byte = (unsigned char)text.data[i];
+        size_t plain = byte & 0x80 ? 0 : json_plain_length(span_of(text.data + i, text.len - i));
+        if (plain > budget - used)
+            return i + (budget - used);
         if ((byte & 0xc0) != 0x80)
             whole = i;
-        used += escaped_size(byte);
+        used += plain ? plain : escaped_size(byte);
         if (used > budget)
             return whole;
+        i += plain ? plain : 1;
     }
     return text.len;
 }
