@@ -16,6 +16,7 @@ import pytest
 from harness.certificates import Authority
 from harness.client import Client
 from harness.deadline import PATIENCE, until
+from harness.events import EventStream
 from harness.gate import Gate
 
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -152,6 +153,23 @@ async def test_events_and_requests_pass_as_without_tls(gate):
         await client.until_event("run_queued")
         await client.request("ping")
     assert client.socket.close_code == 1000
+
+
+async def test_an_event_stream_passes_as_without_tls(gate):
+    """And resumes by its last id."""
+    async with Client(gate, "reader") as client, EventStream(gate, "reader") as events:
+        await events.until_told("welcome")
+        await client.chat("x" * 100_000, agent="echo")
+        await client.until_event("run_queued")
+        await events.until(lambda: len(events.stream.raw) == len(client.stream.raw), "all events")
+        assert events.stream.raw == client.stream.raw
+        last = events.last_event_id
+        await client.chat("more", agent="echo")
+        await client.until_event("run_queued", count=2)
+        async with EventStream(gate, "reader", last_event_id=last) as again:
+            await again.until_told("caught_up")
+            assert again.stream.raw and not again.stream.raw.keys() - client.stream.raw.keys()
+            assert min(again.stream.raw) == int(last.rpartition(".")[2]) + 1
 
 
 async def test_a_long_replay_reaches_a_client_that_reads_slowly(gate):

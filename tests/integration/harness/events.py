@@ -2,6 +2,7 @@
 """A client of the event stream, written from the protocol's page: plain HTTP, read line by line."""
 import asyncio
 import json
+import ssl
 import urllib.parse
 
 from .deadline import PATIENCE, Missed, until_changed
@@ -44,7 +45,9 @@ class EventStream:
 
     async def __aenter__(self):
         host, _, port = self.node.address.rpartition(":")
-        self._reader, self._writer = await asyncio.open_connection(host, int(port))
+        self._reader, self._writer = await asyncio.open_connection(
+            host, int(port), limit=1 << 22,
+            ssl=ssl.create_default_context() if self.node.secure else None)
         self._writer.write(self._request())
         head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE)
         status, *lines = head.decode().split("\r\n")
