@@ -81,8 +81,9 @@ void node_run(struct node *node, uint64_t events)
     int64_t begin;
 
     for (unsigned idle = 0; node_events(node) < events;) {
+        uint64_t before = node_events(node);
         router_grant(node->listener, 1u << 30);
-        idle = broker_tick(broker) ? 0 : idle + 1;
+        idle = broker_tick(broker) || node_events(node) > before ? 0 : idle + 1;
         if (idle == IDLE_TURNS) {
             print_refusals(node);
             bench_need(-EIO, "not all events were accepted");

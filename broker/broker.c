@@ -68,7 +68,7 @@ bool broker_tick(struct broker *broker)
     FAILPOINT(pages_served);
     if (broker->trimming.more)
         trim(broker);
-    return behind || unread || drained > 0 || farewells || broker->trimming.more;
+    return behind || unread || drained >= TURN_BUDGET || farewells || broker->trimming.more;
 }
 
 static void on_pace(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -91,23 +91,34 @@ static void await_pace(struct broker *broker)
     ev_timer_start(broker->loop, &broker->pace);
 }
 
+/* Sleeps until there is something to be done. Announced before the last look, so that no bell is
+ * missed in between; and only when there is no news anyway, since it makes the writers ring. */
+static void rest(struct broker *broker, bool takes_in)
+{
+    bool news = takes_in && doorbell_has_news(broker->arena);
+    if (!news)
+        news = doorbell_prepare_sleep(broker->arena) && takes_in;
+    if (!news && takes_in && (drain_due_ns(broker->drain) || ev_is_active(&broker->pace)))
+        await_pace(broker);
+    ev_run(broker->loop, news ? EVRUN_NOWAIT : EVRUN_ONCE);
+    doorbell_awake(broker->arena);
+    if (!news && takes_in && doorbell_has_news(broker->arena))
+        ring_spin_woken(&broker->spin);
+}
+
 void broker_run(struct broker *broker)
 {
     while (!broker->stopping) {
         bool busy = broker_tick(broker);
+        links_flush(broker->links);
         /* The loop's other descriptors wait for no longer than ring.spin_max_us. */
         bool takes_in = keeping_takes_in(&broker->keeping);
-        bool idle = !busy && takes_in;
-        if (idle && ring_spin_wait(&broker->spin, broker->arena))
+        if (!busy && takes_in && ring_spin_wait(&broker->spin, broker->arena))
             busy = true;
-        /* Announced before the last look, so that no bell is missed in between. */
-        bool news = doorbell_prepare_sleep(broker->arena) && takes_in;
-        if (idle && !news && (drain_due_ns(broker->drain) || ev_is_active(&broker->pace)))
-            await_pace(broker);
-        ev_run(broker->loop, busy || news ? EVRUN_NOWAIT : EVRUN_ONCE);
-        doorbell_awake(broker->arena);
-        if (idle && !busy && doorbell_has_news(broker->arena))
-            ring_spin_woken(&broker->spin);
+        if (busy)
+            ev_run(broker->loop, EVRUN_NOWAIT);
+        else
+            rest(broker, takes_in);
     }
 }
 

@@ -263,6 +263,12 @@ void link_send_encoded(struct link *link, struct span bytes)
         after_send(link, channel_send_encoded(link->channel, bytes));
 }
 
+void links_flush(struct links *links)
+{
+    for (size_t i = 0; i < links->count; i++)
+        channel_flush(links->slots[i]->channel);
+}
+
 struct link *links_find(struct links *links, uint64_t serial)
 {
     for (size_t i = 0; i < links->count; i++) {

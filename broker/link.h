@@ -83,6 +83,8 @@ void link_drop(struct link *link, const char *why);
 /* Sends; a peer that cannot be sent to is dropped soon, never during the call. */
 void link_send(struct link *link, const struct wire_message *message);
 void link_send_encoded(struct link *link, struct span bytes);
+/* What a turn has sent goes out, before anything is waited for. */
+void links_flush(struct links *links);
 /* The link if `serial` still names its peer, or NULL. */
 struct link *links_find(struct links *links, uint64_t serial);
 /* Iterate over READY links of a role: start with *cursor = 0; NULL at the end. */

@@ -124,10 +124,10 @@ void *map_next(const struct map *map, size_t *cursor)
 
 static uint64_t reverse_bits(uint64_t word)
 {
-    uint64_t reversed = 0;
-    for (int i = 0; i < 64; i++, word >>= 1)
-        reversed = reversed << 1 | (word & 1);
-    return reversed;
+    word = (word >> 1 & 0x5555555555555555) | (word & 0x5555555555555555) << 1;
+    word = (word >> 2 & 0x3333333333333333) | (word & 0x3333333333333333) << 2;
+    word = (word >> 4 & 0x0f0f0f0f0f0f0f0f) | (word & 0x0f0f0f0f0f0f0f0f) << 4;
+    return __builtin_bswap64(word);
 }
 
 /*

@@ -129,6 +129,11 @@ int channel_send(struct channel *channel, const struct wire_message *message)
     return sent(channel, start);
 }
 
+void channel_flush(struct channel *channel)
+{
+    send_bundle(channel);
+}
+
 size_t channel_queued(const struct channel *channel)
 {
     const struct carrier *carrier = channel->carrier;

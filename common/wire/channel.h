@@ -47,6 +47,8 @@ int channel_send(struct channel *channel, const struct wire_message *message);
 /* The same for a message that wire_encode has encoded already. */
 int channel_send_encoded(struct channel *channel, struct span bytes);
 #define CHANNEL_QUEUE_MAX (64u << 20)
+/* What was sent in this pass goes out now, for who has work of its own between two passes. */
+void channel_flush(struct channel *channel);
 /* Bytes that wait here because the peer does not read. */
 size_t channel_queued(const struct channel *channel);
 bool channel_connected(const struct channel *channel);
