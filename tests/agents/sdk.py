@@ -38,6 +38,19 @@ def asks(ctx):
     return [first.status, first.payload, sure, ctx.ask("Still there?", seconds=0.1).status]
 
 
+def asks_a_model(ctx):
+    answer = ctx.llm()
+    pieces = list(answer)
+    unseen = ctx.llm("Once more?", show=False).text()
+    assert "".join(pieces) == answer.text_so_far
+    return {"finish_reason": answer.finish_reason, "tokens": answer.usage["total_tokens"],
+            "unseen": unseen}
+
+
+def is_refused_by_a_model(ctx):
+    return ctx.llm("a question without an answer").text()
+
+
 def sleeps(ctx):
     ctx.text("good night")
     try:
@@ -73,7 +86,7 @@ def returns_nonsense(_ctx):
 
 
 FUNCTIONS = {function.__name__: function for function in (
-    shows, calls, asks, sleeps, floods, swallows, breaks, refuses, returns_nonsense)}
+    shows, calls, asks, asks_a_model, is_refused_by_a_model, sleeps, floods, swallows, breaks, refuses, returns_nonsense)}
 
 
 @ringside.agent(version="2")

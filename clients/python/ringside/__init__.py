@@ -3,6 +3,7 @@
 from .agent import Agent, agent
 from .context import AgentFailure, AskError, Cancelled, Context, PendingTool, Reply, ToolError
 from .emitter import EmitError, Emitter, Run, Tool
+from .llm import LLMError
 
 __all__ = ["Agent", "AgentFailure", "AskError", "Cancelled", "Context", "EmitError", "Emitter",
-           "PendingTool", "Reply", "Run", "Tool", "ToolError", "agent"]
+           "LLMError", "PendingTool", "Reply", "Run", "Tool", "ToolError", "agent"]

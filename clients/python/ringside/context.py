@@ -2,6 +2,8 @@
 """What an agent can do in its one run."""
 import time
 
+from . import llm
+
 
 class Cancelled(BaseException):
     """The run is to stop. Not an Exception, so that a broad `except` does not swallow it."""
@@ -82,12 +84,14 @@ class Context:
     run_id, thread_id, user_id, request_id, message_id      whose run it is; message_id may be None
     deadline                          milliseconds since the Unix epoch, or None
     content                           what the user sent: a string, or a list of parts
+    settings                          what the configuration has for the agent
     """
 
     def __init__(self, channel, interruption, introduction, params):
         self._channel = channel
         self._interruption = interruption
         self.agent = introduction["agent"]
+        self.settings = introduction.get("settings", {})
         self.tools = {tool["name"]: tool for tool in introduction.get("tools", ())}
         self.run_id = params["run_id"]
         self.thread_id = params["thread_id"]
@@ -149,6 +153,19 @@ class Context:
     def approve(self, reason, payload=None, seconds=None):
         """Whether somebody said yes, in time."""
         return bool(self.ask(reason, payload, seconds))
+
+    def llm(self, messages=None, *, show=True, message_id=None, **options):
+        """Asks a language model; the default is what the user sent. Iterate over the answer's pieces,
+        or take all of it with .text(): each piece is shown as it comes, unless `show` is False. The
+        options are those of llm.open_stream (base_url, model, …), and by default what
+        the agent's settings have under `llm`."""
+        chosen = {**self.settings.get("llm", {}), **options}
+        if "base_url" not in chosen or "model" not in chosen:
+            raise TypeError("ctx.llm needs a base_url and a model, here or in the settings, under llm")
+        if messages is None:
+            messages = [{"role": "user", "content": self.content}]
+        take = (lambda piece: self.text(piece, message_id)) if show else (lambda piece: None)
+        return llm.open_stream(messages, take=take, **chosen)
 
     def _event(self, kind, data, **about):
         params = {"type": kind, "data": data}
