@@ -2,11 +2,13 @@
 #include "agent_protocol.h"
 
 #include "json_view.h"
+#include "thread_history.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
 
 #define CODE_FALLBACK "agent_failed"
+#define LIMIT_FALLBACK 20
 
 static int bad_params(const char **ret_reason, const char *reason)
 {
@@ -122,6 +124,19 @@ static int parse_interrupt(
     return 0;
 }
 
+static int parse_messages(
+    struct agent_messages *messages, struct span params, const char **ret_reason)
+{
+    struct span limit;
+    const struct json_wanted wanted[] = {{"limit", &limit}};
+    json_members(params, wanted, ARRAY_SIZE(wanted));
+    messages->limit = LIMIT_FALLBACK;
+    if (limit.len && (!json_uint(&messages->limit, limit) || !messages->limit ||
+                         messages->limit > THREAD_HISTORY_LIMIT))
+        return bad_params(ret_reason, "limit must be a number from 1 to 1000");
+    return 0;
+}
+
 static bool parse_outcome(enum agent_outcome *ret_outcome, struct span value)
 {
     if (value.len == 0 || span_is(value, "\"success\""))
@@ -180,6 +195,8 @@ int agent_message_parse(
         message->kind = AGENT_MESSAGE_TOOL_CALL;
     else if (strcmp(rpc->method, "interrupt/request") == 0)
         message->kind = AGENT_MESSAGE_INTERRUPT;
+    else if (strcmp(rpc->method, "thread/messages") == 0)
+        message->kind = AGENT_MESSAGE_MESSAGES;
     else if (strcmp(rpc->method, "run/finished") == 0)
         message->kind = AGENT_MESSAGE_FINISHED;
     else if (strcmp(rpc->method, "run/failed") == 0)
@@ -192,6 +209,7 @@ int agent_message_parse(
     case AGENT_MESSAGE_EVENT: return parse_event(&message->event, params, ret_reason);
     case AGENT_MESSAGE_TOOL_CALL: return parse_tool_call(&message->tool_call, params, ret_reason);
     case AGENT_MESSAGE_INTERRUPT: return parse_interrupt(&message->interrupt, params, ret_reason);
+    case AGENT_MESSAGE_MESSAGES: return parse_messages(&message->messages, params, ret_reason);
     case AGENT_MESSAGE_FINISHED: return parse_finished(&message->finished, params, ret_reason);
     case AGENT_MESSAGE_FAILED: return parse_failed(&message->failed, params, ret_reason);
     }

@@ -16,6 +16,7 @@ enum agent_message_kind {
     AGENT_MESSAGE_EVENT,
     AGENT_MESSAGE_TOOL_CALL,
     AGENT_MESSAGE_INTERRUPT,
+    AGENT_MESSAGE_MESSAGES,
     AGENT_MESSAGE_FINISHED,
     AGENT_MESSAGE_FAILED,
 };
@@ -49,6 +50,10 @@ struct agent_interrupt {
     uint64_t expires_at; /* wall-clock milliseconds, 0 for never */
 };
 
+struct agent_messages {
+    uint64_t limit;
+};
+
 struct agent_finished {
     enum agent_outcome outcome;
     struct span result;
@@ -67,6 +72,7 @@ struct agent_message {
         struct agent_event event;
         struct agent_tool_call tool_call;
         struct agent_interrupt interrupt;
+        struct agent_messages messages;
         struct agent_finished finished;
         struct agent_failed failed;
     };

@@ -39,6 +39,19 @@ static void handle_resolve(struct broker_link *link, const struct wire_resolve *
     link->events->on_resolve(link->context, resolve->run_id, &answer);
 }
 
+static void handle_history(struct broker_link *link, const struct wire_history *history)
+{
+    const struct thread_page page = {.asked = history->ask != 0,
+        .after = history->after,
+        .trimmed = history->status == WIRE_PAGE_TRIMMED,
+        .damaged = history->status == WIRE_PAGE_DAMAGED,
+        .oldest = history->oldest,
+        .end = history->end,
+        .last = history->last,
+        .events = history->events};
+    link->events->on_history(link->context, history->run_id, &page);
+}
+
 static void on_message(void *context, const struct wire_message *message)
 {
     struct broker_link *link = context;
@@ -49,6 +62,7 @@ static void on_message(void *context, const struct wire_message *message)
         break;
     case WIRE_KILL: link->events->on_kill(link->context, message->kill.run_id); break;
     case WIRE_RESOLVE: handle_resolve(link, &message->resolve); break;
+    case WIRE_HISTORY: handle_history(link, &message->history); break;
     case WIRE_LEAVE: link->events->on_leave(link->context, message->leave.for_good != 0); break;
     default:
         log_warn("broker_link", "the broker sent %s, which is not for workers",
@@ -125,6 +139,14 @@ void broker_link_resolved(
         .resolved = {
             .answer = answer, .code = span_of_string(code), .message = span_of_string(message)}};
     send(link, &resolved);
+}
+
+void broker_link_history_read(
+    struct broker_link *link, struct span run_id, bool ask, uint64_t after)
+{
+    const struct wire_message message = {
+        .kind = WIRE_HISTORY_READ, .history_read = {.run_id = run_id, .ask = ask, .after = after}};
+    send(link, &message);
 }
 
 void broker_link_set_agents(struct broker_link *link, const char *agents)

@@ -3,6 +3,7 @@
 
 #include "engine.h"
 #include "interrupts.h"
+#include "thread_history.h"
 
 #include "base/paths.h"
 #include "wire/attachment.h"
@@ -21,6 +22,8 @@ struct broker_link_events {
     void (*on_kill)(void *context, struct span run_id);
     /* broker_link_resolved follows. */
     void (*on_resolve)(void *context, struct span run_id, const struct interrupt_answer *answer);
+    /* The answer to broker_link_history_read. */
+    void (*on_history)(void *context, struct span run_id, const struct thread_page *page);
     /* Take no more runs, and leave when the rest has ended; `for_good`: with EXIT_DRAINED. */
     void (*on_leave)(void *context, bool for_good);
 };
@@ -45,6 +48,9 @@ void broker_link_released(
 /* What became of an answer; `code` "" when it was taken. */
 void broker_link_resolved(
     struct broker_link *link, uint64_t answer, const char *code, const char *message);
+/* Asks for events of the user of a run; without `ask`, where they lie. */
+void broker_link_history_read(
+    struct broker_link *link, struct span run_id, bool ask, uint64_t after);
 /* The agents are these now, borrowed likewise; also for links to come. Does nothing without a link.
  */
 void broker_link_set_agents(struct broker_link *link, const char *agents);

@@ -215,6 +215,20 @@ static int handle_interrupt(
     return 0;
 }
 
+static int handle_messages(
+    struct engine *engine, const struct rpc_message *rpc, const struct agent_messages *wanted)
+{
+    if (rpc->kind != RPC_REQUEST) {
+        refuse_params(engine, rpc, "thread/messages is a request");
+    } else if (engine->options.limits->unattended) {
+        rpc_append_result(&engine->scratch, rpc->id, SPAN_LITERAL("{\"messages\":[]}"));
+        engine_send_scratch(engine);
+    } else if (!recall_begin(engine, rpc->id, wanted->limit)) {
+        reply_error(engine, rpc, RPC_E_REFUSED, "one such request at a time");
+    }
+    return 0;
+}
+
 static int handle_finished(
     struct engine *engine, const struct rpc_message *rpc, const struct agent_finished *finished)
 {
@@ -256,6 +270,7 @@ static int handle_call(struct engine *engine, const struct rpc_message *rpc)
     case AGENT_MESSAGE_EVENT: return handle_event(engine, rpc, &message.event);
     case AGENT_MESSAGE_TOOL_CALL: return handle_tool_call(engine, rpc, &message.tool_call);
     case AGENT_MESSAGE_INTERRUPT: return handle_interrupt(engine, rpc, &message.interrupt);
+    case AGENT_MESSAGE_MESSAGES: return handle_messages(engine, rpc, &message.messages);
     case AGENT_MESSAGE_FINISHED: return handle_finished(engine, rpc, &message.finished);
     case AGENT_MESSAGE_FAILED: return handle_failed(engine, rpc, &message.failed);
     }

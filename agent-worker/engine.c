@@ -449,6 +449,7 @@ void engine_free(struct engine *engine)
     ev_timer_stop(engine->options.loop, &engine->deadline_timer);
     tools_deinit(&engine->tools);
     interrupts_deinit(&engine->interrupts);
+    recall_deinit(engine);
     process_free(engine->process);
     if (engine->run)
         rs_run_drop(engine->run);

@@ -52,12 +52,17 @@ struct engine_events {
     void (*on_gone)(void *context, struct engine *engine, const struct engine_refusal *refusal);
     /* What became of an answer to what the run asked: `code` "" when it was taken. */
     void (*on_settled)(void *context, uint64_t answer, const char *code, const char *message);
+    /* The run wants to know what was said before it: its user's events above `after`, or, without
+     * `ask`, where they lie. engine_recall_take follows. Never called of a run that is unattended.
+     */
+    void (*on_recall)(void *context, struct engine *engine, bool ask, uint64_t after);
     /* Events can no longer be written by this process (RS_E_FENCED, …); the run has been given up.
      */
     void (*on_emitter_lost)(void *context, int rc);
 };
 
 struct interrupt_answer;
+struct thread_page;
 
 struct engine_options {
     struct ev_loop *loop; /* borrowed for its life, as the next three */
@@ -92,6 +97,10 @@ bool engine_is_open(const struct engine *engine);
 void engine_cancel(struct engine *engine, struct span reason);
 /* Somebody answers what the run asks; on_settled follows. */
 void engine_resolve(struct engine *engine, const struct interrupt_answer *answer);
+/* What on_recall asked for. */
+void engine_recall_take(struct engine *engine, const struct thread_page *page);
+/* Asks again what may have been lost. */
+void engine_recall_again(struct engine *engine);
 /* Gives the run up if its agent has not seen the request yet; else it goes on. The agent is killed,
  * nothing is emitted, and on_gone tells the code WIRE_HANDED_BACK. Returns whether it is given up.
  */

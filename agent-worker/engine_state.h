@@ -7,6 +7,7 @@
 #include "lines.h"
 #include "pool.h"
 #include "process.h"
+#include "thread_history.h"
 #include "tools.h"
 
 /*
@@ -38,6 +39,12 @@ struct engine_ending {
     struct buffer usage;  /* JSON */
 };
 
+/* An agent's request for what was said before. */
+struct engine_recall {
+    struct thread_history history;
+    struct buffer id; /* the request's, JSON; empty: there is none */
+};
+
 struct engine {
     struct engine_options options;
     enum engine_state state;
@@ -54,6 +61,7 @@ struct engine {
     struct lines lines;      /* of the process's output */
     struct tools tools;
     struct interrupts interrupts;
+    struct engine_recall recall;
     struct buffer scratch; /* for what is built and used at once */
     size_t text_taken;     /* of a long text whose rest is waiting for room, bytes already out */
     bool second_hand;      /* the process was idle before */
@@ -100,6 +108,12 @@ void dialogue_initialize(struct engine *engine);
 void dialogue_run_start(struct engine *engine);
 /* Handles the lines that have come, until there is no more, the ring is full or the run over. */
 void dialogue_take_lines(struct engine *engine);
+
+/* ---- recall.c */
+
+/* False: one is going on. */
+bool recall_begin(struct engine *engine, struct span id, uint64_t limit);
+void recall_deinit(struct engine *engine);
 
 /* ---- ending.c: the first call that ends a run counts */
 

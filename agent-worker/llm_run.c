@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/json_member.h"
 #include "base/json_scan.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ void llm_run_deinit(struct llm_run *run)
     llm_shown_deinit(&run->shown);
     llm_tools_deinit(&run->tools);
     llm_settings_deinit(&run->settings);
+    buffer_deinit(&run->content);
     buffer_deinit(&run->messages);
 }
 
@@ -152,6 +154,51 @@ static void next_step(struct llm_run *run, uint64_t now)
     llm_step_begin(&run->step, buffer_span(&run->messages), now);
 }
 
+static void begin(struct llm_run *run, uint64_t now)
+{
+    llm_request_add_message(&run->messages, "user", buffer_span(&run->content));
+    next_step(run, now);
+}
+
+/* ---- what was said before */
+
+static void ask_worker(struct llm_run *run)
+{
+    struct buffer params = BUFFER_INIT;
+    buffer_append_char(&params, '{');
+    json_append_member_uint(&params, "limit", run->settings.history);
+    buffer_append_char(&params, '}');
+    run->recall = llm_line_ask(run->line, "thread/messages", &params);
+    run->state = LLM_RUN_RECALLING;
+    buffer_deinit(&params);
+}
+
+static void take_messages(struct llm_run *run, struct span list)
+{
+    struct span item, role, content;
+    const struct json_wanted wanted[] = {{"role", &role}, {"content", &content}};
+    for (size_t at = 0; json_item_next(&item, list, &at);) {
+        bool assistant =
+            json_members(item, wanted, ARRAY_SIZE(wanted)) && span_is(role, "\"assistant\"");
+        if (content.len)
+            llm_request_add_message(&run->messages, assistant ? "assistant" : "user", content);
+    }
+}
+
+/* Without it the run goes on, and its user is told. */
+static void recalled(struct llm_run *run, const struct rpc_message *message, uint64_t now)
+{
+    struct span messages = SPAN_EMPTY;
+    const struct json_wanted wanted[] = {{"messages", &messages}};
+    if (message->kind == RPC_RESULT)
+        json_members(message->result, wanted, ARRAY_SIZE(wanted));
+    if (json_kind(messages) == JSON_ARRAY)
+        take_messages(run, messages);
+    else
+        llm_shown_problem(&run->shown, "llm_no_history", "what was said before is not known");
+    begin(run, now);
+}
+
 void llm_run_start(struct llm_run *run, struct span params, uint64_t now)
 {
     struct span input, content;
@@ -166,8 +213,12 @@ void llm_run_start(struct llm_run *run, struct span params, uint64_t now)
     buffer_clear(&run->messages);
     if (run->settings.system.len)
         llm_request_add_message(&run->messages, "system", run->settings.system);
-    llm_request_add_message(&run->messages, "user", content.len ? content : SPAN_LITERAL("\"\""));
-    next_step(run, now);
+    buffer_clear(&run->content);
+    buffer_append_span(&run->content, content.len ? content : SPAN_LITERAL("\"\""));
+    if (run->settings.history)
+        ask_worker(run);
+    else
+        begin(run, now);
 }
 
 static void count_usage(struct llm_run *run)
@@ -299,6 +350,8 @@ static void tell_result(struct llm_pending *pending, struct span answer)
 void llm_run_answer(struct llm_run *run, const struct rpc_message *message, uint64_t now)
 {
     uint64_t id = rpc_own_id(message);
+    if (run->state == LLM_RUN_RECALLING && id == run->recall)
+        recalled(run, message, now);
     for (size_t i = 0; id && run->state == LLM_RUN_CALLING && i < run->step.turn.call_count; i++) {
         struct llm_pending *pending = &run->pending[i];
         if (pending->asked != id || pending->done)

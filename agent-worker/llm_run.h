@@ -9,8 +9,9 @@
  */
 enum llm_run_state {
     LLM_RUN_NONE,
-    LLM_RUN_ASKING,  /* a step is going on */
-    LLM_RUN_CALLING, /* tools are */
+    LLM_RUN_RECALLING, /* the worker is asked what was said before */
+    LLM_RUN_ASKING,    /* a step is going on */
+    LLM_RUN_CALLING,   /* tools are */
 };
 
 /* A tool call of the last answer. */
@@ -27,6 +28,8 @@ struct llm_run {
     struct llm_shown shown;
     struct llm_step step;
     enum llm_run_state state;
+    uint64_t recall;        /* the number of that request */
+    struct buffer content;  /* what the user sent, JSON */
     struct buffer messages; /* the conversation so far */
     uint64_t steps;         /* answered ones */
     struct llm_usage usage;

@@ -199,6 +199,7 @@ struct amount {
     }
 
 static const struct amount amounts[] = {
+    AMOUNT(history, 20, 0, 1000),
     AMOUNT(max_steps, 16, 1, 1000),
     AMOUNT(parallel_tools, 8, 1, 64),
     AMOUNT(budget, 0, 1, UINT64_C(1) << 53),

@@ -27,6 +27,7 @@ struct llm_settings {
     size_t provider_count;
     struct span system; /* a string, or empty */
     struct span parameters;
+    uint64_t history; /* messages */
     uint64_t max_steps;
     uint64_t parallel_tools;
     uint64_t budget; /* tokens, 0 for none */

@@ -75,3 +75,18 @@ void llm_shown_status(struct llm_shown *shown, const char *status)
 {
     send(shown, "agent_thinking", "status", span_of_string(status), false);
 }
+
+void llm_shown_problem(struct llm_shown *shown, const char *code, const char *message)
+{
+    struct buffer params = BUFFER_INIT;
+    buffer_append_char(&params, '{');
+    json_append_member(&params, "type", SPAN_LITERAL("error_event"));
+    json_append_name(&params, "data");
+    buffer_append_char(&params, '{');
+    json_append_member(&params, "code", span_of_string(code));
+    json_append_member(&params, "message", span_of_string(message));
+    json_append_member_bool(&params, "retryable", true);
+    buffer_append_string(&params, "}}");
+    llm_line_notify(shown->line, "event", &params);
+    buffer_deinit(&params);
+}

@@ -26,5 +26,7 @@ void llm_shown_flush(struct llm_shown *shown, uint64_t now);
 uint64_t llm_shown_due(const struct llm_shown *shown);
 /* The text so far is a message of its own. */
 void llm_shown_end_message(struct llm_shown *shown, uint64_t now);
+/* Something went wrong, and the run goes on. */
+void llm_shown_problem(struct llm_shown *shown, const char *code, const char *message);
 /* What is being done, instead of the last such. */
 void llm_shown_status(struct llm_shown *shown, const char *status);

@@ -49,8 +49,17 @@ static void on_emitter_lost(void *context, int rc)
     supervisor->options.events->on_emitter_lost(supervisor->options.context, rc);
 }
 
-static const struct engine_events engine_events = {
-    .on_gone = on_gone, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
+static void on_recall(void *context, struct engine *engine, bool ask, uint64_t after)
+{
+    struct supervisor *supervisor = context;
+    supervisor->options.events->on_recall(
+        supervisor->options.context, span_of_string(engine_run_id(engine)), ask, after);
+}
+
+static const struct engine_events engine_events = {.on_gone = on_gone,
+    .on_settled = on_settled,
+    .on_recall = on_recall,
+    .on_emitter_lost = on_emitter_lost};
 
 /* ---- runs */
 
@@ -213,6 +222,21 @@ void supervisor_resolve(
         engine_resolve(engine, answer);
     else
         on_settled(supervisor, answer->number, "already_finished", "the run has ended");
+}
+
+void supervisor_recall_take(
+    struct supervisor *supervisor, struct span run_id, const struct thread_page *page)
+{
+    struct engine *engine = find(supervisor, run_id);
+    if (engine)
+        engine_recall_take(engine, page);
+}
+
+void supervisor_recall_again(struct supervisor *supervisor)
+{
+    size_t cursor = 0;
+    for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
+        engine_recall_again(engine);
 }
 
 typedef void (*waiter_fn)(void *context, const struct waiter *waiter);

@@ -16,6 +16,8 @@ struct supervisor_events {
     void (*on_released)(void *context, struct span run_id, const struct engine_refusal *refusal);
     /* What became of an answer to what a run asked: `code` "" when it was taken. */
     void (*on_settled)(void *context, uint64_t answer, const char *code, const char *message);
+    /* A run wants to know what was said before it, as engine_events has it. */
+    void (*on_recall)(void *context, struct span run_id, bool ask, uint64_t after);
     /* The emitter is of no use any more: give the supervisor another one. */
     void (*on_emitter_lost)(void *context, int rc);
 };
@@ -59,6 +61,11 @@ void supervisor_kill(struct supervisor *supervisor, struct span run_id);
 /* on_settled follows; of a run that is not here, too. */
 void supervisor_resolve(
     struct supervisor *supervisor, struct span run_id, const struct interrupt_answer *answer);
+/* What on_recall asked for. */
+void supervisor_recall_take(
+    struct supervisor *supervisor, struct span run_id, const struct thread_page *page);
+/* Runs ask again what may have been lost. */
+void supervisor_recall_again(struct supervisor *supervisor);
 /* Every run that is not begun is given up, and released as handed back. Returns how many. */
 size_t supervisor_hand_back(struct supervisor *supervisor);
 void supervisor_cancel_all(struct supervisor *supervisor, struct span reason);

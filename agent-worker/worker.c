@@ -55,6 +55,13 @@ static void on_settled(void *context, uint64_t answer, const char *code, const c
     broker_link_resolved(worker->link, answer, code, message);
 }
 
+/* Without a link it is asked when there is one again. */
+static void on_recall(void *context, struct span run_id, bool ask, uint64_t after)
+{
+    struct worker *worker = context;
+    broker_link_history_read(worker->link, run_id, ask, after);
+}
+
 static void on_emitter_lost(void *context, int rc)
 {
     struct worker *worker = context;
@@ -64,8 +71,10 @@ static void on_emitter_lost(void *context, int rc)
     tick_in(worker, 0.);
 }
 
-static const struct supervisor_events supervisor_events = {
-    .on_released = on_released, .on_settled = on_settled, .on_emitter_lost = on_emitter_lost};
+static const struct supervisor_events supervisor_events = {.on_released = on_released,
+    .on_settled = on_settled,
+    .on_recall = on_recall,
+    .on_emitter_lost = on_emitter_lost};
 
 /* ---- the link's events */
 
@@ -120,6 +129,7 @@ static void on_ready(void *context)
     if (is_leaving(worker))
         broker_link_leaving(worker->link, true); /* before it is asked to take any */
     broker_link_available(worker->link, taken < max ? max - taken : 0);
+    supervisor_recall_again(supervisor);
     if (worker->announced)
         return;
     worker->announced = true;
@@ -165,6 +175,12 @@ static void on_resolve(void *context, struct span run_id, const struct interrupt
     supervisor_resolve(&worker->supervisor, run_id, answer);
 }
 
+static void on_history(void *context, struct span run_id, const struct thread_page *page)
+{
+    struct worker *worker = context;
+    supervisor_recall_take(&worker->supervisor, run_id, page);
+}
+
 static void hand_back(struct worker *worker)
 {
     size_t count = supervisor_hand_back(&worker->supervisor);
@@ -190,6 +206,7 @@ static const struct broker_link_events link_events = {.on_ready = on_ready,
     .on_cancel = on_cancel,
     .on_kill = on_kill,
     .on_resolve = on_resolve,
+    .on_history = on_history,
     .on_leave = on_leave};
 
 /* ---- attaching */

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "payload.h"
+#include "worker_history.h"
 
 #include <errno.h>
 
@@ -127,6 +128,18 @@ static void handle_agents(
         log_info("worker_port", "%s has other agents now", worker->link->name);
 }
 
+static void handle_history_read(
+    struct worker_port *port, struct worker *worker, const struct wire_history_read *message)
+{
+    struct buffer page = BUFFER_INIT;
+    const struct run *run = own_run(port, worker, message->run_id);
+    if (!run)
+        return; /* it has ended here, and the worker is told so */
+    const struct wire_message answer = worker_history_answer(run, message, &page);
+    link_send(worker->link, &answer);
+    buffer_deinit(&page);
+}
+
 static void on_message(void *context, void *peer, const struct wire_message *message)
 {
     struct worker_port *port = context;
@@ -141,6 +154,7 @@ static void on_message(void *context, void *peer, const struct wire_message *mes
     case WIRE_RESOLVED:
         answers_resolved(&port->dispatch->answers, worker, &message->resolved);
         break;
+    case WIRE_HISTORY_READ: handle_history_read(port, worker, &message->history_read); break;
     case WIRE_REPORT: link_keep_report(&worker->report, &message->report); break;
     default:
         log_warn("worker_port", "%s sent %s, which is none of a worker's messages",

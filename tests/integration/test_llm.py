@@ -34,6 +34,7 @@ def agents_of(server):
     settings = {
         "plain": {"system": "Be brief.", "parameters": {"temperature": 0.5, "seed": 7}, "coalesce": "1s"},
         "tooled": {"max_steps": 3, "budget": 1000},
+        "forgetful": {"history": 2},
         "one-by-one": {"parallel_tools": 1},
         "two": {"providers": [provider(server), provider(server, "/second/v1", model="test-2")]},
         "hasty": {"first_byte_timeout": "100ms", "idle_timeout": "100ms", "retries": 0},
@@ -183,6 +184,28 @@ async def test_a_budget_ends_a_run_between_steps(llm_node, server, user):
     run = await ask(llm_node, user, "budget", "tooled")
     assert (run.data["code"], run.data["retryable"]) == ("llm_budget_exceeded", False)
     assert len(server.asked("budget")) == 1
+
+
+# ---- What was said before ----
+
+async def test_the_model_is_told_what_was_said_in_the_thread_before(llm_node, server, user):
+    for question in ("memory 1", "memory 2"):
+        server.on(question, answer(f"Answer to {question}. ", "\"☃\""))
+    server.on("memory fails", answer("Half", finish="length"))
+    server.on("memory elsewhere", answer("Other."))
+    server.on("memory 3", answer("Third."))
+    server.on("memory 4", answer("Fourth."))
+    async with Client(llm_node, user) as client:
+        for question, thread in [("memory 1", "t-1"), ("memory elsewhere", "t-2"), ("memory fails", "t-1"),
+                                 ("memory 2", "t-1"), ("memory 3", "t-1")]:
+            await client.until_ended(await client.chat(question, thread=thread, agent="plain"))
+        await client.until_ended(await client.chat("memory 4", thread="t-1", agent="forgetful"))
+    told = server.asked("memory 3")[0]["body"]["messages"]
+    assert [(message["role"], message["content"]) for message in told[1:]] == [
+        ("user", "memory 1"), ("assistant", 'Answer to memory 1. "☃"'), ("user", "memory fails"), ("assistant", "Half"),
+        ("user", "memory 2"), ("assistant", 'Answer to memory 2. "☃"'), ("user", "memory 3")]
+    assert [message["content"] for message in server.asked("memory 4")[0]["body"]["messages"]] == [
+        "memory 3", "Third.", "memory 4"]
 
 
 # ---- Answers that are none ----

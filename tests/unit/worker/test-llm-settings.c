@@ -21,7 +21,8 @@ static void test_what_is_not_given_has_its_default(void **state)
     assert_int_equal(settings.provider_count, 1);
     assert_string_equal(settings.providers[0].url, "http://x/v1/chat/completions");
     assert_true(span_is(settings.providers[0].model, "\"m\"") && settings.providers[0].usage);
-    assert_true(settings.max_steps == 16 && settings.parallel_tools == 8 && settings.budget == 0);
+    assert_true(settings.history == 20 && settings.max_steps == 16 &&
+                settings.parallel_tools == 8 && settings.budget == 0);
     assert_true(
         settings.coalesce_ms == 20 && settings.retries == 4 && settings.retry_wait_ms == 500);
     assert_true(settings.max_wait_ms == 30000 && settings.connect_timeout_ms == 10000);
