@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include "host.h"
+#include "schema.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -202,6 +203,22 @@ static void offer_tool(struct buffer *offer, const struct config_tool *tool)
     buffer_append_char(offer, '}');
 }
 
+/* What a schema says and nobody checks is no mistake, but no secret either. */
+static void check_schema(const char *agent, const struct config_tool *tool, struct buffer *problems)
+{
+    struct buffer unchecked = BUFFER_INIT;
+    struct buffer problem = BUFFER_INIT;
+    struct span schema = span_of_string(tool->input_schema);
+    if (schema.len && schema_inspect(schema, &unchecked, &problem) < 0)
+        buffer_printf(problems, "agent %s, tool %s: its input_schema: %.*s\n", agent, tool->name,
+            SPAN_ARG(buffer_span(&problem)));
+    else if (unchecked.len)
+        log_info("registry", "agent %s, tool %s: of its input_schema are not checked: %.*s", agent,
+            tool->name, SPAN_ARG(buffer_span(&unchecked)));
+    buffer_deinit(&unchecked);
+    buffer_deinit(&problem);
+}
+
 static int add_tools(struct registry *registry, struct registry_agent *agent,
     const struct config_agent *from, struct buffer *problems)
 {
@@ -213,6 +230,8 @@ static int add_tools(struct registry *registry, struct registry_agent *agent,
         struct registry_tool *tool = &agent->tools[agent->tool_count++];
         tool->name = from->tools[i].name;
         tool->kind = from->tools[i].kind;
+        tool->input_schema = span_of_string(from->tools[i].input_schema);
+        check_schema(from->name, &from->tools[i], problems);
         tool->timeout_ms = from->tools[i].timeout_ms;
         tool->approval = from->tools[i].approval;
         tool->approval_timeout_ms = from->tools[i].approval_timeout_ms;

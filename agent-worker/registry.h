@@ -13,7 +13,8 @@
 struct registry_tool {
     const char *name; /* borrowed from the configuration, as all strings here */
     enum config_tool_kind kind;
-    struct program program; /* of a command */
+    struct program program;   /* of a command */
+    struct span input_schema; /* JSON; empty when there is none */
     uint64_t timeout_ms;
     enum config_approval approval;
     uint64_t approval_timeout_ms;

@@ -2,6 +2,7 @@
 #include "tool_call.h"
 
 #include "json_view.h"
+#include "schema.h"
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -152,12 +153,27 @@ void call_run(struct tool_call *call)
         tool_command_start(call);
 }
 
+static bool has_fitting_args(struct tool_call *call)
+{
+    struct buffer problem = BUFFER_INIT;
+    struct span schema = call->declared.input_schema;
+    bool fits = schema.len == 0 || schema_check(schema, call_args(call), &problem) == 0;
+    buffer_append_char(&problem, '\0');
+    if (!fits)
+        call_finish_error(call, RS_TOOL_ERROR, "tool_bad_arguments",
+            buffer_error(&problem) ? "they do not fit" : problem.data);
+    buffer_deinit(&problem);
+    return fits;
+}
+
 static void start(struct tool_call *call, bool known)
 {
     char message[IDENTIFIER_SIZE + 128];
     if (!known) {
         snprintf(message, sizeof(message), "the agent has no tool \"%s\"", call->name);
         call_finish_error(call, RS_TOOL_ERROR, "tool_not_found", message);
+    } else if (!has_fitting_args(call)) {
+        return; /* nobody is asked about what cannot be done */
     } else if (call->declared.approval == CONFIG_APPROVAL_DENY) {
         call_finish_error(
             call, RS_TOOL_DENIED, "tool_denied", "the configuration does not allow it");

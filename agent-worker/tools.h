@@ -23,6 +23,7 @@
  *   approval_expired       nobody answered in time
  * or error with one of these codes:
  *   tool_not_found         the agent has no tool of this name
+ *   tool_bad_arguments     they do not fit the tool's input_schema
  *   tool_start_failed      its program could not be started
  *   tool_timeout           it took longer than its time limit
  *   tool_output_too_large  it wrote more than worker.max_tool_output

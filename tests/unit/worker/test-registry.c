@@ -64,13 +64,15 @@ static void test_every_program_that_cannot_be_run_is_named_with_its_reason(void 
     load(&config, "agents:\n"
                   "  one: {command: [no-such-program-here]}\n"
                   "  two: {command: [/tmp]}\n"
-                  "  three: {command: [sh], tools: {list: {command: [/etc/passwd]}}}\n");
+                  "  three: {command: [sh], tools: {list: {command: [/etc/passwd]},\n"
+                  "    look: {command: [sh], input_schema: {type: object, required: x}}}}\n");
     assert_int_equal(registry_init(&registry, &config, &problems), -ENOEXEC);
     buffer_append_char(&problems, '\0');
     assert_string_equal(problems.data,
         "agent one: its program no-such-program-here is not there\n"
         "agent two: its program /tmp is not a file\n"
-        "agent three, tool list: its program /etc/passwd may not be executed\n");
+        "agent three, tool list: its program /etc/passwd may not be executed\n"
+        "agent three, tool look: its input_schema: \"required\" is not a list of names\n");
     config_deinit(&config);
     buffer_deinit(&problems);
 }

@@ -224,6 +224,18 @@ static void test_call_of_the_client_may_need_approval_first(void **state)
     assert_contains(events, "{\"title\": \"Rings\"}");
 }
 
+/* ---- arguments */
+
+static void test_arguments_that_do_not_fit_reach_neither_tool_nor_user(void **state)
+{
+    const char *events = bench_run(
+        *state, "caller", "\"[{\\\"name\\\":\\\"strict\\\",\\\"args\\\":{\\\"ms\\\":11}}]\"");
+    assert_int_equal(count_of(events, EXECUTING), 1);
+    assert_int_equal(count_of(events, ASKED), 0);
+    assert_contains(events, "{\"status\": \"error\", \"error\": {\"code\": \"tool_bad_arguments\", "
+                            "\"message\": \"args.ms is more than 10\"}}");
+}
+
 /* ---- limits */
 
 static void end_it(struct bench *bench)
@@ -311,6 +323,7 @@ int main(int argc, char **argv)
         TEST(test_client_may_fail_with_a_reason_or_without),
         TEST(test_client_that_does_not_answer_is_a_timeout),
         TEST(test_call_of_the_client_may_need_approval_first),
+        TEST(test_arguments_that_do_not_fit_reach_neither_tool_nor_user),
         TEST(test_more_questions_than_may_be_open_are_denied),
         TEST(test_arguments_that_no_question_can_carry_are_denied),
         TEST(test_question_waits_for_room_in_the_ring),
