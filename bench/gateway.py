@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What connections cost that are many: fan-out to one user's, idle ones, and all that come back at once.
+"""What connections cost that are many: fan-out to one user's, idle ones, all that come back at once; and
+what TLS adds to an event.
 
     ./dev bench gateway [--json] [--only=PART[,PART]]
 
@@ -15,6 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "sides"))
 from process import Failed, kernel_bytes, say  # noqa: E402
+import proxied  # noqa: E402
 from sides import ALL, PEERS, Ringside  # noqa: E402
 from stage import Stage  # noqa: E402
 
@@ -27,6 +29,9 @@ RESUMING = 10000
 BEHIND = 50
 AWAY_SECONDS = 2
 SPREAD_MS = 5000
+TLS_USERS = 1000
+TLS_RATE = 5000
+TLS_BURST = 8
 
 
 def each(sides, measure):
@@ -147,7 +152,35 @@ def resume():
     return found
 
 
-PARTS = {"fan-out": fan_out, "idle": idle, "resume": resume}
+# ---- TLS
+
+def tls_of(side):
+    with Stage(side, TLS_USERS, TLS_USERS) as stage:
+        stage.measure(f"rate {TLS_RATE} 1")
+        alone = stage.measure(f"rate {TLS_RATE} 4")
+        bursts = stage.measure(f"window {TLS_USERS * TLS_BURST} 2 {TLS_BURST}")
+    return {"cpu_us_per_event": alone.cpu_us, "burst_cpu_us_per_event": bursts.cpu_us,
+            "wrong": alone.wrong + bursts.wrong}
+
+
+def tls():
+    """The gateway's processor time alone: an event a write, and eight."""
+    found = each([proxied.Plain, proxied.Tls], tls_of)
+    print(f"{TLS_USERS:,} users, the gateway alone: µs/event{f'{TLS_RATE:,}/s':>18}"
+          f"{f'bursts of {TLS_BURST}':>15}{'wrong':>7}")
+    for name, one in found.items():
+        print(f"  {name:41}{one['cpu_us_per_event']:16.2f}"
+              f"{one['burst_cpu_us_per_event']:15.2f}{one['wrong']:7}")
+    if len(found) < 2:
+        return {}
+    return {"ringside": {
+        "tls_extra_cpu_us_per_event": round(found["tls"]["cpu_us_per_event"] -
+                                            found["plain"]["cpu_us_per_event"], 2),
+        "tls_extra_burst_cpu_us_per_event": round(found["tls"]["burst_cpu_us_per_event"] -
+                                                  found["plain"]["burst_cpu_us_per_event"], 2)}}
+
+
+PARTS = {"fan-out": fan_out, "idle": idle, "resume": resume, "tls": tls}
 
 
 def merge(parts):
