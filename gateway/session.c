@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* 2^8 by the golden ratio: however many there are, they are spread evenly. */
+#define PING_SHARE_STEP 159
+
 /* ---- life */
 
 static int copy_filter(struct session *session, const struct filter *filter)
@@ -42,7 +45,7 @@ int session_new(struct session **ret_session, struct session_host *host,
     list_init(&session->feed_link);
     list_init(&session->requests);
     identifier_make(session->id, "cn");
-    random_bytes(&session->ping_share, sizeof(session->ping_share));
+    session->ping_share = host->next_ping_share += PING_SHARE_STEP;
     outbox_init(&session->outbox);
     rate_init(&session->rate, host->config->gateway_max_messages_per_second, session->started_at);
     int rc = copy_filter(session, &handshake->filter);

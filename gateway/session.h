@@ -39,6 +39,7 @@ struct session_host {
     struct auth *auth;
     struct counters *counters;
     struct list_link sessions; /* of struct session, host_link */
+    uint8_t next_ping_share;   /* the last session's, and so the next one's */
 };
 
 struct session {
@@ -78,7 +79,7 @@ struct session {
     uint64_t heard_at;
     uint64_t pinged_at;   /* 0: no ping is unanswered */
     uint64_t expiry_told; /* the expiry that token_expiring was sent for */
-    uint8_t ping_share;   /* how much earlier than at the heartbeat it pings; by chance */
+    uint8_t ping_share;   /* how much earlier than at the heartbeat it pings */
     char user[];
 };
 

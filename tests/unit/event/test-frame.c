@@ -4,6 +4,8 @@
 
 #include "sample-event.h"
 
+#include <stdio.h>
+
 #include <jansson.h>
 
 static json_t *load(const struct buffer *out)
@@ -42,6 +44,35 @@ static void test_frame_of_a_folded_event_says_where_it_begins(void **state)
     buffer_deinit(&out);
 }
 
+static void assert_number_is_written(uint64_t number)
+{
+    char wanted[64];
+    struct buffer out = BUFFER_INIT;
+    struct event event = {.type = EVENT_RUN_QUEUED, .seq = number, .timestamp = number};
+    event_frame_append(&out, &event, number);
+    snprintf(wanted, sizeof(wanted), "\"seq\":%llu,\"prev\":%llu,", (unsigned long long)number,
+        (unsigned long long)number);
+    buffer_append_char(&out, '\0');
+    if (!strstr(out.data, wanted))
+        fail_msg("%s has not %s", out.data, wanted);
+    buffer_deinit(&out);
+}
+
+static void test_frame_writes_numbers_of_every_length(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < 20000; number++)
+        assert_number_is_written(number);
+    for (uint64_t power = 10; power < UINT64_MAX / 10; power *= 10) {
+        assert_number_is_written(power - 1);
+        assert_number_is_written(power);
+        assert_number_is_written(power + power / 7);
+        assert_number_is_written(9 * power + 90);
+    }
+    assert_number_is_written(UINT64_C(99999999) * 100000000 + 99999999);
+    assert_number_is_written(UINT64_MAX);
+}
+
 static void test_frame_leaves_absent_fields_out(void **state)
 {
     (void)state;
@@ -78,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_frame_escapes_identifiers_that_need_it),
         cmocka_unit_test(test_frame_carries_each_field_under_its_name),
         cmocka_unit_test(test_frame_of_a_folded_event_says_where_it_begins),
+        cmocka_unit_test(test_frame_writes_numbers_of_every_length),
         cmocka_unit_test(test_frame_leaves_absent_fields_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

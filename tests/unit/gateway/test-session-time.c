@@ -164,6 +164,18 @@ static void test_clients_that_came_together_are_not_pinged_together(void **state
         assert_in_range(pings[second], 35, 45);
 }
 
+static void test_shares_of_clients_that_come_one_after_the_other_are_far_apart(void **state)
+{
+    struct stage *stage = *state;
+    for (size_t i = 0; i < 4; i++) {
+        const struct session *session = join(stage, WIRE_OPEN_LIVE)->session;
+        for (size_t j = 0; j < i; j++) {
+            uint8_t apart = (uint8_t)(session->ping_share - stage->sockets[j].session->ping_share);
+            assert_in_range(apart, 30, 256 - 30);
+        }
+    }
+}
+
 /* ---- the welcome */
 
 static void test_a_connection_without_a_welcome_is_closed_in_time(void **state)
@@ -193,6 +205,7 @@ int main(void)
         STAGED(test_an_event_stream_is_sent_a_comment_and_never_closed_for_silence),
         STAGED(test_whatever_a_client_sends_is_a_sign_of_life),
         STAGED(test_clients_that_came_together_are_not_pinged_together),
+        STAGED(test_shares_of_clients_that_come_one_after_the_other_are_far_apart),
         STAGED(test_a_connection_without_a_welcome_is_closed_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
