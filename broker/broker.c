@@ -11,6 +11,7 @@
 /* Of which each ring has its share in a turn: what bounds how long one waits for the others. */
 #define TURN_BUDGET 8192
 #define TIMER_SECONDS 0.1
+#define TIMER_CALLS_A_SECOND 10
 
 /* A bounded share; what is left over is taken up in the next turns. */
 static void trim(struct broker *broker)
@@ -148,23 +149,37 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* About once a second: what need not be prompt. */
-static void look_after(struct broker *broker, uint64_t now_ms)
+static void note_rate(struct broker *broker, uint64_t now_ms)
 {
     uint64_t passed = now_ms - broker->rate_ms;
-    if (passed < 1000)
+    if (passed == 0)
         return;
     broker->events_per_s = (broker->counters.events_accepted - broker->rate_events) * 1000 / passed;
     broker->rate_events = broker->counters.events_accepted;
     broker->rate_ms = now_ms;
-    drain_sweep(broker->drain);
+}
+
+static void unstick(struct broker *broker, uint64_t now_ms)
+{
     const struct drain_stuck stuck = {.after_ms = broker->config->ring_stuck_after,
         .kill = strcmp(broker->config->ring_stuck_writers, "kill") == 0,
         .kill_fenced = strcmp(broker->config->broker_kill_fenced, "never") != 0};
     drain_unstick(broker->drain, now_ms, &stuck);
-    drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout);
-    farewell_sweep(&broker->farewell);
-    trim(broker);
+}
+
+/* What need not be prompt: each about once a second, and in a call of its own, since most go over
+ * all rings, which the events that come meanwhile wait for. */
+static void look_after(struct broker *broker, uint64_t now_ms)
+{
+    switch (broker->timer_calls++ % TIMER_CALLS_A_SECOND) {
+    case 0: note_rate(broker, now_ms); break;
+    case 1: drain_sweep(broker->drain); break;
+    case 3: unstick(broker, now_ms); break;
+    case 5: drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout); break;
+    case 7: farewell_sweep(&broker->farewell); break;
+    case 9: trim(broker); break;
+    default: break;
+    }
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)

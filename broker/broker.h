@@ -54,7 +54,8 @@ struct broker {
 
     struct ring_spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */
-    ev_timer pace;  /* when a ring that was left alone is due */
+    uint32_t timer_calls;
+    ev_timer pace; /* when a ring that was left alone is due */
     ev_io bell;
     ev_signal terminate[2];
     uint64_t started_ms;  /* monotonic */

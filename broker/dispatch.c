@@ -14,7 +14,7 @@
 /* Events one call writes for runs that are overdue: an end closes all that its run has open. */
 #define OVERDUE_WRITTEN_MAX 16384
 /* Places in the table of runs that one call looks at, at least. */
-#define LOOKED_AT 4096
+#define LOOKED_AT 256
 
 void dispatch_init(struct dispatch *dispatch, const struct dispatch_options *options)
 {

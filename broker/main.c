@@ -5,8 +5,12 @@
 #include "base/ready.h"
 #include "offline.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
+
+/* Larger than what a batch of the history, or a merge of some, needs for a moment. */
+#define KEPT_BYTES (8 << 20)
 
 static const char *const sections[] = {"node", "ring", "history", "broker", NULL};
 
@@ -44,10 +48,21 @@ static void announce(const struct broker *broker)
     ready_announce(line);
 }
 
+/*
+ * The history takes and frees some hundred kilobytes for each batch. By itself the allocator gives
+ * them back, and a third of what a merge takes is the kernel making the same pages again.
+ */
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     static struct broker broker;
+    keep_memory();
     enum config_action action = config_load(&config, &program, argc, argv, NULL);
     if (action != CONFIG_RUN) {
         config_deinit(&config);
