@@ -138,6 +138,7 @@ static int start_process(struct engine *engine)
     snprintf(name, sizeof(name), "run %s %s", engine->run_id, engine_agent(engine)->name);
     const struct pool_use use = {.log_name = name,
         .input_max = engine->content.len + engine_agent(engine)->offer.len + INPUT_SLACK +
+                     THREAD_HISTORY_BYTES_MAX +
                      options->limits->tools_max * options->limits->tool_output_max,
         .events = &process_events,
         .context = engine};

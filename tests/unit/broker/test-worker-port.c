@@ -4,6 +4,7 @@
 #include "process-test.h"
 
 #include "base/clock.h"
+#include "event/codec.h"
 
 /* A worker is two ends here: a process that emits, and the link it speaks over. */
 struct test_worker {
@@ -456,6 +457,44 @@ static void test_run_that_began_and_that_its_worker_does_not_know_any_more_is_cl
     worker_down(&worker);
 }
 
+static struct wire_history read_history(
+    struct test_worker *worker, const char *run_id, bool ask, uint64_t after)
+{
+    peer_send(&worker->peer,
+        &(struct wire_message){.kind = WIRE_HISTORY_READ,
+            .history_read = {.run_id = span_of_string(run_id), .ask = ask, .after = after}});
+    return peer_expect(&worker->peer, WIRE_HISTORY).history;
+}
+
+static void test_worker_reads_what_lies_before_a_run_of_its_own_and_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct test_worker worker;
+    struct event event;
+    size_t at = 0;
+    char first[IDENTIFIER_SIZE], second[IDENTIFIER_SIZE];
+    worker_up(&worker, f, 2);
+    given(&worker, "reader", first);
+    struct answer answer = chat(f, "reader", "t-2", "m-2");
+    fixture_turn(f);
+    memcpy(second, answer.run_id, sizeof(second));
+    assert_true(span_is(peer_expect(&worker.peer, WIRE_ASSIGN).assign.run_id, second));
+    uint64_t end = fixture_find(f, second)->first_seq - 1;
+    struct wire_history told = read_history(&worker, second, false, 0);
+    assert_true(told.oldest == 1 && told.end == end && told.events.len == 0 && !told.ask);
+    told = read_history(&worker, second, true, 0);
+    assert_true(told.status == WIRE_PAGE_OK && told.ask && told.last >= end);
+    assert_int_equal(event_decode_next(&event, told.events, &at), 1);
+    assert_true(event.type == EVENT_CHAT_MESSAGE && span_is(event.run_id, first));
+    told = read_history(&worker, second, true, end);
+    assert_true(told.events.len == 0 && told.last == end);
+    peer_send(&worker.peer, &(struct wire_message){.kind = WIRE_HISTORY_READ,
+                                .history_read = {.run_id = SPAN_LITERAL("r-none"), .ask = 1}});
+    told = read_history(&worker, first, false, 0);
+    assert_true(span_is(told.run_id, first) && told.end == 0);
+    worker_down(&worker);
+}
+
 static void test_new_link_of_a_process_takes_the_place_of_its_old_one(void **state)
 {
     struct fixture *f = *state;
@@ -494,6 +533,7 @@ int main(void)
         cmocka_unit_test(test_run_goes_on_while_its_workers_link_is_made_anew),
         cmocka_unit_test(test_run_whose_assignment_was_lost_with_a_link_is_given_again),
         cmocka_unit_test(test_run_that_began_and_that_its_worker_does_not_know_any_more_is_closed),
+        cmocka_unit_test(test_worker_reads_what_lies_before_a_run_of_its_own_and_no_other),
         cmocka_unit_test(test_new_link_of_a_process_takes_the_place_of_its_old_one),
     };
     return cmocka_run_group_tests_name(
