@@ -14,8 +14,9 @@
 #include "arenas.h"
 
 #define ACTIVE 1000u
-#define PIECES 32u   /* of text in a round for each active user: what a ring of 16 KiB holds */
-#define ROUNDS 8u    /* in a run of the measurement */
+#define PIECES 32u /* of text in a round for each active user: what a ring of 16 KiB holds */
+#define ROUNDS 8u  /* in a run of the measurement */
+#define ALL_ROUNDS (BENCH_RUNS * ROUNDS)
 #define MEETINGS 25u /* in which the users become known, a share in each */
 #define WARM_ROUNDS 2u
 #define STAGE_ROUNDS 8u
@@ -60,9 +61,9 @@ static const struct setting {
 
 /* Where results are in the page. */
 enum {
-    AT_CPU = 0,                 /* of each setting and run, per event */
-    AT_WALL = 2 * BENCH_RUNS,   /* likewise */
-    AT_STAGES = 4 * BENCH_RUNS, /* of the first setting, as those below */
+    AT_CPU = 0,                           /* of each setting and round, per event */
+    AT_WALL = 2 * ALL_ROUNDS,             /* of each setting and run */
+    AT_STAGES = AT_WALL + 2 * BENCH_RUNS, /* of the first setting, as those below */
     AT_WHOLE = AT_STAGES + STAGE_COUNT,
     AT_UPKEEP, /* of each setting: milliseconds a second */
     AT_END = AT_UPKEEP + 2,
@@ -166,7 +167,7 @@ static void measure_text(struct measured *m, double *cpu, double *wall)
     m->events += PIECES * ACTIVE;
     node_run(&m->node, m->events);
     turns = (double)(bench_cpu_ns() - cpu_begin - (m->node.upkeep_ns - upkeep));
-    *cpu += turns / (1 - upkeep_share(m)) / events / ROUNDS;
+    *cpu = turns / (1 - upkeep_share(m)) / events;
     *wall += (double)(bench_now_ns() - begin) / events / ROUNDS;
 }
 
@@ -204,19 +205,23 @@ static void measure_whole(struct measured *m)
     m->page->result[AT_WHOLE] += (double)(bench_cpu_ns() - begin) / events / WHOLE_ROUNDS;
 }
 
+static void take_text(struct measured *m, unsigned round)
+{
+    double *cpu = &m->page->result[AT_CPU + m->setting * ALL_ROUNDS];
+    double *wall = &m->page->result[AT_WALL + m->setting * BENCH_RUNS];
+
+    measure_text(m, &cpu[round], &wall[round / ROUNDS]);
+    m->page->result[AT_UPKEEP + m->setting] = 1000 * upkeep_share(m);
+}
+
 static void take(struct measured *m, unsigned number)
 {
-    unsigned run = m->setting * BENCH_RUNS + (number - FIRST_TEXT) / ROUNDS;
-
     switch (act_of(number)) {
     case ACT_START: break;
     case ACT_MEET: meet(m); break;
     case ACT_BEGIN: begin_runs(m); break;
     case ACT_WARM: warm_up(m); break;
-    case ACT_TEXT:
-        measure_text(m, &m->page->result[AT_CPU + run], &m->page->result[AT_WALL + run]);
-        m->page->result[AT_UPKEEP + m->setting] = 1000 * upkeep_share(m);
-        break;
+    case ACT_TEXT: take_text(m, number - FIRST_TEXT); break;
     case ACT_STAGES: measure_stages(m, number); break;
     case ACT_WHOLE: measure_whole(m); break;
     case ACT_STOP: node_down(&m->node); break;
@@ -256,15 +261,15 @@ static void part(struct bench_page *page, unsigned number, void *userdata)
 void throughput_measure(struct throughput *ret_throughput)
 {
     struct bench_page page;
-    double ratio[BENCH_RUNS];
+    double ratio[ALL_ROUNDS];
 
     bench_run(&page, &(struct bench_plan){4, part, NULL});
-    for (int run = 0; run < BENCH_RUNS; run++)
-        ratio[run] = page.result[AT_CPU + BENCH_RUNS + run] / page.result[AT_CPU + run];
+    for (unsigned round = 0; round < ALL_ROUNDS; round++)
+        ratio[round] = page.result[AT_CPU + ALL_ROUNDS + round] / page.result[AT_CPU + round];
     *ret_throughput = (struct throughput){
-        .events_per_s = 1e9 / bench_percentile(&page.result[AT_CPU], BENCH_RUNS, 0.5),
+        .events_per_s = 1e9 / bench_percentile(&page.result[AT_CPU], ALL_ROUNDS, 0.5),
         .events_per_s_wall = 1e9 / bench_percentile(&page.result[AT_WALL], BENCH_RUNS, 0.5),
-        .scale_ratio = bench_percentile(ratio, BENCH_RUNS, 0.5),
+        .scale_ratio = bench_percentile(ratio, ALL_ROUNDS, 0.5),
         .runs_ns = page.result[AT_WHOLE],
         .upkeep_ms = {page.result[AT_UPKEEP], page.result[AT_UPKEEP + 1]},
     };

@@ -159,6 +159,13 @@ static void note_rate(struct broker *broker, uint64_t now_ms)
     broker->rate_ms = now_ms;
 }
 
+/* Those after it in the second look at the same window of the users. */
+static void sweep(struct broker *broker)
+{
+    drain_look_on(broker->drain);
+    drain_sweep(broker->drain);
+}
+
 static void unstick(struct broker *broker, uint64_t now_ms)
 {
     const struct drain_stuck stuck = {.after_ms = broker->config->ring_stuck_after,
@@ -173,7 +180,7 @@ static void look_after(struct broker *broker, uint64_t now_ms)
 {
     switch (broker->timer_calls++ % TIMER_CALLS_A_SECOND) {
     case 0: note_rate(broker, now_ms); break;
-    case 1: drain_sweep(broker->drain); break;
+    case 1: sweep(broker); break;
     case 3: unstick(broker, now_ms); break;
     case 5: drain_reclaim(broker->drain, now_ms, broker->config->ring_idle_timeout); break;
     case 7: farewell_sweep(&broker->farewell); break;

@@ -65,8 +65,7 @@ void drain_free(struct drain *drain)
     pacing_deinit(&drain->pacing);
     buffer_deinit(&drain->copy);
     uint32_t count = arena_ring_count(drain->options.arena);
-    for (uint32_t ring = 0; drain->states && ring < count; ring++)
-        free(drain->states[ring].undelivered);
+    region_deinit(&drain->marks);
     pages_free(drain->states, count, sizeof(*drain->states));
     free(drain->news.rings);
     free(drain->touched.rings);
@@ -77,10 +76,27 @@ void drain_free(struct drain *drain)
 
 /* ---- one record */
 
-static void forget_undelivered(struct ring_state *state)
+static struct delivery *new_marks(struct drain *drain)
 {
-    free(state->undelivered);
+    union drain_marks *marks = drain->spare;
+    if (!marks)
+        marks = region_take(&drain->marks, sizeof(*marks));
+    else
+        drain->spare = marks->next;
+    if (!marks)
+        return NULL;
+    marks->delivery = (struct delivery){0};
+    return &marks->delivery;
+}
+
+static void forget_undelivered(struct drain *drain, struct ring_state *state)
+{
+    union drain_marks *marks = (union drain_marks *)state->undelivered;
     state->undelivered = NULL;
+    if (!marks)
+        return;
+    marks->next = drain->spare;
+    drain->spare = marks;
 }
 
 /* Since when nobody has watched; 0: somebody does. */
@@ -100,7 +116,7 @@ static bool meet_ring(struct drain *drain, const struct ring_record *record)
     state->user = len < 0 ? NULL : users_get(drain->options.users, span_of(id, (size_t)len));
     state->generation = record->generation;
     pacing_forget(&drain->pacing, record->ring);
-    forget_undelivered(state);
+    forget_undelivered(drain, state);
     if (state->user)
         ring_reader_set_unwatched(drain->reader, record->ring, unwatched_since(state->user));
     struct history_position position = {.arena_id = arena_id(drain->options.arena),
@@ -421,12 +437,12 @@ static void note_undelivered(struct drain *drain, uint32_t ring)
         return;
     uint64_t head = history_committed_head(state->user->stream);
     if (state->user->acknowledged >= head) {
-        forget_undelivered(state);
+        forget_undelivered(drain, state);
         ring_reader_set_delivered(drain->reader, ring, state->drained);
         return;
     }
     if (!state->undelivered)
-        state->undelivered = calloc(1, sizeof(*state->undelivered));
+        state->undelivered = new_marks(drain);
     if (state->undelivered)
         delivery_note(state->undelivered, head, state->drained);
 }
@@ -467,7 +483,7 @@ void drain_release(struct drain *drain)
     for (size_t i = 0; i < drain->touched.count; i++) {
         uint32_t ring = drain->touched.rings[i];
         struct ring_state *state = &drain->states[ring];
-        drain_fetch_touched(drain, i + 2);
+        drain_fetch_touched(drain, i);
         FAILPOINT(ring_releasing);
         state->touched = false;
         state->released = state->drained;

@@ -58,6 +58,14 @@ void drain_durable(struct drain *drain);
 void drain_acknowledged(struct drain *drain, const struct user *user);
 /* Somebody began or ceased to watch the user. */
 void drain_watch(struct drain *drain, const struct user *user);
+/*
+ * About once a second, before the three below, which look at rings without being told to. Where
+ * there are many users, at a share of them each time, so that all have their turn in DRAIN_ROUND
+ * seconds; DRAIN_LOOKED_AT of them cost too little to be shared out.
+ */
+#define DRAIN_ROUND 8
+#define DRAIN_LOOKED_AT 16384
+void drain_look_on(struct drain *drain);
 /* About once a second: gives back the memory of rings outgrown, unused for idle_ms, or damaged. */
 void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms);
 

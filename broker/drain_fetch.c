@@ -81,11 +81,36 @@ void drain_fetch_position(const struct drain *drain, size_t place)
     history_fetch_position(drain->options.history, ring);
 }
 
+static void fetch_state(const struct drain *drain, uint32_t ring)
+{
+    fetch(&drain->states[ring], sizeof(*drain->states));
+}
+
+static void fetch_release(const struct drain *drain, uint32_t ring)
+{
+    const struct ring_state *state = &drain->states[ring];
+    ring_reader_fetch(drain->reader, ring);
+    fetch(state->undelivered, sizeof(struct delivery));
+    if (!state->user)
+        return;
+    __builtin_prefetch(&state->user->stream);
+    __builtin_prefetch(&state->user->acknowledged);
+}
+
+static void fetch_head(const struct drain *drain, uint32_t ring)
+{
+    const struct user *user = drain->states[ring].user;
+    if (user)
+        history_fetch(user->stream);
+}
+
 void drain_fetch_touched(const struct drain *drain, size_t place)
 {
-    if (place >= drain->touched.count)
-        return;
-    uint32_t ring = drain->touched.rings[place];
-    ring_reader_fetch(drain->reader, ring);
-    fetch(drain->states[ring].undelivered, sizeof(struct delivery));
+    static void (*const steps[])(const struct drain *, uint32_t) = {
+        fetch_head, fetch_release, fetch_state};
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        size_t ahead = place + 2 * (i + 1);
+        if (ahead < drain->touched.count)
+            steps[i](drain, drain->touched.rings[ahead]);
+    }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/region.h"
 #include "delivery.h"
 #include "drain.h"
 #include "pacing.h"
@@ -20,6 +21,12 @@ struct ring_state {
     bool syncing;                 /* in `syncing` */
 };
 
+/* Kept for who needs one next, once it was forgotten. */
+union drain_marks {
+    struct delivery delivery;
+    union drain_marks *next;
+};
+
 struct ring_list {
     uint32_t *rings;
     size_t count; /* never more than there are rings */
@@ -29,6 +36,8 @@ struct drain {
     struct drain_options options;
     struct ring_reader *reader;
     struct ring_state *states;
+    struct region marks; /* union drain_marks */
+    union drain_marks *spare;
     struct ring_list news;
     struct ring_list touched;
     struct ring_list unsynced; /* released since the last sync began */
@@ -45,5 +54,5 @@ struct drain {
 void drain_fetch(const struct drain *drain, size_t place);
 /* The same for what the position of the ring in this place of those touched will need. */
 void drain_fetch_position(const struct drain *drain, size_t place);
-/* The same for what giving back the ring in this place of those touched will need. */
+/* While the ring in this place of those touched is given back: the same for the next ones. */
 void drain_fetch_touched(const struct drain *drain, size_t place);

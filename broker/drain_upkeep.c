@@ -8,6 +8,12 @@
 
 #include <errno.h>
 
+void drain_look_on(struct drain *drain)
+{
+    uint32_t share = arena_user_count(drain->options.arena) / DRAIN_ROUND;
+    ring_reader_move_window(drain->reader, share > DRAIN_LOOKED_AT ? share : DRAIN_LOOKED_AT);
+}
+
 void drain_reclaim(struct drain *drain, uint64_t now_ms, uint64_t idle_ms)
 {
     size_t count = ring_reader_reclaim(drain->reader, now_ms, idle_ms);

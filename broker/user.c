@@ -4,32 +4,27 @@
 #include "base/clock.h"
 #include "event/event.h"
 
-#include <stdlib.h>
-
 void users_init(struct users *users, struct history *history)
 {
     *users = (struct users){.history = history};
-}
-
-static void user_free(struct user *user)
-{
-    buffer_deinit(&user->fresh);
-    free(user);
 }
 
 void users_deinit(struct users *users)
 {
     size_t cursor = 0;
     for (struct user *user; (user = map_next(&users->map, &cursor));)
-        user_free(user);
+        buffer_deinit(&user->fresh);
     map_deinit(&users->map);
+    region_deinit(&users->region);
 }
 
 static struct user *user_new(struct users *users, struct span id)
 {
-    struct user *user = calloc(1, sizeof(*user));
+    struct history_stream *stream = history_stream(users->history, id);
+    struct user *user = stream ? region_take(&users->region, sizeof(*user)) : NULL;
     if (!user)
         return NULL;
+    user->stream = stream;
     memcpy(user->id, id.data, id.len);
     user->tag = event_user_tag(id);
     user->lonely_since_ms = clock_monotonic_ms();
@@ -37,12 +32,8 @@ static struct user *user_new(struct users *users, struct span id)
     list_init(&user->lines);
     list_init(&user->subscriptions);
     list_init(&user->fresh_link);
-    user->stream = history_stream(users->history, id);
-    if (!user->stream || map_put(&users->map, span_of_string(user->id), user) < 0) {
-        user_free(user);
-        return NULL;
-    }
-    return user;
+    /* Not known then, and its memory is lost until the broker ends: there is hardly any left. */
+    return map_put(&users->map, span_of_string(user->id), user) < 0 ? NULL : user;
 }
 
 struct user *users_get(struct users *users, struct span id)

@@ -4,6 +4,7 @@
 #include "account.h"
 #include "base/heap.h"
 #include "base/map.h"
+#include "base/region.h"
 #include "history/history.h"
 #include "run.h"
 
@@ -32,6 +33,7 @@ struct user {
 
 struct users {
     struct map map;          /* by identifier */
+    struct region region;    /* where they are */
     struct history *history; /* borrowed */
 };
 

@@ -256,11 +256,22 @@ static int commit_work(struct store *store, void *context)
     return rc;
 }
 
+/* A section's stream and the end of its index are out of the cache: those of the next ones are
+ * under way before it is their turn. */
+static void fetch_ahead(const struct staging *staging, uint32_t section)
+{
+    if (section + 8 < staging->section_count)
+        streams_prefetch(staging->streams[section + 8]);
+    if (section + 4 < staging->section_count)
+        index_prefetch_end(&staging->streams[section + 4]->index);
+}
+
 /* Memory that is needed then is taken before the commit: after it nothing may fail. */
 static int reserve_memory(struct history *history)
 {
     const struct staging *staging = &history->staging;
     for (uint32_t i = 0; i < staging->section_count; i++) {
+        fetch_ahead(staging, i);
         int rc = index_reserve(&staging->streams[i]->index);
         if (rc)
             return rc;
@@ -273,6 +284,7 @@ static void index_batch_sections(struct history *history, uint64_t number)
     const struct staging *staging = &history->staging;
     for (uint32_t i = 0; i < staging->section_count; i++) {
         struct history_stream *stream = staging->streams[i];
+        fetch_ahead(staging, i);
         struct index_entry entry = {staging->sections[i].first_seq, index_place(number, i)};
         index_push(&stream->index, &entry);
         stream->committed_head = stream->head;

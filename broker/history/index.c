@@ -9,8 +9,25 @@
 
 void index_deinit(struct index *index)
 {
-    free(index->entries);
+    if (index->entries != &index->first)
+        free(index->entries);
     *index = (struct index){0};
+}
+
+static int grow(struct index *index)
+{
+    bool inside = index->entries == &index->first;
+    uint32_t cap = index->cap < 4 ? index->cap + 1 : index->cap * 2;
+    struct index_entry *entries = &index->first;
+    if (cap > 1)
+        entries = realloc(inside ? NULL : index->entries, cap * sizeof(*entries));
+    if (!entries)
+        return -ENOMEM;
+    if (inside)
+        entries[0] = index->first;
+    index->entries = entries;
+    index->cap = cap;
+    return 0;
 }
 
 /* Entries that left are squeezed out before the array grows, so it stays within twice its need. */
@@ -25,15 +42,7 @@ int index_reserve(struct index *index)
         index->end = count;
         return 0;
     }
-    if (index->cap > UINT32_MAX / 4)
-        return -ENOMEM;
-    uint32_t cap = index->cap < 4 ? index->cap + 1 : index->cap * 2;
-    struct index_entry *entries = realloc(index->entries, cap * sizeof(*entries));
-    if (!entries)
-        return -ENOMEM;
-    index->entries = entries;
-    index->cap = cap;
-    return 0;
+    return index->cap > UINT32_MAX / 4 ? -ENOMEM : grow(index);
 }
 
 void index_push(struct index *index, const struct index_entry *entry)

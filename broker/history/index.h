@@ -6,9 +6,9 @@
 
 /*
  * Where one stream's retained events are: an entry for each batch that has any, oldest first, 16
- * bytes. Pure, in the owner's memory; zeroed is empty. Entries come at the newest end and leave at
- * the oldest; adjacent ones become one when their batches do. Numbers run on without holes from one
- * entry to the next.
+ * bytes. Pure, in the owner's memory, which stays where it is; zeroed is empty. Entries come at the
+ * newest end and leave at the oldest; adjacent ones become one when their batches do. Numbers run
+ * on without holes from one entry to the next.
  */
 struct index_entry {
     uint64_t first_seq;
@@ -17,7 +17,8 @@ struct index_entry {
 
 struct index {
     struct index_entry *entries;
-    uint32_t start; /* the oldest entry */
+    struct index_entry first; /* where they are while there is one: most users are idle */
+    uint32_t start;           /* the oldest entry */
     uint32_t end;
     uint32_t cap;
 };

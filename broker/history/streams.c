@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static void make_epoch(const struct streams *streams, struct history_stream *stream)
 {
@@ -16,11 +15,10 @@ void streams_deinit(struct streams *streams)
 {
     size_t cursor = 0;
     struct history_stream *stream;
-    while ((stream = map_next(&streams->by_user, &cursor))) {
+    while ((stream = map_next(&streams->by_user, &cursor)))
         index_deinit(&stream->index);
-        free(stream);
-    }
     map_deinit(&streams->by_user);
+    region_deinit(&streams->region);
 }
 
 struct history_stream *streams_find(const struct streams *streams, struct span user_id)
@@ -33,7 +31,7 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
     struct history_stream *stream = streams_find(streams, user_id);
     if (stream || user_id.len == 0 || user_id.len > IDENTIFIER_MAX)
         return stream;
-    stream = calloc(1, sizeof(*stream) + user_id.len);
+    stream = region_take(&streams->region, sizeof(*stream) + user_id.len);
     if (!stream)
         return NULL;
     stream->store = streams->store;
@@ -49,11 +47,8 @@ struct history_stream *streams_get(struct streams *streams, struct span user_id)
     stream->user_len = user_id.len;
     memcpy(stream->user_id, user_id.data, user_id.len);
     make_epoch(streams, stream);
-    if (map_put(&streams->by_user, stream_user(stream), stream) < 0) {
-        free(stream);
-        return NULL;
-    }
-    return stream;
+    /* Else its memory is lost until the history is closed: there is hardly any left. */
+    return map_put(&streams->by_user, stream_user(stream), stream) < 0 ? NULL : stream;
 }
 
 void streams_set_epoch(struct streams *streams, const char *store_epoch)

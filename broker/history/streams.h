@@ -4,6 +4,7 @@
 #include "base/identifier.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/region.h"
 #include "history/index.h"
 #include "history/store.h"
 
@@ -55,6 +56,7 @@ struct streams {
     struct store *store;           /* borrowed */
     const struct staging *staging; /* borrowed */
     struct map by_user;            /* struct history_stream, keyed by its user_id */
+    struct region region;          /* where they are */
     char store_epoch[STREAM_EPOCH_STORE_LEN + 1];
     uint64_t first_head; /* of a stream that is new: 0, unless batches were damaged (damage.h) */
 };

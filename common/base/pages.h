@@ -12,7 +12,7 @@
  * translation of its page besides. A small one does not: of huge pages a single entry takes 2 MiB.
  */
 #define PAGES_HUGE (UINT64_C(2) << 20)
-#define PAGES_LARGE (UINT64_C(8) << 20)
+#define PAGES_LARGE (UINT64_C(4) << 20)
 
 /* What `bytes` take in huge pages; 0 for a table that has none. */
 static inline size_t pages_whole(size_t bytes)

@@ -37,6 +37,8 @@ struct reader_ring {
 struct ring_reader {
     struct arena *arena; /* borrowed */
     struct ring_reader_stats stats;
+    uint32_t window_begin; /* the entries that are looked at without being asked for */
+    uint32_t window_end;
     uint64_t *named;           /* by reclaim: a bit a ring, set if a slot names it */
     struct reader_ring *rings; /* of all classes */
 };

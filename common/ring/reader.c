@@ -384,6 +384,15 @@ uint64_t ring_reader_released(struct ring_reader *reader, uint32_t ring)
     return reader_admit(reader, ring) > 0 ? reader->rings[ring].consumed : 0;
 }
 
+void ring_reader_move_window(struct ring_reader *reader, uint32_t users)
+{
+    uint32_t all = reader->arena->geometry.user_count;
+    uint32_t begin = reader->window_end < all ? reader->window_end : 0;
+
+    reader->window_begin = begin;
+    reader->window_end = users < all - begin ? begin + users : all;
+}
+
 /* A user's rings are visited together, as far as it has them: a visit costs cache lines, and there
  * may be a hundred thousand users. */
 size_t ring_reader_sweep(struct ring_reader *reader)
@@ -392,7 +401,7 @@ size_t ring_reader_sweep(struct ring_reader *reader)
     uint32_t users = arena->geometry.user_count;
     size_t count = 0;
 
-    for (uint32_t entry = 0; entry < users; entry++) {
+    for (uint32_t entry = reader->window_begin; entry < reader->window_end; entry++) {
         for (uint32_t ring = entry; ring < arena->rings; ring += users) {
             uint64_t tail;
 
@@ -422,6 +431,7 @@ int ring_reader_new(struct ring_reader **ret_reader, struct arena *arena)
     if (!reader)
         return -ENOMEM;
     reader->arena = arena;
+    reader->window_end = arena->geometry.user_count;
     reader->rings = pages_new(arena->rings, sizeof *reader->rings);
     reader->named = calloc(arena_bit_words(arena), sizeof *reader->named);
     if (!reader->rings || !reader->named) {

@@ -97,6 +97,14 @@ const char *ring_reader_damage(const struct ring_reader *reader, uint32_t ring);
 uint64_t ring_reader_generation(const struct ring_reader *reader, uint32_t ring);
 
 /*
+ * ring_reader_reclaim, ring_reader_next_stuck and ring_reader_sweep look at all users, unless a
+ * window was ever set: then at so many, those behind the window before, and behind the last at the
+ * first. So where there are many, a look costs a share of what they all cost, and each has its turn
+ * once in so many.
+ */
+void ring_reader_move_window(struct ring_reader *reader, uint32_t users);
+
+/*
  * Take back the memory of rings that were outgrown, of users with nothing written for idle_ms (0:
  * none for being idle) and of damaged rings; the places are then anybody's. Call about once a
  * second, with a clock that does not jump. Never waits: what a writer stands in is left for the

@@ -233,19 +233,18 @@ static void reclaim_punch_outgrown(struct ring_reader *reader, uint32_t entry)
 
 size_t ring_reader_reclaim(struct ring_reader *reader, uint64_t now_ms, uint64_t idle_ms)
 {
-    uint32_t count = reader->arena->geometry.user_count;
     size_t candidates = 0, done = 0;
 
     if (reader->arena->forked)
         return 0;
     /* Of claims that were skipped, not released. */
     reader_sweep_spills(reader);
-    for (uint32_t entry = 0; entry < count; entry++)
+    for (uint32_t entry = reader->window_begin; entry < reader->window_end; entry++)
         candidates += reclaim_visit(reader, entry, now_ms, idle_ms);
     if (candidates == 0)
         return 0;
     reclaim_note_named(reader);
-    for (uint32_t entry = 0; entry < count; entry++) {
+    for (uint32_t entry = reader->window_begin; entry < reader->window_end; entry++) {
         enum entry_state state = directory_state(reader->arena, entry);
 
         if (state == ENTRY_RETIRING && reader->rings[entry].unlinked)

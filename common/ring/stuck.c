@@ -84,7 +84,11 @@ static bool stuck_visit(struct ring_stuck *ret_stuck, struct ring_reader *reader
 bool ring_reader_next_stuck(struct ring_stuck *ret_stuck, struct ring_reader *reader,
     uint32_t *cursor, uint64_t now_ms, uint64_t after_ms)
 {
-    while (!reader->arena->forked && *cursor < reader->arena->rings)
+    uint32_t classes = reader->arena->geometry.class_count;
+
+    if (*cursor < reader->window_begin * classes)
+        *cursor = reader->window_begin * classes;
+    while (!reader->arena->forked && *cursor < reader->window_end * classes)
         if (stuck_visit(ret_stuck, reader, cursor, now_ms, after_ms))
             return true;
     return false;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -185,6 +186,51 @@ static void test_sweep_finds_what_no_bell_announced(void **state)
     ring_writer_deinit(&w);
 }
 
+#define MANY (FIXTURE_RINGS - 4)
+
+static size_t sweep_window(struct fixture *f, uint32_t begin, uint32_t end)
+{
+    size_t count = ring_reader_sweep(f->reader);
+    struct taken t = {0};
+
+    assert_int_equal(doorbell_take(f->arena, take_one, &t), count);
+    for (uint32_t ring = 0; ring < FIXTURE_RINGS; ring++)
+        if (t.rings[0] >> ring & 1)
+            assert_in_range(ring, begin, end - 1);
+    return count;
+}
+
+static void test_windows_have_all_users_once_one_behind_the_other(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct taken t = {0};
+
+    writer_up(&w, f->arena, "ann");
+    for (int user = 0; user < (int)MANY; user++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "user-%d", user);
+        assert_int_equal(try_value_for(&w, name, 1, 8), 0);
+    }
+    doorbell_take(f->arena, take_one, &t);
+    assert_int_equal(ring_reader_sweep(f->reader), MANY); /* as long as there is no window */
+    doorbell_take(f->arena, take_one, &t);
+    for (int round = 0; round < 2; round++) {
+        size_t count = 0;
+
+        for (uint32_t begin = 0; begin < FIXTURE_RINGS; begin += 40) {
+            ring_reader_move_window(f->reader, 40);
+            count +=
+                sweep_window(f, begin, begin + 40 < FIXTURE_RINGS ? begin + 40 : FIXTURE_RINGS);
+        }
+        assert_int_equal(count, MANY);
+    }
+    ring_reader_move_window(f->reader, UINT32_MAX);
+    assert_int_equal(ring_reader_sweep(f->reader), MANY);
+    ring_writer_deinit(&w);
+}
+
 #define WITH_ARENA(test) cmocka_unit_test_setup_teardown(test, fixture_up, fixture_down)
 
 int main(void)
@@ -197,6 +243,7 @@ int main(void)
         WITH_ARENA(test_news_before_sleeping_forbids_sleep),
         WITH_ARENA(test_no_wake_up_is_lost_between_two_writers_and_the_reader),
         WITH_ARENA(test_sweep_finds_what_no_bell_announced),
+        WITH_ARENA(test_windows_have_all_users_once_one_behind_the_other),
     };
 
     return cmocka_run_group_tests_name("ring doorbell", tests, NULL, NULL);

@@ -32,6 +32,15 @@ static size_t reclaim_idle(struct fixture *f)
     return count + ring_reader_reclaim(f->reader, now, IDLE);
 }
 
+/* What is taken back before its window comes, and in it. */
+static void reclaim_by_windows(struct fixture *f, uint32_t ring, uint64_t now)
+{
+    for (uint32_t window = 0; window < FIXTURE_RINGS / 16; window++) {
+        ring_reader_move_window(f->reader, 16);
+        assert_int_equal(ring_reader_reclaim(f->reader, now, IDLE), ring / 16 == window);
+    }
+}
+
 /* One record through the user's ring. */
 static struct ring_lease pass_one(struct fixture *f, struct ring_writer *w, const char *user)
 {
@@ -42,6 +51,18 @@ static struct ring_lease pass_one(struct fixture *f, struct ring_writer *w, cons
     drain_value(f, lease.ring, 7);
     release_all(f, lease.ring);
     return lease;
+}
+
+static void test_idle_ring_is_taken_back_in_its_window(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct ring_lease ann = writer_up(&w, f->arena, "ann");
+
+    pass_one(f, &w, "ann");
+    assert_int_equal(ring_reader_reclaim(f->reader, 10, IDLE), 0);
+    reclaim_by_windows(f, ann.ring, 10 + IDLE);
+    ring_writer_deinit(&w);
 }
 
 static void test_idle_ring_is_taken_back_and_another_user_gets_it(void **state)
@@ -411,6 +432,7 @@ static void test_more_users_than_places_come_and_go(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_ARENA(test_idle_ring_is_taken_back_in_its_window),
         WITH_ARENA(test_idle_ring_is_taken_back_and_another_user_gets_it),
         WITH_ARENA(test_ring_with_something_to_do_is_left_alone),
         WITH_ARENA(test_ring_a_writer_stands_in_waits_for_it),

@@ -58,6 +58,30 @@ static void test_open_claim_is_told_of_after_its_time(void **state)
     ring_writer_deinit(&other);
 }
 
+static void test_open_claim_is_told_of_by_the_window_it_is_in(void **state)
+{
+    struct fixture *f = *state;
+    struct ring_writer w;
+    struct ring_lease lease = writer_up(&w, f->arena, "ann");
+    struct ring_stuck stuck;
+    struct ring_claim claim;
+    int found = 0;
+
+    assert_int_equal(ring_reserve(&claim, &w, &lease, 8), 0);
+    drain_nothing(f, lease.ring);
+    find_stuck(&stuck, f, 1000);
+    for (uint32_t window = 0; window < FIXTURE_RINGS / 8; window++) {
+        bool in = lease.ring / 8 == window;
+
+        ring_reader_move_window(f->reader, 8);
+        assert_int_equal(find_stuck(&stuck, f, 1000 + AFTER), in);
+        found += in;
+    }
+    assert_int_equal(found, 1);
+    ring_abandon(&w, &claim);
+    ring_writer_deinit(&w);
+}
+
 static void test_claim_after_claim_is_not_stuck(void **state)
 {
     struct fixture *f = *state;
@@ -173,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_ARENA(test_open_claim_is_told_of_after_its_time),
+        WITH_ARENA(test_open_claim_is_told_of_by_the_window_it_is_in),
         WITH_ARENA(test_claim_after_claim_is_not_stuck),
         WITH_ARENA(test_stopped_writer_goes_on_where_it_stood),
         cmocka_unit_test(test_spin_learns_what_pays_and_is_bounded),
