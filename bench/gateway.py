@@ -29,6 +29,7 @@ RESUMING = 10000
 BEHIND = 50
 AWAY_SECONDS = 2
 SPREAD_MS = 5000
+TIMES_AT_ONCE = 5   # the middle one counts
 TLS_USERS = 1000
 TLS_RATE = 5000
 TLS_BURST = 8
@@ -133,7 +134,9 @@ def resume_of(side):
     with Stage(side, RESUMING, RESUMING) as stage:
         stage.measure("each 2")
         spread = come_back(stage, SPREAD_MS)
-        at_once = come_back(stage, 0)
+        several = sorted((come_back(stage, 0) for _ in range(TIMES_AT_ONCE)),
+                         key=lambda one: one["p99_ms"])
+        at_once = several[TIMES_AT_ONCE // 2] | {"wrong": sum(one["wrong"] for one in several)}
     return {**{f"resume_{key}": value for key, value in at_once.items()},
             **{f"resume_spread_{key}": value for key, value in spread.items()}}
 
