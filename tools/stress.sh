@@ -34,6 +34,17 @@ stress_soak() {
     [ $verdict = pass ]
 }
 
+# stress_batch REQUESTS: a batch that is killed five times and goes on. How fast that is, is told, so this
+# is the build that people run.
+stress_batch() {
+    local verdict=pass
+    build build -Dtests=true
+    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/batch/batch.py" \
+        --requests "$1" || verdict=fail
+    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a batch that is killed and goes on"
+    [ $verdict = pass ]
+}
+
 # stress_fuzz SECONDS: each fuzz program for so long.
 stress_fuzz() {
     CC=clang-14 targets=fuzz-programs build build-fuzz -Dfuzz=true -Dtests=true -Db_lundef=false \
@@ -48,6 +59,7 @@ part_stress() {
     rings=$!
     stress_crashes 60 20000 >&2 || status=1
     wait "$rings" || status=1
+    stress_batch 500 >&2 || status=1
     stress_soak 60 >&2 || status=1
     return $status
 }
@@ -55,21 +67,22 @@ part_stress() {
 part_fuzz() { stress_fuzz 3 >&2; }
 
 command_stress() {
-    local name names=() deaths=5000 kills=60 events=20000 seconds=3 soak=60 status=0
+    local name names=() deaths=5000 kills=60 events=20000 seconds=3 soak=60 requests=500 status=0
     for name in "$@"; do
         case $name in
-        --long) deaths=100000 kills=1000 events=360000 seconds=600 soak=1800 ;;
-        rings | crashes | soak | fuzz) names+=("$name") ;;
-        *) die "no stress $name: rings, crashes, soak, fuzz; --long for the long form" ;;
+        --long) deaths=100000 kills=1000 events=360000 seconds=600 soak=1800 requests=10000 ;;
+        rings | crashes | batch | soak | fuzz) names+=("$name") ;;
+        *) die "no stress $name: rings, crashes, batch, soak, fuzz; --long for the long form" ;;
         esac
     done
-    ((${#names[@]})) || names=(rings crashes soak fuzz)
+    ((${#names[@]})) || names=(rings crashes batch soak fuzz)
     need "${build_packages[@]}" "${test_packages[@]}"
     for name in "${names[@]}"; do
         say "stress: $name"
         case $name in
         rings) stress_rings $deaths || status=1 ;;
         crashes) stress_crashes $kills $events || status=1 ;;
+        batch) stress_batch $requests || status=1 ;;
         soak) stress_soak $soak || status=1 ;;
         fuzz) stress_fuzz $seconds || status=1 ;;
         esac
