@@ -11,13 +11,13 @@ from test_batch import Batch
 
 AGENTS, EXAMPLES = CONFIG.parent, ROOT / "examples/agents"
 DONE, FAILED, USAGE = 0, 1, 2
-# Short, so that what is not done in time is noticed soon; a third of what `careless` sleeps.
-IMPATIENT = ["--worker-cancel-grace", "600ms", "--worker-kill-grace", "200ms"]
-AT_ONCE = 4
+# Who is careless does not do it at all, so this is only what the test waits for that.
+IMPATIENT = ["--worker-cancel-grace", "3s", "--worker-kill-grace", "200ms"]
+AT_ONCE = 6
 
 
 def python(program, *arguments, **more):
-    return {"command": ["python3", str(program), *arguments]} | more
+    return {"command": ["python3", "-S", str(program), *arguments]} | more
 
 
 def careless(of, uses=1):

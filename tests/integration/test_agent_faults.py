@@ -46,7 +46,7 @@ CELLS = [(fault, phase) for fault, phases in TABLE.items() for phase in phases]
 def configuration():
     tools = {"wait": {"command": ["python3", str(AGENTS / "tool.py"), "wait"]}}
     agents = {f"{fault}-{phase}": {
-        "command": ["python3", str(AGENTS / "faulty.py")], "tools": tools,
+        "command": ["python3", "-S", str(AGENTS / "faulty.py")], "tools": tools,
         "limits": {"memory": "64M"}, "settings": {"fault": fault, "phase": phase}}
         for fault, phase in CELLS}
     agents["echo"] = {"command": [str(EXAMPLE_AGENT.resolve())]}

@@ -43,6 +43,14 @@ def processor_time(pid):
     return own + own_system, theirs + theirs_system
 
 
+def ended_within(process, seconds):
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 class Batch:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
@@ -72,12 +80,11 @@ class Batch:
         """Works until there are so many results, then is killed; without a number, to its end."""
         began, used = time.monotonic(), None
         process = self.start("--quiet")
-        while process.poll() is None and (until is None or self.count() < until):
+        while not ended_within(process, LOOK) and (until is None or self.count() < until):
             used = processor_time(process.pid) or used
             if time.monotonic() - began > PATIENCE:
                 process.kill()
                 raise Wrong(f"after {PATIENCE} s there are {self.count()} results")
-            time.sleep(LOOK)
         if until is not None:
             if process.poll() is not None:
                 raise Wrong("the batch ended before it could be killed: give more requests")
