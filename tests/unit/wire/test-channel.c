@@ -82,6 +82,19 @@ static void test_channel_carries_the_largest_message(void **state)
     assert_works();
 }
 
+static void test_channel_sends_what_waits_for_the_end_of_the_turn_when_told_to(void **state)
+{
+    (void)state;
+    assert_int_equal(send_number(&client, 1, 5), 0);
+    assert_true(channel_queued(client.channel) > 0);
+    channel_flush(client.channel);
+    assert_int_equal(channel_queued(client.channel), 0);
+    RUN_UNTIL(server.received == 1);
+    channel_flush(client.channel); /* nothing */
+    channel_reset(client.channel);
+    channel_flush(client.channel); /* to nobody */
+}
+
 static void test_channel_address_in_use_is_said(void **state)
 {
     (void)state;
@@ -160,6 +173,7 @@ int main(void)
         BOTH(test_channel_bounds_what_waits_for_a_slow_peer_and_loses_nothing),
         BOTH(test_channel_refuses_a_message_over_the_limit),
         BOTH(test_channel_carries_the_largest_message),
+        BOTH(test_channel_sends_what_waits_for_the_end_of_the_turn_when_told_to),
         BOTH(test_channel_address_in_use_is_said),
         BOTH(test_channel_dials_until_somebody_listens),
         BOTH(test_channel_dials_again_when_its_peer_was_lost),
