@@ -38,6 +38,8 @@
 #define SCHEME "ipc://"
 #define OUT_KEPT (64u << 10) /* room that stays when nothing waits any more */
 #define ACCEPTS 16           /* in a row */
+/* The more a busy peer finds, the fewer calls it has for an event. The kernel gives what it may. */
+#define SEND_BUFFER (1 << 20)
 
 struct local {
     struct carrier carrier;
@@ -146,6 +148,7 @@ static void watch_process(struct local *local)
 static void connection_begins(struct local *local, int fd)
 {
     local->fd = fd;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
     ev_io_set(&local->readable, fd, EV_READ);
     ev_io_set(&local->writable, fd, EV_WRITE);
     ev_io_start(local->carrier.loop, &local->readable);
