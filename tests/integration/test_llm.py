@@ -31,21 +31,32 @@ def provider(server, path="/v1", **more):
 def agents_of(server):
     """Each with the settings its tests are about."""
     tools = {name: {"command": ["python3", str(TOOL), name], "timeout": "15m"} for name in ("wait", "says_why")}
+    tools["says_why"] |= {"description": "Says why not.", "input_schema": {"type": "object", "properties": {}}}
+    tools["denied"] = {"command": ["python3", str(TOOL), "wait"], "approval": "deny"}
     settings = {
         "plain": {"system": "Be brief.", "parameters": {"temperature": 0.5, "seed": 7}, "coalesce": "1s"},
         "tooled": {"max_steps": 3, "budget": 1000},
         "forgetful": {"history": 2},
         "one-by-one": {"parallel_tools": 1},
         "two": {"providers": [provider(server), provider(server, "/second/v1", model="test-2")]},
+        "headed": {"providers": [provider(server, headers={"X-Team": "a b"}, usage=False, parameters={"seed": 9})],
+                   "parameters": {"seed": 1, "top_p": 1}},
+        "keyless": {"providers": [provider(server, api_key_file="another.key")]},
+        "far": {"providers": [provider(server, base_url="http://127.0.0.1:1/v1"), provider(server)], "retries": 1},
+        "patient": {"request_timeout": "200ms", "retries": 0},
+        "kept": {},
         "hasty": {"first_byte_timeout": "100ms", "idle_timeout": "100ms", "retries": 0},
     }
-    return {name: {"kind": "llm", "tools": tools if name in ("tooled", "one-by-one") else {},
+    pools = {"kept": {"max_uses": 10}}
+    return {name: {"kind": "llm", "pool": pools.get(name, {}),
+                   "tools": tools if name in ("tooled", "one-by-one") else {},
                    "settings": QUICK | {"providers": [provider(server)]} | own}
             for name, own in settings.items()}
 
 
 def write_config(folder, agents):
-    (folder / "model.key").write_text(llm_server.KEY + "\n")
+    for name in ("model.key", "another.key"):
+        (folder / name).write_text(llm_server.KEY + "\n")
     path = folder / "ringside.yaml"
     path.write_text(json.dumps({"agents": agents}))  # JSON is YAML
     return path
@@ -135,6 +146,33 @@ async def test_a_server_that_says_neither_done_nor_usage_is_understood(llm_node,
     assert run.text == "Fine." and run.data["usage"]["estimated"] is True and run.data["usage"]["total_tokens"] > 10
 
 
+async def test_an_answer_of_megabytes_is_shown_to_its_last_byte(llm_node, server, user):
+    pieces = [f"{number:07} " * 512 for number in range(250)]
+    server.on("much", answer(*pieces))
+    assert (await ask(llm_node, user, "much")).text == "".join(pieces)
+
+
+async def test_an_answer_beyond_what_may_be_is_refused(llm_node, server, user):
+    server.on("too much", answer(*["x" * 65536] * 65))
+    run = await ask(llm_node, user, "too much")
+    assert run.data["code"] == "llm_bad_response" and "larger than 4 MiB" in run.data["message"]
+
+
+async def test_a_provider_has_headers_and_parameters_of_its_own(llm_node, server, user):
+    server.on("headed", answer("Yes."))
+    await ask(llm_node, user, "headed", "headed")
+    sent, = server.asked("headed")
+    assert sent["headers"]["X-Team"] == "a b" and "stream_options" not in sent["body"]
+    assert (sent["body"]["seed"], sent["body"]["top_p"]) == (9, 1)
+
+
+async def test_a_process_that_serves_several_runs_keeps_its_connection(llm_node, server, user):
+    server.on("kept", *[answer("Yes.")] * 3)
+    for _ in range(3):
+        assert (await ask(llm_node, user, "kept", "kept")).text == "Yes."
+    assert len({sent["sender"] for sent in server.asked("kept")}) == 1
+
+
 # ---- Tools ----
 
 async def test_tools_go_on_side_by_side_and_the_model_is_told_of_each(llm_node, server, user):
@@ -148,6 +186,9 @@ async def test_tools_go_on_side_by_side_and_the_model_is_told_of_each(llm_node, 
     second = server.asked("tools")[1]["body"]["messages"]
     assert second[1]["content"] == "Let me look."
     assert [call["id"] for call in second[1]["tool_calls"]] == ["a", "b", "c"]
+    offered = {tool["function"]["name"]: tool["function"] for tool in server.asked("tools")[0]["body"]["tools"]}
+    assert offered["says_why"] == {"name": "says_why", "description": "Says why not.",
+                                   "parameters": {"type": "object", "properties": {}}}
     told = {message["tool_call_id"]: json.loads(message["content"]) for message in second[2:]}
     assert told["a"] == {"waited_ms": 30} and told["c"] == {"waited_ms": 1}
     assert told["b"]["error"]["code"] == "no_such_file"
@@ -170,6 +211,13 @@ async def test_calls_that_make_no_sense_are_told_to_the_model(llm_node, server, 
     told = [json.loads(message["content"]) for message in server.asked("nonsense")[1]["body"]["messages"][2:]]
     assert [one.get("error", {}).get("code") for one in told] == ["bad_arguments", "tool_not_found", None]
     assert run.text == "Sorry."
+
+
+async def test_a_tool_that_is_denied_is_told_to_the_model(llm_node, server, user):
+    server.on("denied", calls(("a", "denied", {})), answer("Then not."))
+    run = await ask(llm_node, user, "denied", "tooled")
+    told, = [message for message in server.asked("denied")[1]["body"]["messages"] if message["role"] == "tool"]
+    assert json.loads(told["content"])["error"]["code"] == "tool_denied" and run.text == "Then not."
 
 
 async def test_a_model_that_never_stops_is_stopped(llm_node, server, user):
@@ -202,7 +250,8 @@ async def test_the_model_is_told_what_was_said_in_the_thread_before(llm_node, se
         await client.until_ended(await client.chat("memory 4", thread="t-1", agent="forgetful"))
     told = server.asked("memory 3")[0]["body"]["messages"]
     assert [(message["role"], message["content"]) for message in told[1:]] == [
-        ("user", "memory 1"), ("assistant", 'Answer to memory 1. "☃"'), ("user", "memory fails"), ("assistant", "Half"),
+        ("user", "memory 1"), ("assistant", 'Answer to memory 1. "☃"'),
+        ("user", "memory fails"), ("assistant", "Half"),
         ("user", "memory 2"), ("assistant", 'Answer to memory 2. "☃"'), ("user", "memory 3")]
     assert [message["content"] for message in server.asked("memory 4")[0]["body"]["messages"]] == [
         "memory 3", "Third.", "memory 4"]
@@ -305,6 +354,28 @@ async def test_a_server_that_goes_silent_is_not_waited_for(llm_node, server, use
     server.on(question, reply)
     run = await ask(llm_node, user, question, "hasty")
     assert (run.data["code"], run.data["retryable"]) == ("llm_timeout", True)
+
+
+async def test_an_answer_that_takes_too_long_as_a_whole_is_given_up(llm_node, server, user):
+    server.on("drip", llm_server.Reply([b": keep-alive\n\n"], end="drip"))
+    run = await ask(llm_node, user, "drip", "patient")
+    assert (run.data["code"], run.data["retryable"]) == ("llm_timeout", True)
+
+
+async def test_a_server_that_is_not_there_is_passed_over(llm_node, server, user):
+    server.on("far", answer("Here."))
+    run = await ask(llm_node, user, "far", "far")
+    assert run.text == "Here."
+    assert [("again" in status, "another" in status) for status in run.of("agent_thinking", "status")] == [
+        (True, False), (False, True)]
+
+
+async def test_a_key_that_is_gone_fails_the_run(llm_node, server, user):
+    server.on("keyless", answer("Yes."), answer("Yes."))
+    assert (await ask(llm_node, user, "keyless", "keyless")).text == "Yes."
+    (llm_node.config.parent / "another.key").unlink()
+    assert (await ask(llm_node, user, "keyless", "keyless")).data["code"] == "llm_unauthorized"
+    assert len(server.asked("keyless")) == 1
 
 
 async def test_a_cancel_ends_an_answer_in_its_middle(llm_node, server, user):

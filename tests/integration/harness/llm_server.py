@@ -11,6 +11,7 @@ import json
 import re
 import select
 import socket
+import sys
 import threading
 
 from .deadline import PATIENCE
@@ -29,7 +30,7 @@ class Reply:
     pieces: list
     status: int = 200
     headers: dict = dataclasses.field(default_factory=lambda: {"Content-Type": "text/event-stream"})
-    end: str = "whole"  # or "cut": the connection is reset before the end; "hang": nothing more comes
+    end: str = "whole"  # or "cut": the connection ends first; "hang": nothing more comes; "drip": for ever a little
     before: str = ""    # "hang": not even the status comes
 
     def pieced(self, size):
@@ -189,9 +190,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.owner.connections.add(self.client_address)
         try:
-            self.send(self.server.owner.reply_to(self.path, self.headers, body))
+            self.send(self.server.owner.reply_to(self.path, self.headers, body, self.client_address))
         except (BrokenPipeError, ConnectionResetError):
             self.server.owner.note_drop()
             self.close_connection = True
@@ -208,12 +208,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         if reply.end == "hang":
             return self.hang()
+        if reply.end == "drip":
+            return self.drip()
         if reply.end == "cut":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
         self.wfile.write(b"0\r\n\r\n")
         return None
+
+    def drip(self):
+        """A server that only says that it is there."""
+        while not select.select([self.connection], [], [], 0.02)[0]:
+            self.wfile.write(b"d\r\n: keep-alive\n\r\n")
+        self.server.owner.note_drop()
+        self.close_connection = True
 
     def hang(self):
         """Until the other side goes away."""
@@ -227,15 +236,19 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def handle_error(self, request, client_address):
+        """A client that is gone is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class LlmServer:
-    """One server; `requests` are those it was sent, parsed, with their path and headers."""
+    """One server; `requests` are those it was sent, parsed, with their path, headers and sender."""
 
     def __init__(self):
         self.key = KEY
         self.requests = []
         self.complaints = []  # what was wrong with requests
-        self.connections = set()
         self.drops = 0        # answers that the other side did not wait for
         self._scripts = {}
         self._changed = threading.Condition()
@@ -264,7 +277,7 @@ class LlmServer:
             self.drops += 1
             self._changed.notify_all()
 
-    def reply_to(self, path, headers, body):
+    def reply_to(self, path, headers, body, sender):
         base, _, rest = path.rpartition("/chat/completions")
         try:
             demand(not rest and base, "Unknown request URL")
@@ -276,7 +289,8 @@ class LlmServer:
             return problem(400, str(wrong))
         question = question_of(request)
         with self._changed:
-            self.requests.append({"question": question, "path": base, "headers": dict(headers), "body": request})
+            self.requests.append({"question": question, "path": base, "headers": dict(headers),
+                                  "body": request, "sender": sender})
             script = self._scripts.get((base, question))
             if headers.get("Authorization") != f"Bearer {self.key}":
                 return problem(401, "Incorrect API key provided")
