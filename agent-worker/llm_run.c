@@ -78,7 +78,9 @@ static void append_usage(struct buffer *out, const struct llm_run *run)
 static void end(struct llm_run *run, const char *method, const struct buffer *params)
 {
     llm_line_notify(run->line, method, params);
-    llm_step_abort(&run->step);
+    if (run->state == LLM_RUN_ASKING && run->step.state != LLM_STEP_ANSWERED)
+        llm_step_abort(&run->step);
+    run->step.state = LLM_STEP_IDLE;
     forget_calls(run);
     run->state = LLM_RUN_NONE;
 }
@@ -385,16 +387,15 @@ void llm_run_go(struct llm_run *run, uint64_t now)
 {
     if (now >= llm_shown_due(&run->shown))
         llm_shown_flush(&run->shown, now);
-    if (run->state != LLM_RUN_ASKING)
-        return;
     enum llm_step_state state = llm_step_go(&run->step, now);
-    if (state == LLM_STEP_ANSWERED || state == LLM_STEP_FAILED)
+    bool ended = state == LLM_STEP_ANSWERED || state == LLM_STEP_FAILED;
+    if (run->state == LLM_RUN_ASKING && ended)
         settle_step(run, now);
 }
 
 uint64_t llm_run_due(const struct llm_run *run)
 {
     uint64_t shown = llm_shown_due(&run->shown);
-    uint64_t step = run->state == LLM_RUN_ASKING ? llm_step_due(&run->step) : UINT64_MAX;
+    uint64_t step = llm_step_due(&run->step);
     return shown < step ? shown : step;
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define LINGER_MS 1000
+
 void llm_step_deinit(struct llm_step *step)
 {
     llm_transfer_stop(&step->transfer);
@@ -87,6 +89,8 @@ static bool take_all(struct llm_step *step)
 static bool take_bytes(void *context, struct span bytes)
 {
     struct llm_step *step = context;
+    if (step->stream.done)
+        return true;
     llm_stream_feed(&step->stream, bytes);
     return take_all(step);
 }
@@ -146,6 +150,7 @@ static void write_request(struct llm_step *step)
 
 void llm_step_begin(struct llm_step *step, struct span messages, uint64_t now)
 {
+    llm_transfer_stop(&step->transfer); /* it may still have the last request */
     step->messages = messages;
     step->attempts.tried = 0;
     llm_shown_begin(step->shown);
@@ -229,10 +234,10 @@ static enum llm_failure verdict(const struct llm_turn *turn)
     return turn->finish == LLM_FINISH_CONTENT_FILTER ? LLM_CONTENT_FILTER : LLM_OK;
 }
 
-static void conclude(struct llm_step *step)
+static void conclude(struct llm_step *step, uint64_t now)
 {
     enum llm_failure failure = verdict(&step->turn);
-    llm_transfer_stop(&step->transfer);
+    step->answered_ms = now;
     step->state = LLM_STEP_ANSWERED;
     if (failure)
         fail(step, failure);
@@ -245,7 +250,8 @@ static void settle_end(struct llm_step *step, const struct llm_outcome *outcome,
     if (step->failure == LLM_OK && outcome->failure == LLM_OK)
         (void)take_all(step);
     if (step->failure == LLM_OK && is_whole(step)) {
-        conclude(step);
+        llm_transfer_stop(&step->transfer);
+        conclude(step, now);
         return;
     }
     enum llm_failure failure = step->failure ? step->failure : outcome->failure;
@@ -264,14 +270,29 @@ static void look(struct llm_step *step, uint64_t now)
     if (llm_transfer_ended(&step->transfer, &outcome, now))
         settle_end(step, &outcome, now);
     else if (step->stream.done && step->failure == LLM_OK && is_whole(step))
-        conclude(step);
+        conclude(step, now);
     else if (has_room(step))
         llm_transfer_resume(&step->transfer, now);
     buffer_deinit(&outcome.detail);
 }
 
+static bool lingers(const struct llm_step *step)
+{
+    return step->transfer.easy && step->state != LLM_STEP_ASKING;
+}
+
+static void linger(struct llm_step *step, uint64_t now)
+{
+    struct llm_outcome outcome;
+    if (llm_transfer_ended(&step->transfer, &outcome, now) || now - step->answered_ms >= LINGER_MS)
+        llm_transfer_stop(&step->transfer);
+    buffer_deinit(&outcome.detail);
+}
+
 enum llm_step_state llm_step_go(struct llm_step *step, uint64_t now)
 {
+    if (lingers(step))
+        linger(step, now);
     if (step->state == LLM_STEP_WAITING && now >= step->wake_ms)
         ask(step, now);
     else if (step->state == LLM_STEP_ASKING)
@@ -284,6 +305,6 @@ uint64_t llm_step_due(const struct llm_step *step)
     switch (step->state) {
     case LLM_STEP_WAITING: return step->wake_ms;
     case LLM_STEP_ASKING: return llm_transfer_due(&step->transfer);
-    default: return UINT64_MAX;
+    default: return lingers(step) ? step->answered_ms + LINGER_MS : UINT64_MAX;
     }
 }

@@ -122,6 +122,14 @@ async def test_it_does_not_matter_in_which_pieces_an_answer_comes(llm_node, serv
     assert (await ask(llm_node, user, question)).text == "Grüße, ☃ \U0001f980"
 
 
+async def test_a_server_that_is_done_and_does_not_close_is_not_waited_for(llm_node, server, user):
+    before = server.drops
+    server.on("done", *[answer("Done.").ending("hang")] * 2)
+    for _ in range(2):
+        assert (await ask(llm_node, user, "done", "kept")).text == "Done."
+    until(lambda: server.drops == before + 2, "the end of both connections")
+
+
 async def test_what_comes_close_together_is_one_event_and_the_first_comes_alone(llm_node, server, user):
     server.on("coalesce", answer("first ", *(["more "] * 200)).joined())
     run = await ask(llm_node, user, "coalesce")

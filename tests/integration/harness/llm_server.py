@@ -204,8 +204,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for piece in reply.pieces:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in reply.pieces]
+        if reply.end == "whole":  # the last piece and the end in one, as servers do
+            chunks[-1:] = [b"".join(chunks[-1:]) + b"0\r\n\r\n"]
+        for chunk in chunks:
+            self.wfile.write(chunk)
         if reply.end == "hang":
             return self.hang()
         if reply.end == "drip":
@@ -213,8 +216,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if reply.end == "cut":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
-            return None
-        self.wfile.write(b"0\r\n\r\n")
         return None
 
     def drip(self):
