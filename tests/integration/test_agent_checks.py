@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness import llm_server
 from harness.node import BUILD, CONFIG, EXAMPLE_AGENT, PROGRAMS, ROOT
 from test_batch import Batch
 
@@ -121,6 +122,20 @@ def test_each_check_is_failed_by_the_agent_that_is_careless_of_it(findings, name
     assert status == FAILED and rows[name]["failed"] == 1, checked
     assert checked[name]["verdict"] == "failed" and REASONS[name] in checked[name]["text"], checked
     assert checked[name]["advice"]
+
+
+def test_an_agent_that_is_a_model_passes_as_well(checks, tmp_path):
+    server = llm_server.LlmServer()
+    (tmp_path / "model.key").write_text(llm_server.KEY)
+    provider = {"base_url": server.url + "/v1", "model": "test-1", "api_key_file": "model.key"}
+    server.on("Speak.", *[llm_server.answer("A ring is ", "a queue.") for _ in range(20)])
+    status, rows, _ = checks.declare({"model": {
+        "kind": "llm", "settings": {"providers": [provider]}, "pool": {"max_uses": 3}}}).findings(
+        "--input", "Speak.")
+    server.close()
+    found = verdicts(rows["model"])
+    assert status == DONE and found.pop("tools") == "not_applicable"
+    assert set(found.values()) == {"ok"}, rows
 
 
 def test_an_agent_that_is_not_itself_in_its_second_run_fails_the_reuse(findings):
