@@ -104,7 +104,8 @@ static void make_pool(struct check *check, struct pool *pool, uint64_t uses)
 {
     check->agent.pool.min_idle = 0;
     check->agent.pool.max_uses = uses;
-    pool_init(pool, check->stage->loop, &check->agent, &check->stage->limits);
+    if (pool_init(pool, check->stage->loop, &check->agent, &check->stage->limits) == 0)
+        mcp_set_await(&pool->mcp, check->stage->loop);
 }
 
 static int run_planned(struct check *check, struct check_plan plan, struct check_facts *ret_facts)

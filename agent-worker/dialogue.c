@@ -38,8 +38,15 @@ static struct agent_run run_of(const struct engine *engine)
 void dialogue_initialize(struct engine *engine)
 {
     const struct agent_run run = run_of(engine);
-    agent_append_initialize(
-        &engine->scratch, DIALOGUE_ID_INITIALIZE, &run, buffer_span(&engine_agent(engine)->offer));
+    const struct buffer *own = &engine_agent(engine)->offer;
+    struct buffer tools = BUFFER_INIT;
+    buffer_append(&tools, own->data, own->len - 1); /* without the bracket at the end */
+    if (buffer_error(&tools) == 0)
+        mcp_set_append_offer(&engine->options.pool->mcp, &tools);
+    buffer_append_char(&tools, ']');
+    agent_append_initialize(&engine->scratch, DIALOGUE_ID_INITIALIZE, &run, buffer_span(&tools));
+    engine->scratch.broken |= tools.broken;
+    buffer_deinit(&tools);
     engine_send_scratch(engine);
 }
 

@@ -137,7 +137,8 @@ static int start_process(struct engine *engine)
     char name[2 * IDENTIFIER_SIZE + 16];
     snprintf(name, sizeof(name), "run %s %s", engine->run_id, engine_agent(engine)->name);
     const struct pool_use use = {.log_name = name,
-        .input_max = engine->content.len + engine_agent(engine)->offer.len + INPUT_SLACK +
+        .input_max = engine->content.len + engine_agent(engine)->offer.len +
+                     engine_agent(engine)->mcp_count * MCP_TOOLS_BYTES_MAX + INPUT_SLACK +
                      THREAD_HISTORY_BYTES_MAX +
                      options->limits->tools_max * options->limits->tool_output_max,
         .events = &process_events,
@@ -390,6 +391,7 @@ static void prepare_tools(struct engine *engine)
     const struct engine_options *options = &engine->options;
     const struct tools_options tools = {.loop = options->loop,
         .agent = engine_agent(engine),
+        .mcp = &options->pool->mcp,
         .run = engine->run,
         .interrupts = &engine->interrupts,
         .run_id = engine->run_id,

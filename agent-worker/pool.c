@@ -237,7 +237,7 @@ bool pool_give_back(struct pool *pool, struct process *process)
 
 /* ---- life */
 
-void pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_agent *agent,
+int pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_agent *agent,
     const struct engine_limits *limits)
 {
     *pool = (struct pool){.loop = loop, .agent = agent, .limits = limits};
@@ -247,6 +247,7 @@ void pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_ag
     pool->refill.data = pool;
     if (wanted(pool)->min_idle)
         refill_in(pool, 0.);
+    return mcp_set_init(&pool->mcp, loop, agent, limits);
 }
 
 void pool_retire(struct pool *pool)
@@ -268,4 +269,5 @@ void pool_deinit(struct pool *pool)
         free(waiting);
     }
     pool_retire(pool);
+    mcp_set_deinit(&pool->mcp);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine.h"
+#include "mcp_set.h"
 #include "process.h"
 
 /*
@@ -25,6 +26,7 @@ struct pool {
     unsigned deaths; /* of idle processes in a row */
     bool retired;    /* nothing is kept or started ahead any more */
     ev_timer refill;
+    struct mcp_set mcp; /* servers of its tools: they go on while a retired pool has runs */
 };
 
 /* A request that waits. Its spans point into itself. */
@@ -34,7 +36,8 @@ struct waiting {
     char bytes[];
 };
 
-void pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_agent *agent,
+/* -ENOMEM; pool_deinit in any case. */
+int pool_init(struct pool *pool, struct ev_loop *loop, const struct registry_agent *agent,
     const struct engine_limits *limits);
 /* Kills what is idle and forgets who waits. */
 void pool_deinit(struct pool *pool);

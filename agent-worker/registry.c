@@ -107,18 +107,26 @@ static const char *reason_of(int rc)
     }
 }
 
+/* What of an agent a program belongs to; NULL: it is the agent's own. */
+struct part {
+    const char *kind;
+    const char *name;
+    const struct config_command *command;
+};
+
 /* Fills `program`, or adds a line to `problems`. -ENOMEM only. */
 static int resolve(struct program *program, const struct registry *registry,
-    const struct config_agent *agent, const struct config_tool *tool, struct buffer *problems)
+    const struct config_agent *agent, const struct part *part, struct buffer *problems)
 {
-    const struct config_command *command = tool ? &tool->command : &agent->command;
+    const struct config_command *command = part ? part->command : &agent->command;
     char *path = NULL;
     int rc = find_program(&path, command->argv[0]);
     if (rc == -ENOMEM)
         return rc;
     if (rc < 0)
-        buffer_printf(problems, "agent %s%s%s: its program %s %s\n", agent->name,
-            tool ? ", tool " : "", tool ? tool->name : "", command->argv[0], reason_of(rc));
+        buffer_printf(problems, "agent %s%s%s%s%s: its program %s %s\n", agent->name,
+            part ? ", " : "", part ? part->kind : "", part ? " " : "", part ? part->name : "",
+            command->argv[0], reason_of(rc));
     *program = (struct program){.path = path,
         .argv = command->argv,
         .environment = registry->environment,
@@ -236,14 +244,38 @@ static int add_tools(struct registry *registry, struct registry_agent *agent,
         tool->approval = from->tools[i].approval;
         tool->approval_timeout_ms = from->tools[i].approval_timeout_ms;
         offer_tool(&agent->offer, &from->tools[i]);
+        const struct part part = {"tool", tool->name, &from->tools[i].command};
         int rc = tool->kind == CONFIG_TOOL_COMMAND
-                     ? resolve(&tool->program, registry, from, &from->tools[i], problems)
+                     ? resolve(&tool->program, registry, from, &part, problems)
                      : 0;
         if (rc < 0)
             return rc;
     }
     buffer_append_char(&agent->offer, ']');
     return buffer_error(&agent->offer);
+}
+
+static int add_servers(struct registry *registry, struct registry_agent *agent,
+    const struct config_agent *from, struct buffer *problems)
+{
+    agent->mcp = calloc(from->mcp_count + 1, sizeof(*agent->mcp));
+    if (!agent->mcp)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->mcp_count; i++) {
+        const struct config_mcp *declared = &from->mcp[i];
+        struct registry_mcp *server = &agent->mcp[agent->mcp_count++];
+        *server = (struct registry_mcp){.name = declared->name,
+            .timeout_ms = declared->timeout_ms,
+            .approval = declared->approval,
+            .approval_timeout_ms = declared->approval_timeout_ms,
+            .tools = declared->tools,
+            .tool_count = declared->tool_count};
+        const struct part part = {"server", declared->name, &declared->command};
+        int rc = resolve(&server->program, registry, from, &part, problems);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
 }
 
 static int add_agent(
@@ -260,7 +292,9 @@ static int add_agent(
     /* The kernel's limit is the second line: what the agent takes altogether is looked at. */
     agent->program.memory_max = 2 * from->limits.memory;
     agent->program.cpu_max_ms = from->limits.cpu_time_ms;
-    return rc < 0 ? rc : add_tools(registry, agent, from, problems);
+    if (!rc)
+        rc = add_tools(registry, agent, from, problems);
+    return rc < 0 ? rc : add_servers(registry, agent, from, problems);
 }
 
 static int build(struct registry *registry, const struct config *config, struct buffer *problems)
@@ -320,6 +354,9 @@ void registry_deinit(struct registry *registry)
         for (size_t k = 0; k < agent->tool_count; k++)
             free(agent->tools[k].program.path);
         free(agent->tools);
+        for (size_t k = 0; k < agent->mcp_count; k++)
+            free(agent->mcp[k].program.path);
+        free(agent->mcp);
         buffer_deinit(&agent->offer);
     }
     free(registry->agents);

@@ -20,6 +20,16 @@ struct registry_tool {
     uint64_t approval_timeout_ms;
 };
 
+struct registry_mcp {
+    const char *name;
+    struct program program;
+    uint64_t timeout_ms;
+    enum config_approval approval;
+    uint64_t approval_timeout_ms;
+    const struct config_mcp_tool *tools; /* those with an approval of their own */
+    size_t tool_count;
+};
+
 struct registry_agent {
     const char *name;
     const char *settings; /* a JSON object, for the agent alone */
@@ -29,7 +39,9 @@ struct registry_agent {
     char *host_argv[3]; /* of an agent in a program of ours: the program's */
     struct registry_tool *tools;
     size_t tool_count;
-    struct buffer offer; /* the tools as initialize names them: a JSON array */
+    struct registry_mcp *mcp;
+    size_t mcp_count;
+    struct buffer offer; /* its own tools as initialize names them: a JSON array */
 };
 
 struct registry {

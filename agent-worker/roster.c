@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "roster.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 
 int roster_new(struct roster **ret_roster, const struct roster_options *options)
@@ -19,14 +21,45 @@ int roster_new(struct roster **ret_roster, const struct roster_options *options)
         free(roster);
         return rc;
     }
-    for (size_t i = 0; i < roster->registry.count; i++)
-        pool_init(&roster->pools[i], options->loop, &roster->registry.agents[i], options->limits);
+    for (size_t i = 0; i < roster->registry.count; i++) {
+        const struct registry_agent *agent = &roster->registry.agents[i];
+        if (pool_init(&roster->pools[i], options->loop, agent, options->limits) < 0)
+            rc = -ENOMEM;
+    }
+    if (rc) {
+        roster_free(roster);
+        return rc;
+    }
     if (options->take) {
         roster->own = *options->take; /* what the agents point into does not move */
         *options->take = (struct config){0};
     }
     *ret_roster = roster;
     return 0;
+}
+
+static void say_problems(const struct buffer *problems)
+{
+    for (struct span rest = buffer_span(problems); rest.len;) {
+        struct span line = span_take_until(&rest, '\n');
+        log_error("registry", "%.*s", SPAN_ARG(line));
+    }
+}
+
+int roster_verdict(const struct roster *roster)
+{
+    struct buffer problems = BUFFER_INIT;
+    int verdict = 1;
+    for (size_t i = 0; i < roster->registry.count; i++) {
+        const struct pool *pool = &roster->pools[i];
+        int rc = mcp_set_verdict(&pool->mcp, pool->agent->name, &problems);
+        if (rc <= 0 && verdict >= 0)
+            verdict = rc;
+    }
+    if (verdict < 0)
+        say_problems(&problems);
+    buffer_deinit(&problems);
+    return verdict;
 }
 
 void roster_free(struct roster *roster)

@@ -26,6 +26,9 @@ struct roster_options {
 
 /* -ENOEXEC after saying on the log what is wrong with the agents, -ENOMEM; `take` stays then. */
 int roster_new(struct roster **ret_roster, const struct roster_options *options);
+/* Whether its agents' servers are there: 1, 0 when that is not known yet, -ENOEXEC after saying on
+ * the log which cannot be used. */
+int roster_verdict(const struct roster *roster);
 /* No run of it may be left. Takes NULL. */
 void roster_free(struct roster *roster);
 /* NULL when there is no such agent. */

@@ -11,6 +11,8 @@
 
 /* How often memory is looked at: what an agent can take meanwhile is what it can be over. */
 #define MEMORY_SECONDS 0.1
+/* How often it is looked whether new agents' servers are there. */
+#define JUDGE_SECONDS 0.02
 
 static struct engine *find(const struct supervisor *supervisor, struct span run_id)
 {
@@ -357,6 +359,50 @@ static void on_memory(struct ev_loop *loop, ev_timer *watcher, int events)
         engine_check_memory(engine);
 }
 
+static void adopt(struct supervisor *supervisor, struct roster *roster)
+{
+    if (supervisor->roster)
+        roster_retire(supervisor->roster);
+    supervisor->roster = roster;
+    list_append(&supervisor->rosters, &roster->link);
+    if (roster_limits_memory(roster))
+        ev_timer_start(supervisor->options.loop, &supervisor->memory);
+    start_soon(supervisor);
+}
+
+static void drop_candidate(struct supervisor *supervisor)
+{
+    ev_timer_stop(supervisor->options.loop, &supervisor->judge);
+    roster_free(supervisor->candidate);
+    supervisor->candidate = NULL;
+}
+
+/* Takes the candidate into use, or drops it, once it is known which. */
+static int judge(struct supervisor *supervisor)
+{
+    int verdict = roster_verdict(supervisor->candidate);
+    if (verdict == 0)
+        return 1;
+    ev_timer_stop(supervisor->options.loop, &supervisor->judge);
+    if (verdict < 0) {
+        drop_candidate(supervisor);
+        return verdict;
+    }
+    adopt(supervisor, supervisor->candidate);
+    supervisor->candidate = NULL;
+    return 0;
+}
+
+static void on_judge(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *supervisor = watcher->data;
+    int rc = judge(supervisor);
+    if (rc <= 0)
+        supervisor->options.events->on_agents(supervisor->options.context, rc);
+}
+
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)
 {
     *supervisor = (struct supervisor){.options = *options};
@@ -365,6 +411,8 @@ void supervisor_init(struct supervisor *supervisor, const struct supervisor_opti
     ev_timer_init(&supervisor->memory, on_memory, MEMORY_SECONDS, MEMORY_SECONDS);
     supervisor->next.data = supervisor;
     supervisor->memory.data = supervisor;
+    ev_timer_init(&supervisor->judge, on_judge, JUDGE_SECONDS, JUDGE_SECONDS);
+    supervisor->judge.data = supervisor;
 }
 
 int supervisor_set_agents(
@@ -374,18 +422,18 @@ int supervisor_set_agents(
         .config = config,
         .take = take,
         .limits = &supervisor->options.limits};
-    struct roster *roster;
-    int rc = roster_new(&roster, &options);
+    drop_candidate(supervisor);
+    int rc = roster_new(&supervisor->candidate, &options);
     if (rc)
         return rc;
-    if (supervisor->roster)
-        roster_retire(supervisor->roster);
-    supervisor->roster = roster;
-    list_append(&supervisor->rosters, &roster->link);
-    if (roster_limits_memory(roster))
-        ev_timer_start(supervisor->options.loop, &supervisor->memory);
-    start_soon(supervisor);
-    return 0;
+    rc = judge(supervisor);
+    while (rc > 0 && !supervisor->roster) {
+        ev_run(supervisor->options.loop, EVRUN_ONCE);
+        rc = judge(supervisor);
+    }
+    if (rc > 0)
+        ev_timer_start(supervisor->options.loop, &supervisor->judge);
+    return rc;
 }
 
 void supervisor_deinit(struct supervisor *supervisor)
@@ -393,6 +441,7 @@ void supervisor_deinit(struct supervisor *supervisor)
     size_t cursor = 0;
     ev_timer_stop(supervisor->options.loop, &supervisor->next);
     ev_timer_stop(supervisor->options.loop, &supervisor->memory);
+    drop_candidate(supervisor);
     for (struct engine *engine; (engine = map_next(&supervisor->engines, &cursor));)
         engine_free(engine);
     map_deinit(&supervisor->engines);

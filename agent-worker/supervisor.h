@@ -18,6 +18,8 @@ struct supervisor_events {
     void (*on_settled)(void *context, uint64_t answer, const char *code, const char *message);
     /* A run wants to know what was said before it, as engine_events has it. */
     void (*on_recall)(void *context, struct span run_id, bool ask, uint64_t after);
+    /* What became of agents that were still to be judged: 0, they are in use; or -ENOEXEC. */
+    void (*on_agents)(void *context, int rc);
     /* The emitter is of no use any more: give the supervisor another one. */
     void (*on_emitter_lost)(void *context, int rc);
 };
@@ -34,16 +36,21 @@ struct supervisor {
     rs_emitter *emitter;      /* borrowed; NULL while there is none */
     struct map engines;       /* run id to struct engine */
     struct roster *roster;    /* whose agents runs are given to */
+    struct roster *candidate; /* the agents of a new reading, while their servers start; or NULL */
     struct list_link rosters; /* of struct roster, link: that one, and those with runs left */
     ev_timer next;            /* starts those that waited, and lets old rosters go */
+    ev_timer judge;           /* looks at the candidate */
     ev_timer memory;          /* looks at what agents with a limit take */
 };
 
 /* As the worker's options have them. */
 struct engine_limits supervisor_limits(const struct config *config);
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options);
-/* The agents from now on; runs that there are end with those they began with. The first time, and
- * then after each reading of the configuration. -ENOEXEC, -ENOMEM as roster_new: nothing changes.
+/*
+ * The agents from now on; runs that there are end with those they began with. -ENOEXEC, -ENOMEM as
+ * roster_new: nothing changes. The first time this waits until the agents' servers are there, on a
+ * loop where nothing else goes on; after each further reading of the configuration it does not, and
+ * 1 says that on_agents will tell.
  */
 int supervisor_set_agents(
     struct supervisor *supervisor, const struct config *config, struct config *take);

@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "interrupts.h"
+#include "mcp_set.h"
 #include "tools.h"
 
 /*
@@ -11,7 +12,7 @@
  *
  *   TO_ASK     interrupt_requested is still to be emitted: the ring was full
  *   ASKING     somebody is asked: whether it may run, or for what it is to do
- *   RUNNING    its command is going on
+ *   RUNNING    its command, or its server's call, is going on
  *   FINISHED   `status`, `value`, `code` and `message` say how; to be emitted, then answered
  *   ABANDONED  its command is being killed; nobody is told
  */
@@ -33,6 +34,8 @@ struct tool_call {
     enum call_state state;
     bool allowed; /* it may run, as far as its approval goes */
     struct command *command;
+    struct mcp_server *server; /* of a tool of its */
+    struct mcp_call *mcp;
     struct interrupt_asker asker;
     uint64_t began_ms;
     uint64_t duration_ms;
@@ -66,6 +69,10 @@ void tools_remove(struct tools *tools, struct tool_call *call);
 /* ---- tool_command.c */
 
 void tool_command_start(struct tool_call *call);
+
+/* ---- tool_mcp.c */
+
+void tool_mcp_start(struct tool_call *call);
 
 /* ---- tool_question.c */
 

@@ -17,6 +17,7 @@ static void call_free(struct tool_call *call)
         return;
     list_remove(&call->link);
     command_free(call->command);
+    mcp_call_drop(call->mcp);
     interrupts_forget(call->tools->options.interrupts, &call->asker);
     buffer_deinit(&call->args);
     buffer_deinit(&call->message);
@@ -47,6 +48,7 @@ void tools_remove(struct tools *tools, struct tool_call *call)
 
 static void finish(struct tool_call *call, enum rs_tool_status status)
 {
+    mcp_call_drop(STEAL_POINTER(call->mcp));
     call->state = CALL_FINISHED;
     call->status = status;
     call->duration_ms = clock_monotonic_ms() - call->began_ms;
@@ -149,6 +151,8 @@ void call_run(struct tool_call *call)
     call->allowed = true;
     if (call->declared.kind == CONFIG_TOOL_CLIENT)
         call->state = CALL_TO_ASK;
+    else if (call->declared.kind == CONFIG_TOOL_MCP)
+        tool_mcp_start(call);
     else
         tool_command_start(call);
 }
@@ -164,6 +168,17 @@ static bool has_fitting_args(struct tool_call *call)
             buffer_error(&problem) ? "they do not fit" : problem.data);
     buffer_deinit(&problem);
     return fits;
+}
+
+static bool find_tool(struct tool_call *call)
+{
+    const struct tools_options *options = &call->tools->options;
+    const struct registry_tool *own = registry_find_tool(options->agent, call->name);
+    if (own)
+        call->declared = *own;
+    else
+        call->server = mcp_set_find(options->mcp, call->name, &call->declared);
+    return own || call->server;
 }
 
 static void start(struct tool_call *call, bool known)
@@ -208,12 +223,9 @@ int tools_call(struct tools *tools, const struct agent_tool_call *wanted, struct
         call_free(call);
         return rc;
     }
-    const struct registry_tool *declared = registry_find_tool(tools->options.agent, call->name);
-    if (declared)
-        call->declared = *declared;
     list_append(&tools->calls, &call->link);
     tools->count++;
-    start(call, declared);
+    start(call, find_tool(call));
     if (call->state != CALL_RUNNING)
         tools_settle(tools);
     return RS_OK;
@@ -224,9 +236,9 @@ void tools_cancel(struct tools *tools)
     tools->cancelling = true;
     LIST_FOR_EACH(struct tool_call, call, &tools->calls, link)
     {
-        if (call->state == CALL_RUNNING)
+        if (call->state == CALL_RUNNING && call->command)
             command_kill(call->command);
-        else if (call->state == CALL_TO_ASK)
+        else if (call->state == CALL_RUNNING || call->state == CALL_TO_ASK)
             call_finish_error(call, RS_TOOL_CANCELLED, "cancelled", "the run is being cancelled");
     }
     tools_settle(tools);
@@ -235,7 +247,7 @@ void tools_cancel(struct tools *tools)
 /* Whether the call is one that nothing has to be waited for. */
 static bool is_only_kept(const struct tool_call *call, bool all)
 {
-    return call->state == CALL_TO_ASK || call->state == CALL_ASKING ||
+    return call->state == CALL_TO_ASK || call->state == CALL_ASKING || call->mcp ||
            (call->state == CALL_FINISHED && all);
 }
 
@@ -243,7 +255,7 @@ void tools_abandon(struct tools *tools, bool all)
 {
     LIST_FOR_EACH(struct tool_call, call, &tools->calls, link)
     {
-        if (call->state == CALL_RUNNING) {
+        if (call->state == CALL_RUNNING && call->command) {
             call->state = CALL_ABANDONED;
             command_kill(call->command);
         } else if (is_only_kept(call, all)) {

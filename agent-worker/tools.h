@@ -3,7 +3,7 @@
 
 #include "agent_protocol.h"
 #include "interrupts.h"
-#include "registry.h"
+#include "mcp_set.h"
 
 #include "base/list.h"
 
@@ -30,7 +30,8 @@
  *   tool_bad_output        what it wrote is not one JSON value
  *   tool_failed            it exited with an error and did not say which
  *   tool_refused           the user's client did not want to do it
- *   tool_unavailable       there is no client that could be asked
+ *   tool_unavailable       there is no client that could be asked, or its MCP server is down
+ *   tool_lost              its MCP server ended before it answered
  * or with the code the tool itself gave (see docs/tools.md).
  */
 struct tools_events {
@@ -45,6 +46,7 @@ struct tools_events {
 struct tools_options {
     struct ev_loop *loop;
     const struct registry_agent *agent; /* borrowed for its life */
+    const struct mcp_set *mcp;          /* the same */
     rs_run *run;                        /* the same */
     struct interrupts *interrupts;      /* the same */
     const char *run_id;                 /* the same */

@@ -71,9 +71,22 @@ static void on_emitter_lost(void *context, int rc)
     tick_in(worker, 0.);
 }
 
+static void on_agents(void *context, int rc)
+{
+    struct worker *worker = context;
+    if (rc < 0) {
+        log_error("worker", "the agents in use stay: what was read again cannot be used");
+        return;
+    }
+    log_info(
+        "worker", "the agents were read again: %zu", worker->supervisor.roster->registry.count);
+    broker_link_set_agents(worker->link, worker->supervisor.roster->registry.names.data);
+}
+
 static const struct supervisor_events supervisor_events = {.on_released = on_released,
     .on_settled = on_settled,
     .on_recall = on_recall,
+    .on_agents = on_agents,
     .on_emitter_lost = on_emitter_lost};
 
 /* ---- the link's events */
@@ -389,13 +402,8 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
     if (!rc)
         rc = supervisor_set_agents(&worker->supervisor, NULL, &next);
     config_deinit(&next);
-    if (rc) {
-        log_error("worker", "the agents in use stay: what was read again cannot be used");
-        return;
-    }
-    log_info(
-        "worker", "the agents were read again: %zu", worker->supervisor.roster->registry.count);
-    broker_link_set_agents(worker->link, worker->supervisor.roster->registry.names.data);
+    if (rc <= 0)
+        on_agents(worker, rc);
 }
 
 static void watch_signal(struct worker *worker, ev_signal *watcher,

@@ -19,8 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define TIMEOUT_MS 30000
-#define APPROVAL_TIMEOUT_MS 600000
 #define TIMEOUT_MIN_MS 10
 #define TIMEOUT_MAX_MS 3600000
 
@@ -47,7 +45,7 @@ void config_tools_deinit(struct config_agent *agent)
     agent->tool_count = 0;
 }
 
-static void read_timeout(
+void config_timeout_read(
     struct config_file *file, const char *key, yaml_node_t *node, uint64_t *timeout_ms)
 {
     const char *text = config_file_text(file, key, node);
@@ -76,6 +74,12 @@ static unsigned read_choice(
     return choices[0].value;
 }
 
+enum config_approval config_approval_read(
+    struct config_file *file, const char *key, yaml_node_t *node)
+{
+    return read_choice(file, key, node, approvals);
+}
+
 static int read_schema(
     struct config_file *file, const char *key, yaml_node_t *node, char **input_schema)
 {
@@ -99,11 +103,11 @@ static int read_tool_entry(struct config_file *file, const char *key,
     if (strcmp(entry->key, "input_schema") == 0)
         return read_schema(file, key, entry->value, &tool->input_schema);
     if (strcmp(entry->key, "timeout") == 0)
-        read_timeout(file, key, entry->value, &tool->timeout_ms);
+        config_timeout_read(file, key, entry->value, &tool->timeout_ms);
     else if (strcmp(entry->key, "approval_timeout") == 0)
-        read_timeout(file, key, entry->value, &tool->approval_timeout_ms);
+        config_timeout_read(file, key, entry->value, &tool->approval_timeout_ms);
     else if (strcmp(entry->key, "approval") == 0)
-        tool->approval = read_choice(file, key, entry->value, approvals);
+        tool->approval = config_approval_read(file, key, entry->value);
     else if (strcmp(entry->key, "kind") == 0)
         tool->kind = read_choice(file, key, entry->value, kinds);
     else
@@ -149,8 +153,8 @@ int config_tools_read(
         char name[CONFIG_KEY_MAX];
         config_join_key(name, key, entry.key);
         struct config_tool *tool = &agent->tools[agent->tool_count++];
-        tool->timeout_ms = TIMEOUT_MS;
-        tool->approval_timeout_ms = APPROVAL_TIMEOUT_MS;
+        tool->timeout_ms = CONFIG_TOOL_TIMEOUT_MS;
+        tool->approval_timeout_ms = CONFIG_APPROVAL_TIMEOUT_MS;
         tool->name = strdup(entry.key);
         int rc = tool->name ? read_tool(file, name, &entry, tool) : -ENOMEM;
         if (rc)

@@ -13,6 +13,8 @@
  *       pool: {min_idle: N, max_uses: N, max_memory: BYTES}
  *       tools:
  *         NAME: {…}                        (agent_tools.c)
+ *       mcp:
+ *         NAME: {…}                        (agent_mcp.c)
  */
 #include "config/file.h"
 
@@ -24,6 +26,7 @@
 static void agent_deinit(struct config_agent *agent)
 {
     config_tools_deinit(agent);
+    config_mcp_deinit(agent);
     free(agent->name);
     free(agent->description);
     free(agent->directory);
@@ -83,8 +86,8 @@ static int read_library(
 static int read_agent_entry(struct config_file *file, const char *key,
     const struct config_entry *entry, struct config_agent *agent)
 {
-    static const char *const known[] = {
-        "description", "kind", "command", "library", "settings", "limits", "pool", "tools", NULL};
+    static const char *const known[] = {"description", "kind", "command", "library", "settings",
+        "limits", "pool", "tools", "mcp", NULL};
     if (strcmp(entry->key, "description") == 0)
         return config_text_read(file, key, entry->value, &agent->description);
     if (strcmp(entry->key, "command") == 0)
@@ -95,6 +98,8 @@ static int read_agent_entry(struct config_file *file, const char *key,
         return config_settings_read(file, key, entry->value, &agent->settings);
     if (strcmp(entry->key, "tools") == 0)
         return config_tools_read(file, key, entry->value, agent);
+    if (strcmp(entry->key, "mcp") == 0)
+        return config_mcp_read(file, key, entry->value, agent);
     if (strcmp(entry->key, "kind") == 0)
         read_kind(file, key, entry->value, agent);
     else if (strcmp(entry->key, "limits") == 0)

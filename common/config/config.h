@@ -16,6 +16,7 @@ struct config_command {
 enum config_tool_kind {
     CONFIG_TOOL_COMMAND, /* a program: arguments as JSON on stdin, result as JSON on stdout */
     CONFIG_TOOL_CLIENT,  /* the user's client does it */
+    CONFIG_TOOL_MCP,     /* a server has it; never in a configuration's list of tools */
 };
 
 /* Whether a tool may be run. */
@@ -34,6 +35,23 @@ struct config_tool {
     uint64_t timeout_ms;
     enum config_approval approval;
     uint64_t approval_timeout_ms; /* how long the user has to answer */
+};
+
+struct config_mcp_tool {
+    char *name; /* as the server has it */
+    bool given; /* the approval is; else it is the server's */
+    enum config_approval approval;
+};
+
+/* An MCP server: a program whose tools are the agent's. */
+struct config_mcp {
+    char *name;
+    struct config_command command;
+    uint64_t timeout_ms; /* of a call */
+    enum config_approval approval;
+    uint64_t approval_timeout_ms;
+    struct config_mcp_tool *tools; /* those with an approval of their own */
+    size_t tool_count;
 };
 
 /* What one worker lets an agent have; 0: no limit. */
@@ -69,6 +87,8 @@ struct config_agent {
     char *directory; /* where its processes start: the configuration file's folder, absolute */
     struct config_tool *tools;
     size_t tool_count;
+    struct config_mcp *mcp;
+    size_t mcp_count;
 };
 
 struct config {

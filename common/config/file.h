@@ -76,6 +76,19 @@ int config_tools_read(
     struct config_file *file, const char *key, yaml_node_t *mapping, struct config_agent *agent);
 void config_tools_deinit(struct config_agent *agent);
 
+/* How long a tool may take, and the user to allow one, where nothing is said. */
+#define CONFIG_TOOL_TIMEOUT_MS 30000
+#define CONFIG_APPROVAL_TIMEOUT_MS 600000
+void config_timeout_read(
+    struct config_file *file, const char *key, yaml_node_t *node, uint64_t *timeout_ms);
+enum config_approval config_approval_read(
+    struct config_file *file, const char *key, yaml_node_t *node);
+
+/* An agent's MCP servers. -ENOMEM, else 0. */
+int config_mcp_read(
+    struct config_file *file, const char *key, yaml_node_t *mapping, struct config_agent *agent);
+void config_mcp_deinit(struct config_agent *agent);
+
 /* An agent's limits and pool, over what is there. */
 void config_limits_read(
     struct config_file *file, const char *key, yaml_node_t *mapping, struct config_limits *limits);

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools that people and their applications decide, on a whole node."""
 import asyncio
+import itertools
 import json
+import os
+import signal
+import subprocess
 
 from harness.client import Client, Refused
+from harness.deadline import PATIENCE, until
+from harness.node import PROGRAMS, ROOT
 from harness.stream import check_run
 
 
@@ -73,3 +79,57 @@ async def test_application_of_the_user_does_a_tool(shared_node, user):
             "kind": "tool", "tool_call_id": "", "tool_name": "page", "args": {"url": "/rings"}}
         await respond(client, asked, status="resolved", payload={"opened": True})
         assert await result_of(client, run) == {"status": "ok", "result": {"opened": True}}
+
+
+# ---- MCP servers
+
+SERVER = str(ROOT / "tests/agents/mcp_server.py")
+
+
+def guest(*ways, **more):
+    return {"command": ["python3", str(ROOT / "tests/agents/caller.py")],
+            "mcp": {"test": {"command": ["python3", SERVER, *ways], **more}}}
+
+
+def write_agents(node, **agents):
+    node.config.write_text(json.dumps({"agents": agents}))
+
+
+def hang_up(node, line):
+    worker, = node.pids("ringside-worker")
+    seen = len(node.stderr.lines)
+    os.kill(worker, signal.SIGHUP)
+    node.stderr.wait_for(line, start=seen)
+
+
+async def test_server_of_tools_is_shared_by_runs_and_changed_as_a_whole(make_node, tmp_path, user):
+    node = make_node(config=tmp_path / "ringside.yaml", workers=1)
+    write_agents(node, guest=guest())
+    node.start()
+    async with Client(node, user) as client:
+        async def state():
+            run = await client.chat(call("test__state"), agent="guest", thread=f"t-{next(numbers)}")
+            return (await result_of(client, run))["result"]["pid"]
+        numbers = itertools.count()
+        first = await state()
+        assert await state() == first
+        write_agents(node, guest=guest("exits"))
+        hang_up(node, "the agents in use stay")
+        assert "server test: it exited with status 1: no database here" in "\n".join(node.stderr.lines)
+        assert await state() == first
+        write_agents(node, guest=guest(approval="ask"))
+        hang_up(node, "has other agents now")
+        run = await client.chat(call("test__state"), agent="guest")
+        asked = await client.until_event("interrupt_requested", run)
+        await allow(client, asked)
+        assert (await result_of(client, run))["result"]["pid"] != first
+        until(lambda: not os.path.exists(f"/proc/{first}"), "the end of the first server")
+
+
+def test_worker_whose_server_cannot_be_used_does_not_start(tmp_path):
+    config = tmp_path / "ringside.yaml"
+    config.write_text(json.dumps({"agents": {"guest": guest("garbage")}}))
+    done = subprocess.run([PROGRAMS["ringside-worker"], "--config", config, "--node-name", "none"],
+                          capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert done.returncode != 0
+    assert "agent guest, server test: it wrote a line that is not a message" in done.stderr

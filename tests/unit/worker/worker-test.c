@@ -80,7 +80,11 @@ int bench_up(void **state)
     bench->pools = calloc(bench->registry.count, sizeof(*bench->pools));
     assert_non_null(bench->pools);
     for (size_t i = 0; i < bench->registry.count; i++)
-        pool_init(&bench->pools[i], bench->loop, &bench->registry.agents[i], &bench->limits);
+        assert_int_equal(
+            pool_init(&bench->pools[i], bench->loop, &bench->registry.agents[i], &bench->limits),
+            0);
+    for (size_t i = 0; i < bench->registry.count; i++)
+        mcp_set_await(&bench->pools[i].mcp, bench->loop);
     ev_prepare_init(&bench->drain, on_drain);
     bench->drain.data = bench;
     ev_prepare_start(bench->loop, &bench->drain);
