@@ -28,6 +28,8 @@
 #define DELAY_MAX_SECONDS 60.
 #define PROGRESS_EVERY_MS 50
 #define GRACE_MS 2000
+/* From the news that the tools have changed until they are listed: further news cost nothing. */
+#define RELIST_SECONDS 0.1
 #define REASON_MAX 256
 
 enum state {
@@ -50,7 +52,7 @@ struct mcp_server {
     struct mcp_tools tools;
     struct mcp_tools listed; /* so far */
     unsigned pages;
-    bool list_again; /* they changed while they were listed */
+    bool list_again; /* they have changed since: READY's `timer` lists them */
     unsigned deaths; /* since a call last succeeded */
     int verdict;
     char reason[REASON_MAX];
@@ -186,7 +188,7 @@ static void take_list(struct mcp_server *server)
     judge(server, 1, "");
     log_info("mcp", "%s has %zu tools", server->name, server->tools.count);
     if (server->list_again)
-        list_tools(server);
+        timer_in(server, RELIST_SECONDS);
 }
 
 static void take_page(struct mcp_server *server, const struct rpc_message *message)
@@ -275,16 +277,20 @@ static void take_progress(struct mcp_server *server, struct span params)
     buffer_deinit(&note);
 }
 
+static void take_news(struct mcp_server *server)
+{
+    if (server->state == STATE_READY && !server->asked && !server->list_again)
+        timer_in(server, RELIST_SECONDS);
+    server->list_again = true;
+}
+
+/* Logging and the like is passed over: nobody asked for it. */
 static void take_notification(struct mcp_server *server, const struct rpc_message *message)
 {
     if (strcmp(message->method, "notifications/progress") == 0)
         take_progress(server, message->params);
-    else if (strcmp(message->method, "notifications/tools/list_changed") != 0)
-        return; /* logging and the like, which nobody asked for */
-    else if (server->state == STATE_READY && !server->asked)
-        list_tools(server);
-    else
-        server->list_again = true;
+    else if (strcmp(message->method, "notifications/tools/list_changed") == 0)
+        take_news(server);
 }
 
 static void take_request(struct mcp_server *server, const struct rpc_message *message)
@@ -405,6 +411,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
         bury(server);
     else if (server->state == STATE_DOWN)
         start(server);
+    else if (server->state == STATE_READY && !server->asked)
+        list_tools(server);
     else
         stop(server, server->state == STATE_STARTING ? "it did not answer initialize in time"
                                                      : "it did not list its tools in time");

@@ -11,8 +11,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void leave_out(const char *server, struct span tool, const char *reason)
+#define LEFT_OUT_TOLD_MAX 10
+
+/* A server that has nothing but such tools does not fill the log with them. */
+static void leave_out(
+    struct mcp_tools *tools, const char *server, struct span tool, const char *reason)
 {
+    if (tools->left_out++ >= LEFT_OUT_TOLD_MAX)
+        return;
     size_t len = tool.len < 60 ? tool.len : 60;
     log_warn(
         "mcp", "a tool of server %s is left out: %s: %.*s", server, reason, (int)len, tool.data);
@@ -62,13 +68,13 @@ static int add(struct mcp_tools *tools, struct span item, const char *server)
     const char *reason;
     size_t prefix = strlen(server) + 2;
     if (!mcp_parse_tool(&view, item, &reason)) {
-        leave_out(server, item, reason);
+        leave_out(tools, server, item, reason);
     } else if (prefix + strlen(view.name) >= MCP_NAME_SIZE) {
-        leave_out(server, item, "its name with the server's before it is longer than 64");
+        leave_out(tools, server, item, "its name with the server's before it is longer than 64");
     } else if (mcp_tools_find(tools, view.name)) {
-        leave_out(server, item, "there is one of this name");
+        leave_out(tools, server, item, "there is one of this name");
     } else if (tools->count == MCP_TOOLS_MAX || tools->bytes + item.len > MCP_TOOLS_BYTES_MAX) {
-        leave_out(server, item, "the server has too many");
+        leave_out(tools, server, item, "the server has too many");
     } else if (is_sound(&view, server)) {
         int rc = keep(&tools->items[tools->count], &view);
         tools->count += !rc;

@@ -15,6 +15,7 @@ struct mcp_tools {
     struct mcp_tool *items;
     size_t count;
     size_t bytes;
+    unsigned left_out;
 };
 
 /* What one server may have; more is left out. */
