@@ -263,7 +263,7 @@ static void call(struct llm_run *run, struct llm_pending *pending, const struct 
     if (!args.len)
         args = SPAN_LITERAL("{}");
     if (!json_scan_valid_object(args)) {
-        tell(pending, "bad_arguments", "the arguments are not one JSON object");
+        tell(pending, "tool_bad_arguments", "the arguments are not one JSON object");
         return;
     }
     struct buffer params = BUFFER_INIT;

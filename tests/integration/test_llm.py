@@ -12,6 +12,7 @@ from harness.llm_server import answer, calls, delta, event, page, problem
 from harness.node import CONFIG, PROGRAMS, Node
 from harness.stream import check_run
 
+EXAMPLES = CONFIG.parents[2] / "examples"
 TOOL = CONFIG.parent / "tool.py"
 QUICK = {"retry_wait": "1ms", "max_wait": "2s", "retries": 2}
 
@@ -217,7 +218,7 @@ async def test_calls_that_make_no_sense_are_told_to_the_model(llm_node, server, 
               answer("Sorry."))
     run = await ask(llm_node, user, "nonsense", "tooled")
     told = [json.loads(message["content"]) for message in server.asked("nonsense")[1]["body"]["messages"][2:]]
-    assert [one.get("error", {}).get("code") for one in told] == ["bad_arguments", "tool_not_found", None]
+    assert [one.get("error", {}).get("code") for one in told] == ["tool_bad_arguments", "tool_not_found", None]
     assert run.text == "Sorry."
 
 
@@ -423,6 +424,21 @@ def test_the_command_line_shows_an_answer(llm_node, server):
     server.on("from a terminal", answer("Hello."))
     done = llm_node.run("run", "--agent", "plain", "from a terminal")
     assert done.returncode == 0 and "Hello." in done.stdout
+
+
+def test_the_example_works_with_its_tools(tmp_path, server):
+    text = (EXAMPLES / "llm.yaml").read_text(encoding="utf-8")
+    assert "http://127.0.0.1:8000/v1" in text
+    (tmp_path / "llm.yaml").write_text(text.replace("http://127.0.0.1:8000/v1", server.url + llm_server.OPEN))
+    (tmp_path / "agents").symlink_to(EXAMPLES / "agents")
+    (tmp_path / "in.jsonl").write_text('{"content":"What is a ring?"}\n')
+    server.on("What is a ring?", calls(("a", "search", {"query": "ring"})), answer("A place to write."),
+              path=llm_server.OPEN)
+    done = subprocess.run([PROGRAMS["ringside"].resolve(), "batch", "in.jsonl", "--config", "llm.yaml"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert json.loads(done.stdout)["text"] == "A place to write.", done.stderr
+    told = server.asked("What is a ring?")[1]["body"]["messages"][-1]
+    assert json.loads(told["content"]).get("error") is None
 
 
 def test_a_batch_has_its_answers_and_its_failures(tmp_path, server):
