@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """An MCP server for tests, on stdio. Faithful without arguments; each argument is one way to be bad:
-garbage, longline, silent, exits, old, no_tools, endless (lists without end), chatter (bad ids, unknown
+garbage, longline, silent, exits, old, no_tools, endless (lists without end), deaf (reads nothing once it
+has listed its tools), chatter (bad ids, unknown
 requests and notes before each answer), wide (tools that cannot be offered), list_silent."""
 import json
 import os
@@ -31,7 +32,7 @@ TOOLS = [
     tool("echo", "Says it back", properties={"text": {"type": "string"}}, required=["text"]),
     tool("structured"), tool("parts"), tool("fails"), tool("refuses"), tool("nonsense"),
     tool("slow"), tool("progress"), tool("dies"), tool("huge"), tool("grow"), tool("state"),
-    tool("garbles"),
+    tool("garbles"), tool("flood"),
 ]
 WIDE = [tool("a.dot"), tool("x" * 62), tool("x" * 80), {"name": "no_schema"}, tool("echo"), 7,
         {"name": "bad_schema", "inputSchema": {"type": "objekt"}}]
@@ -66,6 +67,11 @@ def run(number, params):
         send(method="notifications/progress", params={"progressToken": 999, "progress": 1})
         send(method="notifications/progress", params={"progressToken": token})
         return text("done")
+    if name == "flood":
+        for count in range(2000):
+            send(method="notifications/progress", params={"progressToken": token, "progress": count})
+            send(method="notifications/tools/list_changed")
+        return text("dry")
     if name == "dies":
         os._exit(3)
     if name == "garbles":
@@ -134,5 +140,7 @@ if "longline" in ways:
     while True:
         sys.stdout.write("x" * 65536)
 for line in sys.stdin:
+    if "deaf" in ways and "tools/call" in line:
+        time.sleep(600)
     if "silent" not in ways:
         handle(json.loads(line))

@@ -318,3 +318,12 @@ def test_a_missing_file_and_an_agent_that_cannot_run_are_named(batch):
     batch.requests = batch.folder / "requests.jsonl"
     status, _, said = batch.ask(*echoes(1)).run()
     assert status == USAGE and "ghost" in said
+
+
+def test_where_nobody_can_be_asked_a_tool_that_needs_consent_is_denied(tmp_path):
+    calls = [{"name": "guarded"}, {"name": "page"}, {"name": "wait"}]
+    batch = Batch(tmp_path).ask({"agent": "caller", "content": json.dumps(calls)})
+    assert batch.run()[0] == DONE
+    line, = batch.by_id().values()
+    assert [result.get("error", {}).get("code") for result in line["result"]] == [
+        "tool_denied", "tool_unavailable", None]

@@ -81,6 +81,20 @@ static void test_input_goes_in_and_output_comes_out(void **state)
     buffer_deinit(&outcome.output);
 }
 
+static void test_words_reach_the_program_as_they_stand(void **state)
+{
+    struct outcome outcome;
+    char path[] = "/usr/bin/printf";
+    char format[] = "%s|";
+    char words[] = "$(id) `id`; * > /tmp/x & $HOME \\";
+    char *const argv[] = {path, format, words, NULL};
+    (void)state;
+    run(&outcome, argv, "", PATIENCE_MS);
+    assert_true(outcome.succeeded);
+    assert_string_equal(outcome.output.data, "$(id) `id`; * > /tmp/x & $HOME \\|");
+    buffer_deinit(&outcome.output);
+}
+
 static void test_a_child_has_three_descriptors_and_its_own_group(void **state)
 {
     struct outcome outcome;
@@ -250,6 +264,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_input_goes_in_and_output_comes_out),
+        cmocka_unit_test(test_words_reach_the_program_as_they_stand),
         cmocka_unit_test(test_a_child_has_three_descriptors_and_its_own_group),
         cmocka_unit_test(test_a_command_that_takes_too_long_is_killed_with_all_it_started),
         cmocka_unit_test(test_a_command_that_writes_too_much_is_killed),

@@ -89,37 +89,59 @@ static void test_progress_is_a_share_where_the_total_is_known(void **state)
 
 /* ---- servers that cannot be used */
 
-static void assert_refused(const char *way, const char *declared_tool, const char *reason)
-{
+/* A server alone, on a loop of its own. */
+struct stage {
     char path[4096];
-    char *argv[] = {(char[]){"python3"}, path, (char *)(uintptr_t)way, NULL};
-    struct config_mcp_tool tool = {.name = (char *)(uintptr_t)declared_tool};
-    const struct registry_mcp declared = {.name = "test",
+    char *argv[4];
+    struct config_mcp_tool tool;
+    struct registry_mcp declared;
+    struct ev_loop *loop;
+    struct mcp_server *server;
+};
+
+static int start_alone(struct stage *stage, const char *way, const char *declared_tool)
+{
+    const char *said;
+    int verdict;
+    *stage = (struct stage){.loop = ev_loop_new(EVFLAG_AUTO)};
+    snprintf(stage->path, sizeof(stage->path), "%s/mcp_server.py", folder);
+    stage->argv[0] = (char[]){"python3"};
+    stage->argv[1] = stage->path;
+    stage->argv[2] = (char *)(uintptr_t)way;
+    stage->tool.name = (char *)(uintptr_t)declared_tool;
+    stage->declared = (struct registry_mcp){.name = "test",
         .program = {.path = (char[]){"/usr/bin/python3"},
-            .argv = argv,
+            .argv = stage->argv,
             .environment = (char *[]){NULL},
             .directory = folder},
-        .tools = &tool,
+        .tools = &stage->tool,
         .tool_count = declared_tool ? 1 : 0};
-    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
-    bool hangs = strstr(way, "silent");
-    const struct mcp_server_options options = {.loop = loop,
-        .declared = &declared,
+    const struct mcp_server_options options = {.loop = stage->loop,
+        .declared = &stage->declared,
         .agent = "guest",
         .line_max = 100000,
         .output_max = 1000,
-        .start_timeout_ms = hangs ? 300 : 20000};
-    struct mcp_server *server;
+        .start_timeout_ms = strstr(way, "silent") ? 300 : 20000};
+    assert_int_equal(mcp_server_new(&stage->server, &options), 0);
+    while ((verdict = mcp_server_verdict(stage->server, &said)) == 0)
+        ev_run(stage->loop, EVRUN_ONCE);
+    return verdict;
+}
+
+static void end_alone(struct stage *stage)
+{
+    mcp_server_free(stage->server);
+    ev_loop_destroy(stage->loop);
+}
+
+static void assert_refused(const char *way, const char *declared_tool, const char *reason)
+{
+    struct stage stage;
     const char *said;
-    int verdict;
-    snprintf(path, sizeof(path), "%s/mcp_server.py", folder);
-    assert_int_equal(mcp_server_new(&server, &options), 0);
-    while ((verdict = mcp_server_verdict(server, &said)) == 0)
-        ev_run(loop, EVRUN_ONCE);
-    assert_int_equal(verdict, -ENOEXEC);
+    assert_int_equal(start_alone(&stage, way, declared_tool), -ENOEXEC);
+    mcp_server_verdict(stage.server, &said);
     assert_contains(said, reason);
-    mcp_server_free(server);
-    ev_loop_destroy(loop);
+    end_alone(&stage);
 }
 
 static void test_server_that_cannot_be_used_is_refused_with_its_reason(void **state)
@@ -134,6 +156,38 @@ static void test_server_that_cannot_be_used_is_refused_with_its_reason(void **st
     assert_refused("no_tools", NULL, "it has no tools");
     assert_refused("endless", NULL, "its list of tools has no end");
     assert_refused("", "nothing", "it has no tool nothing");
+}
+
+static const struct mcp_call_events no_events = {.on_progress = NULL, .on_ended = NULL};
+
+static void test_server_that_does_not_read_gets_no_more_calls(void **state)
+{
+    enum { CALLS = 40 };
+    struct mcp_call *calls[CALLS];
+    struct stage stage;
+    struct buffer args = BUFFER_INIT;
+    int made = 0;
+    int rc = 0;
+    (void)state;
+    assert_int_equal(start_alone(&stage, "deaf", NULL), 1);
+    buffer_append_string(&args, "{\"a\":\"");
+    for (int i = 0; i < 60000; i++)
+        buffer_append_char(&args, 'x');
+    buffer_append_string(&args, "\"}");
+    const struct mcp_wanted wanted = {
+        .name = "slow", .args = buffer_span(&args), .timeout_ms = 600000};
+    while (made < CALLS) {
+        rc = mcp_server_call(&calls[made], stage.server, &wanted, &no_events, NULL);
+        if (rc)
+            break;
+        made++;
+    }
+    assert_int_equal(rc, -ENOBUFS);
+    assert_true(made > 8);
+    while (made > 0)
+        mcp_call_drop(calls[--made]);
+    end_alone(&stage);
+    buffer_deinit(&args);
 }
 
 /* ---- calls */
@@ -191,6 +245,14 @@ static void test_progress_is_shown_with_its_call(void **state)
         "partial_result tool=c-1 {\"progress\":{\"fraction\":0.25,\"progress\":1,"
         "\"total\":4,\"message\":\"a quarter\"}}");
     assert_int_equal(count_of(events, "\"fraction\""), 1);
+}
+
+static void test_flood_of_notes_is_thinned_out(void **state)
+{
+    const char *events = bench_run(*state, "guest", ONE("test__flood", ""));
+    int notes = count_of(events, "{\"progress\":{\"progress\":");
+    assert_true(notes >= 1 && notes < 1000);
+    assert_contains(events, "{\"status\": \"ok\", \"result\": \"dry\"}");
 }
 
 static void test_server_is_asked_back_and_told_what_nobody_waits_for(void **state)
@@ -298,10 +360,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_result_is_structure_or_text_or_parts),
         cmocka_unit_test(test_progress_is_a_share_where_the_total_is_known),
         cmocka_unit_test(test_server_that_cannot_be_used_is_refused_with_its_reason),
+        cmocka_unit_test(test_server_that_does_not_read_gets_no_more_calls),
         TEST(test_tools_are_offered_under_the_servers_name),
         TEST(test_calls_of_a_run_go_to_the_server_side_by_side),
         TEST(test_arguments_are_checked_and_unknown_tools_named),
         TEST(test_progress_is_shown_with_its_call),
+        TEST(test_flood_of_notes_is_thinned_out),
         TEST(test_server_is_asked_back_and_told_what_nobody_waits_for),
         TEST(test_each_tool_may_have_an_approval_of_its_own),
         TEST(test_result_larger_than_a_tool_may_give_is_refused),
