@@ -51,16 +51,6 @@ async def test_no_more_are_told_than_were_wanted_the_newest(shared_node, user):
         assert len(told) == 3 and told[1:][0] == ("user", "4") and told[0][0] == "assistant"
 
 
-async def test_a_run_that_goes_on_is_not_told_of(shared_node, user, tmp_path):
-    async with Client(shared_node, user) as client:
-        going = await client.chat(json.dumps({"after": str(tmp_path / "go")}), thread="t-2", agent="recalls")
-        await client.until_event("partial_result", going)
-        told = texts((await recall(client, thread="t-1"))[0])
-        assert told == []
-        (tmp_path / "go").touch()
-        await client.until_ended(going)
-
-
 async def test_a_request_that_makes_no_sense_is_refused(shared_node, user):
     async with Client(shared_node, user) as client:
         for limit in (0, 1001, "3", -1):
