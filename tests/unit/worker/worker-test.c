@@ -54,9 +54,12 @@ static void on_drain(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct bench *bench = watcher->data;
     if (bench->reading)
         collect(bench);
-    if (bench->awaited && bench->events.len && strstr(bench->events.data, bench->awaited)) {
+    /* What the action emits may be what is awaited next, and nothing else would wake the loop. */
+    while (bench->awaited && bench->events.len && strstr(bench->events.data, bench->awaited)) {
         bench->awaited = NULL;
         bench->on_awaited(bench);
+        if (bench->reading)
+            collect(bench);
     }
 }
 
