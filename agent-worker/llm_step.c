@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define LINGER_MS 1000
+#define DETAIL_MAX 400
 
 void llm_step_deinit(struct llm_step *step)
 {
@@ -26,13 +27,22 @@ void llm_step_abort(struct llm_step *step)
 
 /* ---- the answer */
 
+/* Between characters: it becomes part of an event. */
+static struct span cut(struct span text)
+{
+    size_t len = text.len < DETAIL_MAX ? text.len : DETAIL_MAX;
+    while (len && len < text.len && ((unsigned char)text.data[len] & 0xc0) == 0x80)
+        len--;
+    return span_of(text.data, len);
+}
+
 /* The first thing that is wrong counts. */
 static bool spoil(struct llm_step *step, enum llm_failure failure, struct span detail)
 {
     if (step->failure == LLM_OK) {
         step->failure = failure;
         buffer_clear(&step->detail);
-        buffer_append_span(&step->detail, detail);
+        buffer_append_span(&step->detail, cut(detail));
     }
     return false;
 }
