@@ -98,8 +98,9 @@ static int exchange(nng_socket socket, uint64_t until_ms, struct buffer *why)
     int rc = send_request(socket, until_ms);
     if (rc)
         return rc;
-    if (nng_recvmsg(socket, &raw, 0) != 0)
-        return -ETIMEDOUT;
+    rc = nng_recvmsg(socket, &raw, 0);
+    if (rc != 0)
+        return rc == NNG_ETIMEDOUT ? -ETIMEDOUT : -ECONNRESET;
     rc = take_answer(span_of(nng_msg_body(raw), nng_msg_len(raw)), why);
     nng_msg_free(raw);
     return rc;

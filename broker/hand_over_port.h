@@ -14,7 +14,8 @@
 /*
  * Asks the broker behind `run_dir`'s control socket. `until_ms` (wall clock) is when we stop
  * waiting: a request found later is refused. 0: it agreed, and is going. -EPERM: it refused; `why`
- * has its reason. -ETIMEDOUT: nothing was heard. -ENOMEM.
+ * has its reason. -ETIMEDOUT: nothing was heard. -ECONNRESET: the connection was lost, and the
+ * request or its answer with it: ask again, unless it is gone. -ENOMEM.
  */
 int hand_over_ask(const char *run_dir, uint64_t until_ms, struct buffer *why);
 

@@ -36,6 +36,7 @@ static int prepare_directory(char path[PATHS_MAX], int resolved, const char *wha
  */
 #define RUN_DIR_MAX 69
 #define LOCK_LOOK_NS 1000000L
+#define ASK_AGAIN_MS 500
 
 static int check_socket_room(const struct broker *broker)
 {
@@ -70,6 +71,28 @@ static int wait_for_lock(int fd, uint64_t until_ms)
     return 0;
 }
 
+static uint64_t soon(uint64_t until_ms)
+{
+    uint64_t soon_ms = clock_wall_ms() + ASK_AGAIN_MS;
+    return soon_ms < until_ms ? soon_ms : until_ms;
+}
+
+/*
+ * One that goes at once may take its answer with it. So may one that stood still for a while: it
+ * listens anew then, and loses what it was asked before. Only that one still has the lock soon
+ * after, and is asked again.
+ */
+static int ask_until(const struct broker *broker, int fd, uint64_t until_ms, struct buffer *why)
+{
+    int rc = hand_over_ask(broker->run_dir, until_ms, why);
+    while ((rc == -ECONNRESET || rc == -ETIMEDOUT) && clock_wall_ms() < until_ms) {
+        if (wait_for_lock(fd, soon(until_ms)) == 0)
+            return 0;
+        rc = hand_over_ask(broker->run_dir, soon(until_ms), why);
+    }
+    return rc == -ECONNRESET ? -ETIMEDOUT : rc;
+}
+
 /* The lock is let go of last: what the other had is drained, committed and closed by then. */
 static int take_over_lock(struct broker *broker, int fd)
 {
@@ -77,11 +100,11 @@ static int take_over_lock(struct broker *broker, int fd)
     uint64_t until_ms = clock_wall_ms() + limit;
     struct buffer why = BUFFER_INIT;
     log_info("start", "asking the running broker to hand over");
-    int rc = hand_over_ask(broker->run_dir, until_ms, &why);
+    int rc = ask_until(broker, fd, until_ms, &why);
     if (rc == -EPERM)
         log_error(
             "start", "the running broker does not hand over: %.*s", SPAN_ARG(buffer_span(&why)));
-    if (rc == 0 || rc == -ETIMEDOUT) /* its answer can be lost when it goes at once */
+    if (rc == 0 || rc == -ETIMEDOUT)
         rc = wait_for_lock(fd, until_ms);
     if (rc == -ETIMEDOUT)
         log_error("start",

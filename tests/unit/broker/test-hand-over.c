@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "hand_over_port.h"
 #include "unit.h"
 #include "versions.h"
 
+#include "wire/attachment.h"
+
+#include <errno.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define NOW UINT64_C(1700000000000)
 
@@ -90,6 +99,37 @@ static void test_a_request_that_does_not_say_its_versions_is_refused(void **stat
     }
 }
 
+/* As one that listens anew: what it was asked, and who asked, are gone. */
+static void *lose_request(void *argument)
+{
+    nng_socket *socket = argument;
+    nng_msg *message;
+    if (nng_recvmsg(*socket, &message, 0) == 0)
+        nng_msg_free(message);
+    nng_close(*socket);
+    return NULL;
+}
+
+static void test_a_request_that_is_lost_is_told_from_one_that_waits(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/ringside-test-XXXXXX";
+    char url[128];
+    nng_socket socket;
+    pthread_t thread;
+    assert_non_null(mkdtemp(directory));
+    snprintf(url, sizeof(url), "ipc://%s/%s", directory, WIRE_CONTROL_SOCKET);
+    assert_int_equal(nng_rep0_open(&socket), 0);
+    assert_int_equal(nng_listen(socket, url, NULL, 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, lose_request, &socket), 0);
+    uint64_t now_ms = clock_wall_ms();
+    assert_int_equal(hand_over_ask(directory, now_ms + 60000, &answer), -ECONNRESET);
+    pthread_join(thread, NULL);
+    assert_int_equal(hand_over_ask(directory, now_ms, &answer), -ETIMEDOUT);
+    unlink(url + strlen("ipc://"));
+    assert_int_equal(rmdir(directory), 0);
+}
+
 #define HAND_OVER_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -99,6 +139,7 @@ int main(void)
         HAND_OVER_TEST(test_each_version_that_differs_is_named_with_both_numbers_and_what_to_do),
         HAND_OVER_TEST(test_a_request_found_after_its_sender_gave_up_is_refused),
         HAND_OVER_TEST(test_a_request_that_does_not_say_its_versions_is_refused),
+        HAND_OVER_TEST(test_a_request_that_is_lost_is_told_from_one_that_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
