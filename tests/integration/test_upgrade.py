@@ -233,6 +233,7 @@ async def test_when_the_new_broker_dies_after_the_old_one_left_the_old_one_is_st
     done = await asyncio.to_thread(node.run, "upgrade")
     assert done.returncode == 1 and "the old one is started again" in done.stderr
     until(lambda: node.run("status").returncode == 0, "the old broker's program")
+    until(lambda: node.get("/health/ready")[0] == 200, "a gateway that has it again")
     async with Client(node, "ann") as client:
         check_run(await client.until_ended(await client.chat("hello", agent="echo")))
 
