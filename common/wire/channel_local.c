@@ -220,7 +220,9 @@ static void receive_all(struct local *local)
         if (!receive_once(local) || local->connections != connection)
             return;
     }
-    ev_feed_event(local->carrier.loop, &local->readable, EV_READ);
+    /* What is left in the socket brings the next pass here. Fed, it would be read in this one. */
+    if (local->dead)
+        ev_feed_event(local->carrier.loop, &local->readable, EV_READ);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)

@@ -188,7 +188,7 @@ static void receive_all(struct by_nng *by_nng)
         deliver(by_nng, raw);
         nng_msg_free(raw);
     }
-    ev_feed_event(by_nng->carrier.loop, &by_nng->readable, EV_READ);
+    /* The library's descriptor stays readable while there are more: the next pass takes them. */
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "channel-test.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@ static void on_message(void *context, const struct wire_message *message)
     end->last = message->page.request;
     end->bytes += message->page.events.len;
     end->received++;
+    for (uint64_t until = clock_monotonic_ns() + end->takes_ns; clock_monotonic_ns() < until;)
+        ;
 }
 
 static void on_peer(void *context, bool connected)

@@ -12,6 +12,7 @@ struct end {
     size_t bytes;
     int arrivals;
     int departures;
+    uint64_t takes_ns; /* to look at one of them */
 };
 
 extern struct ev_loop *loop;

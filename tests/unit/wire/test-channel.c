@@ -61,6 +61,29 @@ static void test_channel_bounds_what_waits_for_a_slow_peer_and_loses_nothing(voi
     assert_int_equal(channel_queued(client.channel), 0);
 }
 
+/* To be asked once a pass of the loop: whether all have been heard; notes the most of one pass. */
+static bool heard(uint64_t all, uint64_t *most)
+{
+    static uint64_t before;
+    uint64_t now = server.received;
+    if (now > before && now - before > *most)
+        *most = now - before;
+    before = now;
+    return now == all;
+}
+
+static void test_channel_lets_the_rest_of_the_loop_have_its_turn(void **state)
+{
+    (void)state;
+    uint64_t most = 0;
+    server.takes_ns = 2000000;
+    assert_false(heard(20, &most));
+    for (uint64_t number = 1; number <= 20; number++)
+        assert_int_equal(send_number(&client, number, 40000), 0);
+    RUN_UNTIL(heard(20, &most));
+    assert_in_range(most, 1, 4); /* what one read brings */
+}
+
 static void test_channel_refuses_a_message_over_the_limit(void **state)
 {
     (void)state;
@@ -171,6 +194,7 @@ int main(void)
         BOTH(test_channel_hears_a_peers_last_words_before_it_is_gone),
         BOTH(test_channel_serves_one_peer_after_the_other),
         BOTH(test_channel_bounds_what_waits_for_a_slow_peer_and_loses_nothing),
+        BOTH(test_channel_lets_the_rest_of_the_loop_have_its_turn),
         BOTH(test_channel_refuses_a_message_over_the_limit),
         BOTH(test_channel_carries_the_largest_message),
         BOTH(test_channel_sends_what_waits_for_the_end_of_the_turn_when_told_to),
