@@ -137,9 +137,12 @@ static const char *missing_script(const struct config_agent *agent, char *const 
     return NULL;
 }
 
+/* Not everything has a command: there are models, shared objects, and tools of applications. */
 static bool check_command(struct checks *checks, const struct config_agent *agent, const char *what,
     const struct config_command *command)
 {
+    if (!command->argv)
+        return true;
     const char *missing =
         runnable(command->argv[0]) ? missing_script(agent, command->argv) : command->argv[0];
     if (missing)
@@ -154,9 +157,12 @@ static void check_agent(struct checks *checks, const struct config_agent *agent)
     bool all = check_command(checks, agent, "", &agent->command);
     for (size_t i = 0; i < agent->tool_count; i++)
         all = check_command(checks, agent, agent->tools[i].name, &agent->tools[i].command) && all;
+    for (size_t i = 0; i < agent->mcp_count; i++)
+        all = check_command(checks, agent, agent->mcp[i].name, &agent->mcp[i].command) && all;
     if (all)
-        checks_add(checks, CHECK_OK, "agents", NULL, "%s: its command and %zu tools can be run",
-            agent->name, agent->tool_count);
+        checks_add(checks, CHECK_OK, "agents", NULL,
+            "%s: it, its %zu tools and %zu servers of tools can be run", agent->name,
+            agent->tool_count, agent->mcp_count);
 }
 
 void check_agents(struct checks *checks)
