@@ -160,9 +160,8 @@ static void check_agent(struct checks *checks, const struct config_agent *agent)
     for (size_t i = 0; i < agent->mcp_count; i++)
         all = check_command(checks, agent, agent->mcp[i].name, &agent->mcp[i].command) && all;
     if (all)
-        checks_add(checks, CHECK_OK, "agents", NULL,
-            "%s: it, its %zu tools and %zu servers of tools can be run", agent->name,
-            agent->tool_count, agent->mcp_count);
+        checks_add(checks, CHECK_OK, "agents", NULL, "%s can be run (tools: %zu, MCP servers: %zu)",
+            agent->name, agent->tool_count, agent->mcp_count);
 }
 
 void check_agents(struct checks *checks)
