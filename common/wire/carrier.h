@@ -51,9 +51,12 @@ extern const struct carrier_kind carrier_local; /* ipc:// */
 extern const struct carrier_kind carrier_nng;   /* tcp:// and tls+tcp:// */
 
 /* So that one busy link does not keep the loop from its other work: what may be read in a row, and
- * for how long, before the rest of the loop has its turn. */
+ * for how long, before the rest of the loop has its turn. Who listens, the broker, has many links
+ * and a turn to come back to. Who dials has one link: what it reads in one go it passes on in one
+ * go, so the longer the cheaper. */
 #define CARRIER_READS 16
-#define CARRIER_READ_NS 1000000u
+#define CARRIER_READ_LISTENER_NS 1000000u
+#define CARRIER_READ_DIALER_NS 20000000u
 /* Between two attempts to reach a peer. */
 #define CARRIER_PAUSE_MIN_MS 20
 #define CARRIER_PAUSE_MAX_MS 250

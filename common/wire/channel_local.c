@@ -215,7 +215,8 @@ static bool receive_once(struct local *local)
 static void receive_all(struct local *local)
 {
     uint64_t connection = local->connections;
-    uint64_t until_ns = clock_monotonic_ns() + CARRIER_READ_NS;
+    uint64_t until_ns =
+        clock_monotonic_ns() + (local->dialing ? CARRIER_READ_DIALER_NS : CARRIER_READ_LISTENER_NS);
     for (int i = 0; i < CARRIER_READS && (i == 0 || clock_monotonic_ns() < until_ns); i++) {
         if (!receive_once(local) || local->connections != connection)
             return;

@@ -180,7 +180,8 @@ static void deliver(struct by_nng *by_nng, nng_msg *raw)
 
 static void receive_all(struct by_nng *by_nng)
 {
-    uint64_t until_ns = clock_monotonic_ns() + CARRIER_READ_NS;
+    uint64_t until_ns = clock_monotonic_ns() +
+                        (by_nng->dialing ? CARRIER_READ_DIALER_NS : CARRIER_READ_LISTENER_NS);
     for (int i = 0; i < CARRIER_READS && (i == 0 || clock_monotonic_ns() < until_ns); i++) {
         nng_msg *raw;
         if (nng_recvmsg(by_nng->socket, &raw, NNG_FLAG_NONBLOCK) != 0)
