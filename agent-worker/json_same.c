@@ -43,15 +43,6 @@ static bool arrays_equal(struct span a, struct span b, size_t *budget)
     return !json_item_next(&two, b, &at_b);
 }
 
-static size_t count_members(struct span object)
-{
-    struct json_member member;
-    size_t count = 0;
-    for (size_t at = 0; json_member_next(&member, object, &at);)
-        count++;
-    return count;
-}
-
 static bool has_equal(struct span object, const struct json_member *wanted, size_t *budget)
 {
     struct json_member member;
@@ -72,7 +63,7 @@ static bool objects_equal(struct span a, struct span b, size_t *budget)
         if (!has_equal(b, &member, budget))
             return false;
     }
-    return count_members(a) == count_members(b);
+    return json_member_count(a) == json_member_count(b);
 }
 
 bool json_same(struct span a, struct span b, size_t *budget)

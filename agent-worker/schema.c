@@ -365,15 +365,6 @@ static bool check_additional(
     return true;
 }
 
-static size_t members_of(struct span object)
-{
-    struct json_member member;
-    size_t count = 0;
-    for (size_t at = 0; json_member_next(&member, object, &at);)
-        count++;
-    return count;
-}
-
 static bool check_object(
     struct check *check, struct span schema, const struct json_member *keyword, struct span value)
 {
@@ -385,8 +376,8 @@ static bool check_object(
     if (span_is(name, "additionalProperties"))
         return check_additional(check, schema, keyword->value, value);
     if (span_is(name, "minProperties") || span_is(name, "maxProperties"))
-        return check_size(
-            check, keyword->value, members_of(value), span_is(name, "minProperties"), "members");
+        return check_size(check, keyword->value, json_member_count(value),
+            span_is(name, "minProperties"), "members");
     return true;
 }
 

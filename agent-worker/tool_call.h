@@ -57,6 +57,8 @@ static inline struct span call_args(const struct tool_call *call)
 void call_finish_ok(struct tool_call *call, struct span result);
 void call_finish_error(
     struct tool_call *call, enum rs_tool_status status, const char *code, const char *message);
+/* As `tool_timeout`: it took longer than it may. */
+void call_finish_timed_out(struct tool_call *call);
 /* With {"code", "message"} that somebody else gave; false when `error` is none. */
 bool call_finish_as_said(struct tool_call *call, struct span error);
 /* It may run now: starts it, or finishes it with the reason why not. */

@@ -52,11 +52,7 @@ static void finish_ended(struct tool_call *call)
     char message[128];
     switch (command_how(call->command)) {
     case COMMAND_EXITED: finish_exited(call); break;
-    case COMMAND_TIMED_OUT:
-        snprintf(message, sizeof(message), "the tool took longer than %llu ms",
-            (unsigned long long)call->declared.timeout_ms);
-        call_finish_error(call, RS_TOOL_ERROR, "tool_timeout", message);
-        break;
+    case COMMAND_TIMED_OUT: call_finish_timed_out(call); break;
     case COMMAND_TOO_MUCH:
         snprintf(message, sizeof(message), "the tool wrote more than %zu bytes",
             call->tools->options.output_max);

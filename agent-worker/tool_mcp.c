@@ -38,11 +38,7 @@ static void on_ended(void *context, enum mcp_end how, struct span value)
     switch (how) {
     case MCP_OK: call_finish_ok(call, value); break;
     case MCP_FAILED: finish_failed(call, value); break;
-    case MCP_TIMED_OUT:
-        snprintf(message, sizeof(message), "the tool took longer than %llu ms",
-            (unsigned long long)call->declared.timeout_ms);
-        call_finish_error(call, RS_TOOL_ERROR, "tool_timeout", message);
-        break;
+    case MCP_TIMED_OUT: call_finish_timed_out(call); break;
     case MCP_TOO_LARGE:
         snprintf(message, sizeof(message), "the tool gave more than %zu bytes",
             tools->options.output_max);

@@ -73,6 +73,14 @@ void call_finish_error(
     finish(call, status);
 }
 
+void call_finish_timed_out(struct tool_call *call)
+{
+    char message[128];
+    snprintf(message, sizeof(message), "the tool took longer than %llu ms",
+        (unsigned long long)call->declared.timeout_ms);
+    call_finish_error(call, RS_TOOL_ERROR, "tool_timeout", message);
+}
+
 bool call_finish_as_said(struct tool_call *call, struct span error)
 {
     struct span code;

@@ -174,7 +174,7 @@ static void unstick(struct broker *broker, uint64_t now_ms)
 }
 
 /* What need not be prompt: each about once a second, and in a call of its own, since most go over
- * all rings, which the events that come meanwhile wait for. */
+ * many rings, which the events that come meanwhile wait for. */
 static void look_after(struct broker *broker, uint64_t now_ms)
 {
     switch (broker->timer_calls++ % TIMER_CALLS_A_SECOND) {

@@ -89,6 +89,15 @@ bool json_member_next(struct json_member *ret_member, struct span object, size_t
     return true;
 }
 
+size_t json_member_count(struct span object)
+{
+    struct json_member member;
+    size_t count = 0;
+    for (size_t at = 0; json_member_next(&member, object, &at);)
+        count++;
+    return count;
+}
+
 bool json_item_next(struct span *ret_item, struct span array, size_t *at)
 {
     size_t item = skip_space(array, *at);

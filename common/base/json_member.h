@@ -15,6 +15,8 @@ struct json_member {
 
 /* Steps through the members: start with *at = 0; false at the end. */
 bool json_member_next(struct json_member *ret_member, struct span object, size_t *at);
+/* How many there are; of a repeated name each counts. */
+size_t json_member_count(struct span object);
 /* Steps through the items of a valid array likewise. */
 bool json_item_next(struct span *ret_item, struct span array, size_t *at);
 /* The value of a member whose name is written without escapes; of a repeated name the last counts,

@@ -10,6 +10,7 @@ import pytest
 from harness.client import Client
 from harness.deadline import until
 from harness.node import CONFIG, Node, command_line
+from harness.reread import hang_up, write_agents
 from harness.stream import check_run
 
 AGENTS = CONFIG.parent
@@ -146,18 +147,6 @@ def changing_node(make_node, tmp_path):
     node = make_node(config=tmp_path / "ringside.yaml", workers=1)
     write_agents(node, echo=CONFIGURATION["agents"]["echo"], slow=agent("slow.py"))
     return node.start()
-
-
-def write_agents(node, **agents):
-    node.config.write_text(json.dumps({"agents": agents}))
-
-
-def hang_up(node, line):
-    """Has the worker read its agents again, and waits for what it says then."""
-    worker, = node.pids("ringside-worker")
-    seen = len(node.stderr.lines)
-    os.kill(worker, signal.SIGHUP)
-    node.stderr.wait_for(line, start=seen)
 
 
 async def test_agents_come_and_go_and_runs_end_as_they_began(changing_node, user):

@@ -4,12 +4,12 @@ import asyncio
 import itertools
 import json
 import os
-import signal
 import subprocess
 
 from harness.client import Client, Refused
 from harness.deadline import PATIENCE, until
 from harness.node import PROGRAMS, ROOT
+from harness.reread import hang_up, write_agents
 from harness.stream import check_run
 
 
@@ -89,17 +89,6 @@ SERVER = str(ROOT / "tests/agents/mcp_server.py")
 def guest(*ways, **more):
     return {"command": ["python3", str(ROOT / "tests/agents/caller.py")],
             "mcp": {"test": {"command": ["python3", SERVER, *ways], **more}}}
-
-
-def write_agents(node, **agents):
-    node.config.write_text(json.dumps({"agents": agents}))
-
-
-def hang_up(node, line):
-    worker, = node.pids("ringside-worker")
-    seen = len(node.stderr.lines)
-    os.kill(worker, signal.SIGHUP)
-    node.stderr.wait_for(line, start=seen)
 
 
 async def test_server_of_tools_is_shared_by_runs_and_changed_as_a_whole(make_node, tmp_path, user):
