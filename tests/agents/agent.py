@@ -5,7 +5,12 @@ import sys
 
 
 def send(**message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    send_together(message)
+
+
+def send_together(*messages):
+    """In one write, so that the worker has read the last when it looks at the first."""
+    sys.stdout.write("".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages))
     sys.stdout.flush()
 
 

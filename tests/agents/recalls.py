@@ -16,8 +16,7 @@ while "after" in wanted and not os.path.exists(wanted["after"]):
     time.sleep(0.01)
 params = {"limit": wanted["limit"]} if "limit" in wanted else {}
 ids = [1, 2] if wanted.get("twice") else [1]
-for number in ids:
-    agent.send(id=number, method="thread/messages", params=params)
+agent.send_together(*({"id": number, "method": "thread/messages", "params": params} for number in ids))
 answers = {}
 while len(answers) < len(ids):
     message = agent.receive()
