@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,6 +46,26 @@ static int make_full_size(int *fd, uint32_t size)
     return -rc;
 }
 
+/* Whether what has its blocks is written into those blocks for ever. Not so where a copy may come
+ * to share them, as on XFS or Btrfs: overwriting takes room there. */
+static bool overwrites_in_place(int fd)
+{
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0)
+        return false;
+    return status.f_type == EXT4_SUPER_MAGIC || status.f_type == TMPFS_MAGIC;
+}
+
+/* Or it is written to. */
+static void map_memory(struct journal *journal)
+{
+    if (!overwrites_in_place(journal->fd))
+        return;
+    void *map = mmap(
+        NULL, journal->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, journal->fd, 0);
+    journal->map = map == MAP_FAILED ? NULL : map;
+}
+
 int journal_open(
     struct journal *journal, const char *directory, uint32_t size, struct buffer *ret_bytes)
 {
@@ -65,12 +88,16 @@ int journal_open(
         return rc;
     journal->size = has > size ? (uint32_t)has : size;
     journal->fd = steal_fd(&fd);
+    if (journal->fd >= 0 && journal->size)
+        map_memory(journal);
     journal_begin(journal);
     return 0;
 }
 
 void journal_close(struct journal *journal)
 {
+    if (journal->map)
+        munmap(journal->map, journal->size);
     if (journal->fd >= 0)
         close(journal->fd);
     *journal = JOURNAL_INIT;
@@ -97,6 +124,21 @@ static struct iovec part(struct span span)
     return (struct iovec){(void *)(uintptr_t)span.data, span.len};
 }
 
+static int write_parts(struct journal *journal, const struct iovec *parts, int count, size_t size)
+{
+    ssize_t done = pwritev(journal->fd, parts, count, journal->used);
+    return done == (ssize_t)size ? 0 : done < 0 ? -errno : -EIO;
+}
+
+/* Killed on the way, what is there is no frame: its checksum says so. */
+static void copy_parts(struct journal *journal, const struct iovec *parts, int count)
+{
+    char *to = journal->map + journal->used;
+    for (int i = 0; i < count; i++)
+        if (parts[i].iov_len)
+            to = mempcpy(to, parts[i].iov_base, parts[i].iov_len);
+}
+
 int journal_add(struct journal *journal, struct frame_input *input)
 {
     char header[FRAME_HEADER_SIZE];
@@ -107,9 +149,13 @@ int journal_add(struct journal *journal, struct frame_input *input)
     uint64_t check = frame_write_header(header, input);
     const struct iovec parts[] = {{header, sizeof(header)}, part(input->sections),
         part(input->entries), part(input->data), part(input->notes)};
-    ssize_t done = pwritev(journal->fd, parts, 5, journal->used);
-    if (done != (ssize_t)size)
-        return done < 0 ? -errno : -EIO;
+    int rc = 0;
+    if (journal->map)
+        copy_parts(journal, parts, 5);
+    else
+        rc = write_parts(journal, parts, 5, size);
+    if (rc)
+        return rc;
     journal->used += (uint32_t)size;
     journal->former = check;
     return 0;

@@ -5,16 +5,22 @@
 
 /*
  * The file `journal` beside the store: the commits since the store's last batch, a frame each,
- * from the beginning of the file on. Writing one is a single write into the kernel's memory of a
- * file that has its full size, so it takes no room on the disk and meets nothing that a sync of
- * the store holds up. It survives the death of the process, which is all that a commit promises
- * where syncs come later; it is never synced, and nothing of it counts after the host went down.
+ * from the beginning of the file on. One is added in the kernel's memory of the file, which has its
+ * full size from the beginning, so it takes no room on the disk. It survives the death of the
+ * process, which is all that a commit promises where syncs come later; it is never synced, and
+ * nothing of it counts after the host went down.
+ *
+ * That memory is mapped and a frame copied there: a write would also note its time with the file,
+ * and wait whenever a sync of the store has the file system's own journal under way, which is for
+ * milliseconds. Only a file system that may need room to overwrite (and so would end us by a
+ * signal when it is full) is written to.
  *
  * Frames are of one batch that is still to be written. With the next batch the file begins anew,
  * and what it has is void by itself: its frames name the batch before.
  */
 struct journal {
-    int fd; /* -1: none */
+    int fd;    /* -1: none */
+    char *map; /* of `size` bytes; NULL: it is written to */
     uint32_t used;
     uint32_t size;
     uint64_t former; /* of the next frame */

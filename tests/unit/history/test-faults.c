@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -95,6 +96,16 @@ INTERPOSE(ssize_t, faulty_pwritev, (int fd, const struct iovec *parts, int count
 INTERPOSE(ssize_t, faulty_pwritev64, (int fd, const struct iovec *parts, int count, off_t at),
     syscall(SYS_pwritev, fd, parts, count, at, 0))
 INTERPOSE(int, fdatasync, (int fd), syscall(SYS_fdatasync, fd))
+
+/* On a file system of which nothing is known the journal is written to, not mapped. */
+__attribute__((visibility("default"))) int fstatfs(int fd, struct statfs *ret_status);
+int fstatfs(int fd, struct statfs *ret_status)
+{
+    (void)fd;
+    (void)ret_status;
+    errno = ENOSYS;
+    return -1;
+}
 
 /* More than any commit here makes; how many it makes depends on which pages are free. */
 #define COMMIT_CALLS 12
