@@ -34,7 +34,8 @@ static int read_all(int fd, size_t size, struct buffer *out)
     return 0;
 }
 
-/* A disk that is full has no room for a new one, which is told by having none. */
+/* Also of one that has it: a copy of the file may have holes. A disk that is full has no room for
+ * it, which is told by having none. */
 static int make_full_size(int *fd, uint32_t size)
 {
     int rc = posix_fallocate(*fd, 0, (off_t)size);
@@ -82,13 +83,13 @@ int journal_open(
         return -errno;
     size_t has = status.st_size < JOURNAL_MOST ? (size_t)status.st_size : JOURNAL_MOST;
     rc = read_all(fd, has, ret_bytes);
-    if (!rc && has < size)
-        rc = make_full_size(&fd, size);
+    journal->size = has > size ? (uint32_t)has : size;
+    if (!rc && size)
+        rc = make_full_size(&fd, journal->size);
     if (rc)
         return rc;
-    journal->size = has > size ? (uint32_t)has : size;
     journal->fd = steal_fd(&fd);
-    if (journal->fd >= 0 && journal->size)
+    if (journal->fd >= 0 && size)
         map_memory(journal);
     journal_begin(journal);
     return 0;

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /*
  * Commits that go to the journal: as if the process died, the files are copied while the history is
@@ -299,6 +301,25 @@ static void test_a_sync_that_nobody_waits_for_has_the_journal_in_it(void **state
     assert_range(fixture, "ann", 1, 2);
 }
 
+/* ---- its room */
+
+/* Else a full disk would be met where a frame is copied, and that is a signal. */
+static void test_a_journal_with_holes_gets_its_blocks_when_it_is_opened(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[PATHS_MAX];
+    struct stat status;
+    fixture_open(fixture);
+    fixture_close(fixture);
+    assert_return_code(paths_join(path, fixture->options.directory, "journal"), 0);
+    assert_return_code(truncate(path, 0), errno);
+    assert_return_code(truncate(path, JOURNAL_BYTES), errno);
+    fixture_open(fixture);
+    assert_return_code(stat(path, &status), errno);
+    assert_int_equal(status.st_size, JOURNAL_BYTES);
+    assert_true(status.st_blocks * 512 >= JOURNAL_BYTES);
+}
+
 /* ---- frames */
 
 static void test_a_frame_that_is_cut_short_anywhere_is_none(void **state)
@@ -360,6 +381,7 @@ int main(void)
         CASE(test_closing_stores_and_drops_what_was_only_staged),
         CASE(test_after_another_boot_the_journal_counts_no_more),
         CASE(test_a_sync_that_nobody_waits_for_has_the_journal_in_it),
+        CASE(test_a_journal_with_holes_gets_its_blocks_when_it_is_opened),
         cmocka_unit_test(test_a_frame_that_is_cut_short_anywhere_is_none),
     };
     return cmocka_run_group_tests_name("history-journal", tests, NULL, NULL);
