@@ -55,10 +55,10 @@ static void wake_read(struct bench_page *page, uint32_t spin_max_us)
 {
     static double latency[EVENTS + 1];
     static struct waker waker = {.latency_ns = latency};
-    struct ring_spin spin;
+    struct spin spin;
 
     bench_owner_up(&waker.owner, page->directory, 1, BENCH_RING_LARGE);
-    ring_spin_init(&spin, spin_max_us);
+    spin_init(&spin, spin_max_us);
     bench_meet(page, 2, 1);
     /* After the last event one look more, so that one too many would be seen. */
     for (bool last = false; !last;) {
@@ -69,7 +69,7 @@ static void wake_read(struct bench_page *page, uint32_t spin_max_us)
         if (last || ring_spin_wait(&spin, waker.owner.arena))
             continue;
         sleep_at_bell(&waker);
-        ring_spin_woken(&spin);
+        spin_news(&spin);
     }
     page->result[3] = (double)EVENTS - waker.received;
     page->result[0] = bench_percentile(latency, waker.received, 0.5) / 1000;

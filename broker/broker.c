@@ -103,7 +103,7 @@ static void rest(struct broker *broker, bool takes_in)
     ev_run(broker->loop, news ? EVRUN_NOWAIT : EVRUN_ONCE);
     doorbell_awake(broker->arena);
     if (!news && takes_in && doorbell_has_news(broker->arena))
-        ring_spin_woken(&broker->spin);
+        spin_news(&broker->spin);
 }
 
 void broker_run(struct broker *broker)
@@ -205,7 +205,7 @@ void broker_watch(struct broker *broker)
 {
     static const int signals[] = {SIGTERM, SIGINT};
     broker->rate_ms = clock_monotonic_ms();
-    ring_spin_init(&broker->spin, (uint32_t)broker->config->ring_spin_max_us);
+    spin_init(&broker->spin, (uint32_t)broker->config->ring_spin_max_us);
     ev_io_init(&broker->bell, on_bell, doorbell_fd(broker->arena), EV_READ);
     ev_io_start(broker->loop, &broker->bell);
     ev_timer_init(&broker->timer, on_timer, TIMER_SECONDS, TIMER_SECONDS);

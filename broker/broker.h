@@ -52,7 +52,7 @@ struct broker {
     struct door_port *door;
     struct metrics_port *metrics; /* NULL: off */
 
-    struct ring_spin spin;
+    struct spin spin;
     ev_timer timer; /* deadlines, trimming, the slow sweep */
     uint32_t timer_calls;
     ev_timer pace; /* when a ring that was left alone is due */

@@ -57,6 +57,7 @@ static void send_away(struct gateway *gateway, struct drain_share due)
 
 static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
 {
+    (void)loop;
     (void)events;
     struct gateway *gateway = watcher->data;
     uint64_t elapsed = clock_monotonic_ms() - gateway->drain_started_at;
@@ -65,11 +66,11 @@ static void on_drain_step(struct ev_loop *loop, ev_timer *watcher, int events)
     bool empty = list_empty(&gateway->host.sessions);
     if (empty && gateway->drained && !http_server_is_flushing(gateway->http)) {
         log_info("gateway", "drained: no connection is left");
-        ev_break(loop, EVBREAK_ALL);
+        gateway_leave(gateway);
     } else if (elapsed >= gateway->drain_pace.window + gateway->config->gateway_drain_grace) {
         log_warn("gateway", "%llu connections did not close in time",
             (unsigned long long)gateway->counters.connections);
-        ev_break(loop, EVBREAK_ALL);
+        gateway_leave(gateway);
     }
     gateway->drained = empty; /* one step more: their last bytes may be on their way */
 }
@@ -84,7 +85,7 @@ void gateway_drain(struct gateway *gateway)
 {
     if (gateway->draining) {
         log_warn("gateway", "told to leave a second time: leaving at once");
-        ev_break(gateway->loop, EVBREAK_ALL);
+        gateway_leave(gateway);
         return;
     }
     struct drain_share left = count_left(gateway);

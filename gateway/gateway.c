@@ -372,7 +372,19 @@ int gateway_init(struct gateway *gateway, struct config *config,
 
 void gateway_run(struct gateway *gateway)
 {
-    ev_run(gateway->loop, 0);
+    spin_init(&gateway->spin, (uint32_t)gateway->config->gateway_spin_max_us);
+    while (!gateway->leaving) {
+        uint64_t received = gateway->counters.events_received;
+        ev_run(gateway->loop, spin_again(&gateway->spin) ? EVRUN_NOWAIT : EVRUN_ONCE);
+        if (gateway->counters.events_received != received)
+            spin_news(&gateway->spin);
+    }
+}
+
+void gateway_leave(struct gateway *gateway)
+{
+    gateway->leaving = true;
+    ev_break(gateway->loop, EVBREAK_ALL);
 }
 
 void gateway_deinit(struct gateway *gateway)

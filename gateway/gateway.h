@@ -9,6 +9,7 @@
 #include "ws_server.h"
 
 #include "base/paths.h"
+#include "base/spin.h"
 
 /* The lists of addresses in the configuration. */
 struct address_lists {
@@ -19,6 +20,8 @@ struct address_lists {
 /* One gateway: all its parts, made in order and torn down in the opposite one. */
 struct gateway {
     struct ev_loop *loop;
+    struct spin spin; /* for events before the loop sleeps */
+    bool leaving;     /* gateway_run is to return */
     const struct config *config;
     struct config *changing_config; /* the same one, for reload.c alone */
     enum config_action (*read_config)(struct config *ret_config);
@@ -69,6 +72,8 @@ void gateway_deinit(struct gateway *gateway);
 
 /* Sends the clients away, spread over the configured window, then ends gateway_run (drain.c). */
 void gateway_drain(struct gateway *gateway);
+/* Ends gateway_run, with whoever is still connected. */
+void gateway_leave(struct gateway *gateway);
 void gateway_drain_init(struct gateway *gateway);
 /* Takes over what has changed in configuration and key files, or nothing (reload.c). */
 void gateway_reload(struct gateway *gateway);

@@ -130,6 +130,8 @@ class Ringside(Side):
         "GATEWAY_MAX_CONNECTIONS_PER_USER": "100000",
         "GATEWAY_MAX_UNREAD_REQUESTS": "100000",
         "GATEWAY_CONNECTION_RATE_PER_USER": "0",
+        "GATEWAY_SPIN_MAX_US": "150",
+        "RING_SPIN_MAX_US": "150",
         "NODE_LOG_LEVEL": "error",
     }
 
@@ -184,6 +186,13 @@ class Ringside(Side):
     def stop(self):
         super().stop()
         shutil.rmtree(f"/dev/shm/ringside-{self.base.name}", ignore_errors=True)
+
+
+class RingsideSleeping(Ringside):
+    """As it comes: with nothing to do at the moment, broker and gateway sleep."""
+
+    name, label = "ringside_sleeping", "Ringside, no spinning"
+    OPTIONS = Ringside.OPTIONS | {"GATEWAY_SPIN_MAX_US": "0", "RING_SPIN_MAX_US": "0"}
 
 
 PEERS = [Nats, Nchan, WsRedis, SocketIoRedis]

@@ -110,10 +110,10 @@ class Stage:
         return Measured(published, deliveries, report, cpu, writes, missing)
 
     def median(self, command, times):
-        """That of several by processor time, with what is wrong in any of them."""
-        all_of_them = sorted((self.measure(command) for _ in range(times)),
-                             key=lambda measured: measured.cpu_us)
-        middle = all_of_them[times // 2]
-        middle.rate = statistics.median(measured.rate for measured in all_of_them)
-        middle.wrong = sum(measured.wrong for measured in all_of_them)
+        """Each figure's median over several, with what is wrong in any of them."""
+        all_of_them = [self.measure(command) for _ in range(times)]
+        middle = all_of_them[0]
+        for figure in ("rate", "cpu_us", "k", "p50_us", "p99_us"):
+            setattr(middle, figure, statistics.median(getattr(one, figure) for one in all_of_them))
+        middle.wrong = sum(one.wrong for one in all_of_them)
         return middle

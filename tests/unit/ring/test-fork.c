@@ -68,7 +68,7 @@ static int read_calls(const struct child *c)
     struct process_info info;
     struct ring_record record;
     struct ring_stuck stuck;
-    struct ring_spin spin;
+    struct spin spin;
     char id[128];
     int bad = 0;
 
@@ -89,7 +89,7 @@ static int read_calls(const struct child *c)
     bad += NOTHING(doorbell_has_news(arena));
     bad += NOTHING(doorbell_prepare_sleep(arena));
     doorbell_awake(arena);
-    ring_spin_init(&spin, 10);
+    spin_init(&spin, 10);
     bad += NOTHING(ring_spin_wait(&spin, arena));
     cursor = 0;
     bad += NOTHING(process_next(&info, arena, &cursor));
