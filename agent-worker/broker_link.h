@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "engine.h"
-#include "interrupts.h"
-#include "thread_history.h"
+#include "protocol/thread_history.h"
+#include "runs/engine.h"
+#include "tools/interrupts.h"
 
 #include "base/paths.h"
 #include "wire/attachment.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "broker_link.h"
-#include "supervisor.h"
+#include "runs/supervisor.h"
 
 #include "config/config.h"
 

@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "batch_input.h"
-#include "batch_output.h"
+#include "batch/input.h"
+#include "batch/output.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

@@ -6,8 +6,8 @@
 #include "fuzz.h"
 
 #include "base/json_scan.h"
-#include "llm_request.h"
-#include "llm_stream.h"
+#include "llm/request.h"
+#include "llm/stream.h"
 
 /* Takes the events out, and takes each in as a piece of an answer. `digest` has what was found. */
 static enum llm_stream_step take(

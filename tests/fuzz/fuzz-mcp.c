@@ -5,7 +5,7 @@
  */
 #include "fuzz.h"
 
-#include "mcp_tools.h"
+#include "mcp/tools.h"
 
 #include "base/json_scan.h"
 

@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "base/json_scan.h"
-#include "rpc.h"
+#include "protocol/rpc.h"
 
 static void check_part(struct span part, struct span line)
 {

@@ -5,8 +5,8 @@
  */
 #include "fuzz.h"
 
-#include "json_view.h"
-#include "schema.h"
+#include "json/schema.h"
+#include "json/view.h"
 
 #include "base/json_scan.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/json_scan.h"
 #include "event/codec.h"
-#include "thread_history.h"
+#include "protocol/thread_history.h"
 
 /* Data that is no object does not come this far: whoever emits and whoever takes in have looked. */
 static bool is_sound(struct span events)

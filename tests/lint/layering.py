@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may include whom. The build's include paths enforce most of it; this says the rest.
 
-A quoted include with a folder is a common module's or a subfolder of the component's own; one
-without is a file of the same folder. Third-party headers with an interface of ours in front of
-them appear behind that interface only.
+A quoted include with a folder is a common module's or a room's: a subfolder of the component's
+own. One without is a file of the same folder. Third-party headers with an interface of ours in
+front of them appear behind that interface only.
 """
 import re
 import sys
@@ -26,6 +26,23 @@ PROGRAMS = {
     "agent-worker": {"base", "event", "ring", "wire", "config", "emitter"},
     "cli": {"base", "event", "ring", "wire", "config", "token"},
 }
+# The rooms of a program, and the rooms that each may know besides itself: only such as stand above
+# it here, so that there is an order. A room never knows what is at the program's top.
+ROOMS = {
+    "agent-worker": {
+        "json": set(),
+        "protocol": {"json"},
+        "native": {"json", "protocol"},
+        "llm": {"json", "protocol"},
+        "process": {"protocol"},
+        "agents": {"json", "process"},
+        "mcp": {"json", "protocol", "process", "agents"},
+        "tools": {"json", "protocol", "process", "agents", "mcp"},
+        "runs": {"json", "protocol", "process", "agents", "mcp", "tools"},
+        "batch": {"json", "agents", "runs"},
+        "check": {"json", "process", "runs", "batch"},
+    },
+}
 # Below a program, a folder that stands by itself: its files do not see the program's.
 APART = {"broker/history": {"base", "event", "failpoints"}, "broker/failpoints": {"failpoints"}}
 
@@ -37,7 +54,7 @@ RESTRICTED = {
     r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
     r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token)|examples)/.*",
-    r"curl/.*": r"agent-worker/llm_(transfer|settings)\.[ch]",
+    r"curl/.*": r"agent-worker/llm/(transfer|settings)\.[ch]",
     r"microhttpd\.h": r"broker/metrics_port\.c",
     r"openssl/.*": r"common/token/[a-z_]+\.[ch]|gateway/tls(_keys)?\.c",
 }
@@ -59,6 +76,14 @@ def component_of(name):
     return None
 
 
+def room_problem(program, name, include):
+    rooms = ROOMS.get(program, {})
+    room, first = name.split("/")[1], include.split("/")[0]
+    if room in rooms and first not in rooms[room] | {room} and not first.startswith("ringside"):
+        return f"{program}/{room} may not include {first}"
+    return None
+
+
 def quoted_problem(name, include):
     if ".." in include.split("/"):
         return "climbs out of its folder"
@@ -68,15 +93,34 @@ def quoted_problem(name, include):
     folder, allowed = component
     first = include.split("/")[0]
     own = (sources.ROOT / name).parent / include
+    if "/" in include and first in allowed:
+        return None
+    problem = room_problem(folder, name, include)
+    if problem:
+        return problem
     if "/" not in include:
         public = folder in ("common/emitter", "agent-worker")
         if own.is_file() or (public and include.startswith("ringside")):
             return None
         return "has no folder and is no file of the same folder"
     apart = folder in APART and first == folder.split("/")[1]
-    if first in allowed or apart or (sources.ROOT / folder / include).is_file():
+    if apart or (sources.ROOT / folder / include).is_file():
         return None
     return f"{folder} may not include {first}"
+
+
+def order_problems():
+    """Rooms that know one which does not stand above them, and folders that are no room."""
+    for program, rooms in ROOMS.items():
+        above = set()
+        for room, known in rooms.items():
+            for other in sorted(known - above):
+                yield f"ROOMS: {program}/{room} knows {other}, which does not stand above it"
+            above.add(room)
+        for path in sources.files(".c", ".h"):
+            parts = sources.relative(path).split("/")
+            if parts[0] == program and len(parts) > 2 and parts[1] not in above | {"include"}:
+                yield f"{sources.relative(path)}: {parts[1]} is no room of {program}: see ROOMS"
 
 
 def system_problem(name, include):
@@ -88,7 +132,7 @@ def system_problem(name, include):
 
 
 def main():
-    problems = []
+    problems = list(order_problems())
     users = {header: [] for header in SINGLE}
     for path in sources.files(".c", ".h", ".def"):
         name = sources.relative(path)

@@ -2,8 +2,8 @@
 /* What stands behind a batch's files, at its limits. */
 #include "unit.h"
 
-#include "batch_input.h"
-#include "batch_run.h"
+#include "batch/input.h"
+#include "batch/run.h"
 
 #include <errno.h>
 #include <stdio.h>

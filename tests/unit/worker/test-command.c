@@ -2,7 +2,7 @@
 /* Commands as they are run for tools, and the tools of the librarian among them. */
 #include "unit.h"
 
-#include "command.h"
+#include "process/command.h"
 
 #include "base/clock.h"
 

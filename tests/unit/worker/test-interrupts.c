@@ -2,7 +2,7 @@
 /* Agents that ask people: real ones, as in test-engine.c. */
 #include "worker-test.h"
 
-#include "interrupts.h"
+#include "tools/interrupts.h"
 
 #include "base/clock.h"
 

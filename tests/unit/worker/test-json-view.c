@@ -3,7 +3,7 @@
 
 #include "chance.h"
 
-#include "json_view.h"
+#include "json/view.h"
 
 #include "base/json_scan.h"
 

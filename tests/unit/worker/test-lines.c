@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "lines.h"
+#include "protocol/lines.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "llm_request.h"
+#include "llm/request.h"
 
 #include "base/json_scan.h"
 

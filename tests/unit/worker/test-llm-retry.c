@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "llm_retry.h"
+#include "llm/retry.h"
 
 static const struct llm_retry_policy policy = {
     .retries = 3, .wait_ms = 100, .max_wait_ms = 300, .providers = 2};

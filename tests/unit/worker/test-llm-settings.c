@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "llm_settings.h"
+#include "llm/settings.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "llm_stream.h"
+#include "llm/stream.h"
 
 /* The data of all events, each in angle brackets; then how it ended. */
 static void read_all(struct llm_stream *stream, struct buffer *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "llm_turn.h"
+#include "llm/turn.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* MCP servers: a real one, in Python, faithful or bad as it is told; and what its messages mean. */
 #include "worker-test.h"
 
-#include "interrupts.h"
+#include "tools/interrupts.h"
 
 #include "base/cleanup.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "agent_protocol.h"
+#include "protocol/agent.h"
 
 static const char *reason;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "rpc.h"
+#include "protocol/rpc.h"
 
 #include <stdio.h>
 

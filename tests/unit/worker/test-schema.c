@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "schema.h"
+#include "json/schema.h"
 
 #include "base/cleanup.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "stderr_log.h"
+#include "process/stderr_log.h"
 
 #include "base/json_scan.h"
 #include "base/log.h"

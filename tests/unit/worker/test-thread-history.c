@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "thread_history.h"
+#include "protocol/thread_history.h"
 
 #include "base/json_scan.h"
 #include "event/codec.h"

@@ -2,7 +2,7 @@
 /* Calls of tools that somebody else decides: real agents, as in test-engine.c. */
 #include "worker-test.h"
 
-#include "engine_state.h"
+#include "runs/engine_state.h"
 
 #include <stdio.h>
 

@@ -3,8 +3,8 @@
 
 #include "emitter-test.h"
 
-#include "engine.h"
-#include "pool.h"
+#include "runs/engine.h"
+#include "runs/pool.h"
 
 #define USER "alice"
 
