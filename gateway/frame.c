@@ -16,6 +16,7 @@ enum frame_opcode {
     OPCODE_BINARY = 0x2,
     OPCODE_CLOSE = 0x8,
     OPCODE_PING = 0x9,
+    OPCODE_PONG = 0xa,
 };
 
 /* ---- WebSocket framing: RFC 6455, section 5.2: 7 bits of length, or 126 and 16, or 127 and 64 */
@@ -273,17 +274,23 @@ void frame_append_ping(struct buffer *out, enum frame_format format)
         buffer_append_string(out, ":\n\n");
         return;
     }
-    /* With a payload: libwebsockets does not report the pong to an empty ping. */
+    end_frame(out, begin_frame(out), OPCODE_PING);
+}
+
+void frame_append_pong(struct buffer *out, struct span payload)
+{
     size_t start = begin_frame(out);
-    buffer_append_char(out, '?');
-    end_frame(out, start, OPCODE_PING);
+    buffer_append_span(out, payload);
+    end_frame(out, start, OPCODE_PONG);
 }
 
 void frame_append_close(struct buffer *out, int code, const char *reason)
 {
     size_t start = begin_frame(out);
-    buffer_append_char(out, (char)(code >> 8));
-    buffer_append_char(out, (char)code);
-    buffer_append(out, reason, strnlen(reason, FRAME_REASON_MAX));
+    if (code) {
+        buffer_append_char(out, (char)(code >> 8));
+        buffer_append_char(out, (char)code);
+        buffer_append(out, reason, strnlen(reason, FRAME_REASON_MAX));
+    }
     end_frame(out, start, OPCODE_CLOSE);
 }

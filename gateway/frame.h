@@ -34,7 +34,9 @@ void frame_append_event(
 void frame_append_control(struct buffer *out, enum frame_format format, struct span json);
 /* What a client must answer, or in a format without answers what only keeps the way open. */
 void frame_append_ping(struct buffer *out, enum frame_format format);
-/* A WebSocket Close frame; `reason` is cut to FRAME_REASON_MAX bytes. */
+/* The answer to a WebSocket's ping. */
+void frame_append_pong(struct buffer *out, struct span payload);
+/* A WebSocket Close frame; `reason` is cut to FRAME_REASON_MAX bytes. `code` 0: without both. */
 void frame_append_close(struct buffer *out, int code, const char *reason);
 #define FRAME_REASON_MAX 123
 

@@ -101,6 +101,12 @@ static bool on_socket_more(void *owner)
     return session_awaits_page(owner);
 }
 
+static void on_socket_ping_superseded(void *owner)
+{
+    struct session *session = owner;
+    session->host->counters->pings_superseded++;
+}
+
 static void on_socket_violation(void *owner, int code, const char *reason)
 {
     session_close(owner, code, reason);
@@ -245,6 +251,7 @@ static int make_sockets(struct gateway *gateway)
     static const struct ws_events events = {
         .on_message = on_socket_message,
         .on_heard = on_socket_heard,
+        .on_ping_superseded = on_socket_ping_superseded,
         .on_gather = on_socket_gather,
         .on_sent = on_socket_sent,
         .on_more = on_socket_more,

@@ -91,6 +91,8 @@ void session_free(struct session *session)
 static void count_close(struct counters *counters, int code)
 {
     switch (code) {
+    case 1002:
+    case 1007: counters->closed_malformed++; break;
     case 1009: counters->closed_too_large++; break;
     case 4002: counters->closed_too_slow++; break;
     case 4003: counters->closed_silent++; break;

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libwebsockets (4.1 to 4.3), held the way that works:
+ * libwebsockets (4.1 to 4.3), by its lower door: sockets, and no frames.
  *
  * - It runs on our libev loop, but its own timers do not fire while that loop is idle, so a timer
  *   of ours wakes it four times a second.
- * - It never listens and never parses a foreign HTTP request: it adopts a socket together with an
- *   upgrade request that is written here, which it answers. HTTP callbacks other than that hang up.
+ * - It never listens and sees no HTTP: it adopts a socket as a raw one, watches and reads it, says
+ *   when there is room, and ends it. Its own WebSocket takes frames that are not masked and answers
+ *   only the first of several pings, so what the bytes say is ws_reader.c's to tell.
  * - Frames are made by others, whole, and go straight to the socket, all that wait with one call at
- *   the end of the loop's turn: through the library a frame costs several times as much. Only while
- *   nothing is buffered inside of it, and what the kernel leaves of a frame is given to it to end,
- *   so that its own pongs come between frames.
- * - It gives a connection up as soon as data arrives behind a Close frame it sent, and the reset
- *   that follows takes our last frames and the close code from the peer. So the Close frame is
- *   ours as well: written behind everything that waits, after which what the peer still sends is
- *   read and dropped until its own Close comes, or until `linger_until` for a peer that is gone.
+ *   the end of the loop's turn. Nothing is ever written through the library: while it has a rest
+ *   of its own to send it does not read, and spins as long as there is something to be read.
+ * - After our Close frame what the peer still sends is read and dropped until its own Close comes,
+ *   or until `linger_until` for a peer that is gone: to close a socket with bytes unread resets it,
+ *   which takes our last frames and the close code from the peer.
  *
- * A new connection's socket is corked: the library's answer to the handshake stays in the kernel
- * until the owner's first frames stand behind it and goes out in one segment with them. What a
- * segment costs, from here to the client's read, is more than all else of a handshake. The kernel
- * keeps nothing for more than 200 ms.
+ * A new connection's socket is corked: the answer to the handshake stays in the kernel until the
+ * owner's first frames stand behind it and goes out in one segment with them. What a segment
+ * costs, from here to the client's read, is more than all else of a handshake. The kernel keeps
+ * nothing for more than 200 ms.
  */
 #include "ws_server.h"
 
 #include "frame.h"
+#include "ws_reader.h"
+#include "ws_writer.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -40,13 +41,11 @@
 #define HEARTBEAT_SECONDS .25
 #define PARTS_MAX 64
 #define LINGER_MS 20000
-#define RECEIVE_CHUNK 256
-#define SEND_CHUNK (256u << 10)
 
 struct ws_server {
     struct ev_loop *loop; /* borrowed */
     struct ws_options options;
-    struct lws_protocols protocols[3];
+    struct lws_protocols protocols[2];
     struct lws_context *context;
     struct lws_vhost *vhost;
     ev_timer heartbeat;
@@ -54,21 +53,23 @@ struct ws_server {
     struct list_link awake;         /* of struct ws_connection, awake_link: to be written to */
     struct list_link closing;       /* of struct ws_connection, closing_link */
     struct list_link receiving;     /* of struct ws_connection, receiving_link: oldest first */
-    struct buffer batch;            /* LWS_PRE bytes of room, then frames */
     ev_prepare turn_end;
     bool adopted; /* one or more in this turn: the library must look at them */
 };
 
 struct ws_connection {
     struct ws_server *server;
-    struct lws *wsi; /* NULL until the upgrade is through */
+    struct lws *wsi; /* NULL until it is adopted */
     void *owner;
     struct carrier carrier;
     struct list_link awake_link;
+    struct ws_reader reader;
+    struct ws_writer writer;
     bool binary;               /* it speaks in binary frames, not in text */
-    bool full;                 /* the socket takes nothing more: SERVER_WRITEABLE will come */
+    bool full;                 /* the socket takes nothing more: RAW_WRITEABLE will come */
     bool corked;               /* the socket keeps a last segment that is not full */
     bool closing;              /* nothing of the peer is delivered any more */
+    bool ending;               /* the peer's Close was answered: what the writer has is the last */
     struct buffer close_frame; /* to be sent when nothing else waits; empty: sent */
     uint64_t linger_until;     /* monotonic milliseconds */
     struct list_link closing_link;
@@ -95,73 +96,6 @@ static void wake(struct ws_connection *connection)
         list_append(&connection->server->awake, &connection->awake_link);
 }
 
-/*
- * By way of libwebsockets, which keeps what the socket does not take and sends it before anything
- * of its own. `bytes` ends with a frame.
- */
-static int write_through(struct ws_connection *connection, struct span bytes)
-{
-    struct buffer *batch = &connection->server->batch;
-    batch->len = LWS_PRE;
-    buffer_append_span(batch, bytes);
-    if (buffer_error(batch))
-        return -EPIPE; /* the frame is cut for good */
-    unsigned char *at = (unsigned char *)batch->data + LWS_PRE;
-    return lws_write(connection->wsi, at, bytes.len, LWS_WRITE_RAW) < (int)bytes.len ? -EPIPE : 0;
-}
-
-/* What is missing of the frame that was cut after `put` bytes of the parts. */
-static struct span cut_tail(const struct iovec *parts, size_t put)
-{
-    while (put >= parts->iov_len) {
-        put -= parts->iov_len;
-        if (!put)
-            return SPAN_EMPTY;
-        parts++;
-    }
-    const char *at = parts->iov_base;
-    return span_of(at + put, frame_missing(span_of(at, parts->iov_len), put));
-}
-
-static size_t size_of(const struct iovec *parts, size_t count)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < count; i++)
-        size += parts[i].iov_len;
-    return size;
-}
-
-/*
- * Straight to the socket. A frame that the kernel took in part must be ended before libwebsockets
- * answers a ping, so its rest is handed to the library. 1 when all was taken, 0 when the socket is
- * full, -EPIPE when it is broken.
- */
-static int put_parts(struct ws_connection *connection, struct iovec *parts, size_t count)
-{
-    const struct ws_events *events = connection->server->options.events;
-    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-    int fd = lws_get_socket_fd(connection->wsi);
-    ssize_t put = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (put < 0 && errno != EAGAIN && errno != EINTR)
-        return -EPIPE;
-    size_t taken = put < 0 ? 0 : (size_t)put;
-    bool all = taken == size_of(parts, count);
-    struct span tail = all || !taken ? SPAN_EMPTY : cut_tail(parts, taken);
-    if (tail.len && write_through(connection, tail) < 0)
-        return -EPIPE;
-    events->on_sent(connection->owner, taken + tail.len, !all);
-    return all;
-}
-
-static int put_close(struct ws_connection *connection)
-{
-    if (!connection->close_frame.len)
-        return 0;
-    int rc = write_through(connection, buffer_span(&connection->close_frame));
-    buffer_deinit(&connection->close_frame);
-    return rc;
-}
-
 /* Refused by what is no TCP socket, as a TLS connection's is not. */
 static bool set_cork(int fd, int on)
 {
@@ -177,26 +111,40 @@ static void uncork(struct ws_connection *connection)
     set_cork(lws_get_socket_fd(connection->wsi), 0);
 }
 
-/* 1 when all is out, 0 when the socket is full, -EPIPE when it is broken. */
+/* Nothing else waits. */
+static int put_close(struct ws_connection *connection)
+{
+    buffer_append_span(&connection->writer.own, buffer_span(&connection->close_frame));
+    buffer_deinit(&connection->close_frame);
+    return ws_writer_put_own(&connection->writer, lws_get_socket_fd(connection->wsi));
+}
+
+/* 1 when all is out, 0 when the socket is full, -EPIPE when it is broken, or done with. */
 static int put_all(struct ws_connection *connection)
 {
     const struct ws_events *events = connection->server->options.events;
     struct iovec parts[PARTS_MAX];
-    int rc = 1;
+    int fd = lws_get_socket_fd(connection->wsi);
+    int rc = ws_writer_put_own(&connection->writer, fd);
+    if (connection->ending)
+        return rc > 0 ? -EPIPE : rc;
     while (rc > 0) {
+        size_t gone;
         size_t count = events->on_gather(connection->owner, parts, PARTS_MAX);
         if (!count)
-            return put_close(connection) < 0 ? -EPIPE : 1;
-        rc = put_parts(connection, parts, count);
+            return put_close(connection);
+        rc = ws_writer_put(&connection->writer, fd, parts, count, &gone);
+        if (rc >= 0)
+            events->on_sent(connection->owner, gone, rc == 0);
     }
     return rc;
 }
 
-/* Everything that waits, until the socket is full. -EPIPE when it is broken. */
+/* Everything that waits, until the socket is full. -EPIPE when it is broken, or done with. */
 static int write_out(struct ws_connection *connection)
 {
     list_remove(&connection->awake_link);
-    int rc = lws_partial_buffered(connection->wsi) ? 0 : put_all(connection);
+    int rc = put_all(connection);
     uncork(connection);
     connection->full = rc == 0;
     if (connection->full)
@@ -257,17 +205,22 @@ static void forget_message(struct ws_connection *connection)
     buffer_deinit(&connection->message);
 }
 
+static void begin_closing(struct ws_connection *connection)
+{
+    connection->closing = true;
+    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
+    list_append(&connection->server->closing, &connection->closing_link);
+    forget_message(connection);
+    wake(connection);
+}
+
 static void on_close(struct carrier *carrier, int code, const char *reason)
 {
     struct ws_connection *connection = connection_of(carrier);
     if (connection->closing)
         return;
-    connection->closing = true;
     frame_append_close(&connection->close_frame, code, reason);
-    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
-    list_append(&connection->server->closing, &connection->closing_link);
-    forget_message(connection);
-    wake(connection);
+    begin_closing(connection);
 }
 
 struct carrier *ws_connection_carrier(struct ws_connection *connection)
@@ -318,54 +271,108 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *watcher, int events)
 
 /* ---- receiving */
 
-static void keep_fragment(struct ws_connection *connection, struct span bytes)
+static void note_receiving(struct ws_connection *connection)
 {
-    if (list_empty(&connection->receiving_link)) {
-        connection->receiving_since = clock_monotonic_ms();
-        list_append(&connection->server->receiving, &connection->receiving_link);
-    }
-    buffer_append_span(&connection->message, bytes);
+    if (!list_empty(&connection->receiving_link))
+        return;
+    connection->receiving_since = clock_monotonic_ms();
+    list_append(&connection->server->receiving, &connection->receiving_link);
 }
 
-static void handle_fragment(struct ws_connection *connection, struct span bytes, bool last)
+static void deliver(struct ws_connection *connection, struct span message)
+{
+    list_remove(&connection->receiving_link);
+    connection->server->options.events->on_message(connection->owner, message);
+}
+
+static void take_part(struct ws_connection *connection, const struct ws_read *read)
 {
     struct buffer *message = &connection->message;
-    const struct ws_options *options = &connection->server->options;
-    if (message->len + bytes.len > options->config->gateway_max_frame) {
+    size_t max = connection->server->options.config->gateway_max_frame;
+    if (read->left > max || message->len + read->payload.len + read->left > max) {
         violation(connection, 1009, "the message is larger than the limit");
         return;
     }
-    if (last && !message->len) {
-        list_remove(&connection->receiving_link); /* of empty parts */
-        options->events->on_message(connection->owner, bytes);
+    if (read->last && !message->len) {
+        deliver(connection, read->payload);
         return;
     }
-    keep_fragment(connection, bytes);
+    buffer_append_span(message, read->payload);
     if (buffer_error(message)) {
         violation(connection, 1009, "the message does not fit into memory");
-    } else if (last) {
+    } else if (read->last) {
         struct buffer whole = *message;
         *message = BUFFER_INIT;
-        list_remove(&connection->receiving_link);
-        options->events->on_message(connection->owner, buffer_span(&whole));
+        deliver(connection, buffer_span(&whole));
         buffer_deinit(&whole);
     }
 }
 
-static void handle_receive(struct ws_connection *connection, struct span bytes)
+static void handle_data(struct ws_connection *connection, const struct ws_read *read)
 {
-    if (connection->closing)
-        return;
-    connection->server->options.events->on_heard(connection->owner);
-    if ((lws_frame_is_binary(connection->wsi) != 0) != connection->binary) {
+    if (read->binary == connection->binary)
+        take_part(connection, read);
+    else
         violation(connection, 4400,
             connection->binary ? "a text frame where binary is due"
                                : "a binary frame where text is due");
-        return;
+}
+
+static void answer_ping(struct ws_connection *connection, struct span payload)
+{
+    if (ws_writer_pong(&connection->writer, payload, connection->full))
+        connection->server->options.events->on_ping_superseded(connection->owner);
+    wake(connection);
+}
+
+/* -1: the connection is done with. */
+static int handle_peer_close(struct ws_connection *connection, int code)
+{
+    if (connection->closing)
+        return -1; /* the answer to ours */
+    ws_writer_close(&connection->writer, code);
+    connection->ending = true;
+    begin_closing(connection);
+    return write_out(connection) < 0 ? -1 : 0;
+}
+
+static int handle_read(struct ws_connection *connection, const struct ws_read *read)
+{
+    const struct ws_events *events = connection->server->options.events;
+    if (read->kind == WS_READ_CLOSE)
+        return handle_peer_close(connection, read->code);
+    if (connection->closing || read->kind == WS_READ_MORE)
+        return 0;
+    if (read->kind == WS_READ_VIOLATION) {
+        violation(connection, read->code, read->reason);
+        return 0;
     }
-    bool last = lws_is_final_fragment(connection->wsi) &&
-                lws_remaining_packet_payload(connection->wsi) == 0;
-    handle_fragment(connection, bytes, last);
+    events->on_heard(connection->owner);
+    if (read->kind == WS_READ_DATA)
+        handle_data(connection, read);
+    else if (read->kind == WS_READ_PING)
+        answer_ping(connection, read->payload);
+    return 0;
+}
+
+/* -1: the connection is done with; what the peer sent behind its Close is not looked at. */
+static int handle_bytes(struct ws_connection *connection, char *bytes, size_t len)
+{
+    int rc = 0;
+    while (len && !rc && !connection->ending) {
+        struct ws_read read;
+        size_t used = ws_reader_take(&read, &connection->reader, bytes, len);
+        bytes += used;
+        len -= used;
+        rc = handle_read(connection, &read);
+    }
+    if (connection->closing)
+        return rc;
+    if (ws_reader_is_idle(&connection->reader))
+        list_remove(&connection->receiving_link);
+    else
+        note_receiving(connection);
+    return 0;
 }
 
 /* ---- libwebsockets' callbacks */
@@ -379,11 +386,12 @@ static void handle_gone(struct slot *slot)
     list_remove(&connection->awake_link);
     forget_message(connection);
     buffer_deinit(&connection->close_frame);
+    ws_writer_deinit(&connection->writer);
     connection->server->options.events->on_closed(connection->owner);
     free(connection);
 }
 
-static int handle_established(struct lws *wsi, struct slot *slot)
+static int handle_adopted(struct lws *wsi, struct slot *slot)
 {
     struct ws_server *server = lws_context_user(lws_get_context(wsi));
     if (!server->adopting)
@@ -393,27 +401,13 @@ static int handle_established(struct lws *wsi, struct slot *slot)
     return 0;
 }
 
-/* Theirs is answered for us, but half a code would be given back as it came. */
-static int handle_peer_close(struct ws_connection *connection, struct span payload)
-{
-    if (connection->closing)
-        return -1; /* the answer to ours */
-    if (payload.len != 1)
-        return 0;
-    violation(connection, 1002, "a Close frame has a whole code or none");
-    (void)write_out(connection);
-    return -1;
-}
-
 static int handle_event(
-    struct ws_connection *connection, enum lws_callback_reasons reason, struct span bytes)
+    struct ws_connection *connection, enum lws_callback_reasons reason, void *in, size_t len)
 {
-    switch (reason) {
-    case LWS_CALLBACK_SERVER_WRITEABLE: return handle_writable(connection);
-    case LWS_CALLBACK_RECEIVE: handle_receive(connection, bytes); return 0;
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: return handle_peer_close(connection, bytes);
-    default: connection->server->options.events->on_heard(connection->owner); return 0;
-    }
+    if (!connection)
+        return -1;
+    return reason == LWS_CALLBACK_RAW_RX ? handle_bytes(connection, in, len)
+                                         : handle_writable(connection);
 }
 
 static int on_lws(
@@ -421,16 +415,10 @@ static int on_lws(
 {
     struct slot *slot = user;
     switch (reason) {
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return strcasecmp(in, "websocket") ? -1 : 0;
-    case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
-    case LWS_CALLBACK_HTTP: return -1;
-    case LWS_CALLBACK_ESTABLISHED: return handle_established(wsi, slot);
-    case LWS_CALLBACK_CLOSED: handle_gone(slot); return 0;
-    case LWS_CALLBACK_RECEIVE:
-    case LWS_CALLBACK_RECEIVE_PONG:
-    case LWS_CALLBACK_SERVER_WRITEABLE:
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        return slot->connection ? handle_event(slot->connection, reason, span_of(in, len)) : -1;
+    case LWS_CALLBACK_RAW_ADOPT: return handle_adopted(wsi, slot);
+    case LWS_CALLBACK_RAW_CLOSE: handle_gone(slot); return 0;
+    case LWS_CALLBACK_RAW_RX:
+    case LWS_CALLBACK_RAW_WRITEABLE: return handle_event(slot->connection, reason, in, len);
     default: return 0;
     }
 }
@@ -444,32 +432,42 @@ static void on_log(int level, const char *line)
 
 /* ---- adopting */
 
-/* As short as the library takes it: it looks at each byte several times. */
-static void append_upgrade(
+/* RFC 6455, section 4.2.2. */
+static void append_answer(
     struct buffer *out, const struct ws_options *options, const struct ws_upgrade *upgrade)
 {
+    _cleanup_(buffer_deinit) struct buffer proof = BUFFER_INIT;
+    unsigned char digest[20];
+    char accept[32];
+    buffer_append_span(&proof, upgrade->key);
+    buffer_append_string(&proof, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    if (buffer_error(&proof)) {
+        out->broken = true;
+        return;
+    }
+    lws_SHA1((const unsigned char *)proof.data, proof.len, digest);
+    lws_b64_encode_string((const char *)digest, sizeof(digest), accept, sizeof(accept));
     buffer_append_string(out,
-        "GET / HTTP/1.1\r\nHost: r\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ");
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: ");
+    buffer_append_string(out, accept);
+    buffer_append_string(out, "\r\nSec-WebSocket-Protocol: ");
     buffer_append_string(out, upgrade->binary ? options->binary_protocol : options->text_protocol);
-    buffer_append_string(out, "\r\nSec-WebSocket-Key: ");
-    buffer_append_span(out, upgrade->key);
     buffer_append_string(out, "\r\n\r\n");
 }
 
-int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server,
-    const struct ws_upgrade *upgrade)
+static struct ws_connection *new_connection(
+    struct ws_server *server, const struct ws_upgrade *upgrade)
 {
     static const struct carrier_operations operations = {
         .wake = on_wake, .flush = on_flush, .close = on_close};
-    _cleanup_(buffer_deinit) struct buffer request = BUFFER_INIT;
     struct ws_connection *connection = calloc(1, sizeof(*connection));
-    append_upgrade(&request, &server->options, upgrade);
-    if (!connection || buffer_error(&request)) {
-        close(upgrade->fd);
-        free(connection);
-        return -ENOMEM;
-    }
+    if (!connection)
+        return NULL;
+    _cleanup_(buffer_deinit) struct buffer answer = BUFFER_INIT;
+    append_answer(&answer, &server->options, upgrade);
+    ws_writer_begin(&connection->writer, buffer_span(&answer));
+    connection->writer.own.broken |= answer.broken;
     connection->server = server;
     connection->owner = upgrade->owner;
     connection->binary = upgrade->binary;
@@ -477,16 +475,37 @@ int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *ser
     list_init(&connection->awake_link);
     list_init(&connection->closing_link);
     list_init(&connection->receiving_link);
+    return connection;
+}
+
+static void free_connection(struct ws_connection *connection)
+{
+    if (connection)
+        ws_writer_deinit(&connection->writer);
+    free(connection);
+}
+
+int ws_server_adopt(struct ws_connection **ret_connection, struct ws_server *server,
+    const struct ws_upgrade *upgrade)
+{
+    struct ws_connection *connection = new_connection(server, upgrade);
+    if (!connection || buffer_error(&connection->writer.own)) {
+        close(upgrade->fd);
+        free_connection(connection);
+        return -ENOMEM;
+    }
     connection->corked = set_cork(upgrade->fd, 1);
     server->adopting = connection;
-    struct lws *wsi =
-        lws_adopt_socket_vhost_readbuf(server->vhost, upgrade->fd, request.data, request.len);
+    const lws_sock_file_fd_type socket = {.sockfd = upgrade->fd};
+    struct lws *wsi = lws_adopt_descriptor_vhost(
+        server->vhost, LWS_ADOPT_SOCKET, socket, server->protocols[0].name, NULL);
     struct ws_connection *left = STEAL_POINTER(server->adopting);
     server->adopted = true;
     if (left || !wsi) {
-        free(left);
+        free_connection(left);
         return -ECONNABORTED;
     }
+    wake(connection);
     *ret_connection = connection;
     return 0;
 }
@@ -502,7 +521,7 @@ static int make_context(struct ws_server *server)
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = server->protocols,
         .foreign_loops = loops,
-        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .options = LWS_SERVER_OPTION_LIBEV,
         .pt_serv_buf_size = 16384,
         .retry_and_idle_policy = &no_pings,
         .user = server,
@@ -513,29 +532,16 @@ static int make_context(struct ws_server *server)
     return server->vhost ? 0 : -ENOTSUP;
 }
 
-static struct lws_protocols protocol_named(const char *name)
-{
-    return (struct lws_protocols){
-        .name = name,
-        .callback = on_lws,
-        .per_session_data_size = sizeof(struct slot),
-        .rx_buffer_size = RECEIVE_CHUNK,
-        .tx_packet_size = SEND_CHUNK,
-    };
-}
-
 int ws_server_new(
     struct ws_server **ret_server, struct ev_loop *loop, const struct ws_options *options)
 {
     struct ws_server *server = calloc(1, sizeof(*server));
-    if (!server || !buffer_reserve(&server->batch, LWS_PRE)) {
-        free(server);
+    if (!server)
         return -ENOMEM;
-    }
     server->loop = loop;
     server->options = *options;
-    server->protocols[0] = protocol_named(options->text_protocol);
-    server->protocols[1] = protocol_named(options->binary_protocol);
+    server->protocols[0] = (struct lws_protocols){
+        .name = "sockets", .callback = on_lws, .per_session_data_size = sizeof(struct slot)};
     list_init(&server->awake);
     list_init(&server->closing);
     list_init(&server->receiving);
@@ -545,7 +551,6 @@ int ws_server_new(
     server->heartbeat.data = server;
     int rc = make_context(server);
     if (rc) {
-        buffer_deinit(&server->batch);
         free(server);
         return rc;
     }
@@ -562,6 +567,5 @@ void ws_server_free(struct ws_server *server)
     ev_timer_stop(server->loop, &server->heartbeat);
     ev_prepare_stop(server->loop, &server->turn_end);
     lws_context_destroy(server->context);
-    buffer_deinit(&server->batch);
     free(server);
 }

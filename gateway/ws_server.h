@@ -12,8 +12,8 @@
 #include <ev.h>
 
 /*
- * WebSocket connections, by libwebsockets, which no other file knows. It is given sockets whose
- * handshake was accepted already and moves bytes; what they mean is the owner's. Frames are made
+ * WebSocket connections, on libwebsockets, which no other file knows. It is given sockets whose
+ * handshake was accepted already and moves messages; what they mean is the owner's. Frames are made
  * by the owner, header included, and written many at a time. Loop thread only.
  */
 struct ws_server;
@@ -22,8 +22,10 @@ struct ws_connection;
 struct ws_events {
     /* One whole message, of the kind the connection speaks. */
     void (*on_message)(void *owner, struct span message);
-    /* The peer said something: a message, a part of one, a pong. */
+    /* The peer said something: a message, a part of one, a ping, a pong. */
     void (*on_heard)(void *owner);
+    /* A ping is not answered: another came while the socket took nothing. */
+    void (*on_ping_superseded)(void *owner);
     /* The socket has room: what waits, in parts that are whole frames, at most `max`: how many. */
     size_t (*on_gather)(void *owner, struct iovec *ret_parts, size_t max);
     /* So many bytes of that are gone, up to the end of a frame. `full`: on_gather comes again when

@@ -12,8 +12,6 @@ from harness.node import PROGRAMS, ROOT
 from harness.parts import free_port
 
 KIT = ROOT / "tests/conformance/conformance.py"
-# Inside libwebsockets: it takes frames that are not masked, and answers the first of several pings.
-LIBRARY = ("F-14", "F-23")
 
 
 def run_kit(*arguments, environment=None):
@@ -32,7 +30,6 @@ def cases(shared_node, tmp_path_factory):
         "--agent", "echo", "--slow-agent", "slow",
         "--slow-content", json.dumps({"steps": 100000, "pause_ms": 20}),
         "--ask-agent", "asker", "--ask-content", "may I?", "--expired-token", expired,
-        *(word for name in LIBRARY for word in ("--except", name)),
         environment=shared_node.environment)
     assert done.returncode in (0, 1), done.stderr
     return {node.get("name"): node for node in ElementTree.parse(report).iter("testcase")}
@@ -40,8 +37,7 @@ def cases(shared_node, tmp_path_factory):
 
 def ids():
     lines = run_kit("--list").stdout.splitlines()
-    return [line.partition(" [")[0].replace("  ", " ") for line in lines
-            if line.split()[0] not in LIBRARY]
+    return [line.partition(" [")[0].replace("  ", " ") for line in lines]
 
 
 @pytest.mark.parametrize("case", ids())

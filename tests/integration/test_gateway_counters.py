@@ -76,6 +76,10 @@ async def test_gaps_and_violations_are_counted(gate):
     await client.send("nul")
     assert await client.until_closed() == 4400
     gate.assert_counted("closed_protocol", 1, before)
+    client = await Client(gate, "alice").connect()
+    client.socket.transport.write(b"\x81\x02{}")  # not masked
+    assert await client.until_closed() == 1002
+    gate.assert_counted("closed_malformed", 1, before)
 
 
 def test_a_broker_that_is_lost_is_counted(gate):

@@ -6,6 +6,7 @@ import urllib.request
 import websockets
 
 from harness.client import Client
+from harness.deadline import until
 from harness.gate import COUNTER
 
 FLOOD = '{"events": 5000, "bytes": 700}'
@@ -48,3 +49,20 @@ async def test_a_client_that_wakes_up_late_is_sent_folded_text(shared_node, user
     after = counters(shared_node)
     assert after["sessions_slow"] > before["sessions_slow"]
     assert after["events_folded"] - before["events_folded"] == len(told) - len(late)
+
+
+async def test_of_pings_of_a_client_that_reads_nothing_the_last_is_answered(shared_node, user):
+    async with Sleepy(shared_node, user) as slow, Client(shared_node, user) as fast:
+        before = counters(shared_node)
+        slow.socket.transport.pause_reading()
+        run_id = await fast.chat(FLOOD, agent="flood")
+        told = await fast.until_ended(run_id)
+        assert counters(shared_node)["sessions_slow"] == before["sessions_slow"] + 1
+        await slow.socket.ping(b"first")
+        answered = await slow.socket.ping(b"second")
+        until(lambda: counters(shared_node)["pings_superseded"] > before["pings_superseded"],
+              "the second ping to take the first one's place")
+        slow.socket.transport.resume_reading()
+        await answered
+        assert (await slow.until_ended(run_id))[-1] == told[-1]
+        assert counters(shared_node)["pings_superseded"] == before["pings_superseded"] + 1
