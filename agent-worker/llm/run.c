@@ -60,10 +60,35 @@ int llm_run_prepare(struct llm_run *run, struct span params, struct buffer *prob
     return rc;
 }
 
+/* ---- what it takes */
+
+/* Once a step, when it is over: also of an answer that is not whole. */
+static void count_usage(struct llm_run *run)
+{
+    const struct llm_turn *turn = &run->step.turn;
+    bool came = turn->bytes || turn->has_usage || turn->finish != LLM_FINISH_NONE;
+    if (run->step.state != LLM_STEP_ANSWERED && !came)
+        return;
+    struct llm_usage usage = turn->usage;
+    if (!turn->has_usage) {
+        usage.prompt = run->step.request.len / BYTES_A_TOKEN + 1;
+        usage.completion = turn->bytes / BYTES_A_TOKEN + 1;
+        usage.total = usage.prompt + usage.completion;
+        run->estimated = true;
+    }
+    run->usage.prompt += usage.prompt;
+    run->usage.completion += usage.completion;
+    run->usage.total += usage.total;
+    run->steps++;
+}
+
 /* ---- ends */
 
+/* Nothing when no answer came. */
 static void append_usage(struct buffer *out, const struct llm_run *run)
 {
+    if (!run->steps)
+        return;
     json_append_name(out, "usage");
     buffer_append_char(out, '{');
     json_append_member_uint(out, "prompt_tokens", run->usage.prompt);
@@ -124,6 +149,7 @@ static void fail(struct llm_run *run, enum llm_failure failure, uint64_t now)
     json_append_member(&params, "code", span_of_string(kind->code));
     json_append_member(&params, "message", buffer_span(&message));
     json_append_member_bool(&params, "retryable", kind->retryable);
+    append_usage(&params, run);
     buffer_append_char(&params, '}');
     end(run, "run/failed", &params);
     buffer_deinit(&params);
@@ -135,6 +161,8 @@ void llm_run_cancel(struct llm_run *run, uint64_t now)
     struct buffer params = BUFFER_INIT;
     if (run->state == LLM_RUN_NONE)
         return;
+    if (run->state == LLM_RUN_ASKING)
+        count_usage(run);
     llm_shown_flush(&run->shown, now);
     buffer_append_char(&params, '{');
     json_append_member(&params, "outcome", SPAN_LITERAL("cancelled"));
@@ -221,22 +249,6 @@ void llm_run_start(struct llm_run *run, struct span params, uint64_t now)
         ask_worker(run);
     else
         begin(run, now);
-}
-
-static void count_usage(struct llm_run *run)
-{
-    const struct llm_turn *turn = &run->step.turn;
-    struct llm_usage usage = turn->usage;
-    if (!turn->has_usage) {
-        usage.prompt = run->step.request.len / BYTES_A_TOKEN + 1;
-        usage.completion = turn->bytes / BYTES_A_TOKEN + 1;
-        usage.total = usage.prompt + usage.completion;
-        run->estimated = true;
-    }
-    run->usage.prompt += usage.prompt;
-    run->usage.completion += usage.completion;
-    run->usage.total += usage.total;
-    run->steps++;
 }
 
 /* ---- tools */
@@ -372,9 +384,7 @@ void llm_run_answer(struct llm_run *run, const struct rpc_message *message, uint
 
 static void settle_step(struct llm_run *run, uint64_t now)
 {
-    bool asked = run->step.turn.finish != LLM_FINISH_NONE;
-    if (run->step.state == LLM_STEP_ANSWERED || asked)
-        count_usage(run);
+    count_usage(run);
     if (run->step.state == LLM_STEP_FAILED)
         fail(run, run->step.failure, now);
     else if (run->step.turn.call_count)

@@ -168,8 +168,8 @@ static int parse_failed(struct agent_failed *failed, struct span params, const c
 {
     struct span code;
     struct span retryable;
-    const struct json_wanted wanted[] = {
-        {"code", &code}, {"message", &failed->message}, {"retryable", &retryable}};
+    const struct json_wanted wanted[] = {{"code", &code}, {"message", &failed->message},
+        {"usage", &failed->usage}, {"retryable", &retryable}};
     json_members(params, wanted, ARRAY_SIZE(wanted));
     if (!optional_identifier(failed->code, code))
         return bad_params(ret_reason, "code must be an identifier");
@@ -177,6 +177,8 @@ static int parse_failed(struct agent_failed *failed, struct span params, const c
         memcpy(failed->code, CODE_FALLBACK, sizeof(CODE_FALLBACK));
     if (failed->message.len && json_kind(failed->message) != JSON_STRING)
         return bad_params(ret_reason, "message must be a string");
+    if (failed->usage.len && json_kind(failed->usage) != JSON_OBJECT)
+        return bad_params(ret_reason, "usage must be an object");
     if (!optional_bool(&failed->retryable, retryable))
         return bad_params(ret_reason, "retryable must be true or false");
     return 0;

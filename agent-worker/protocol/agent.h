@@ -63,6 +63,7 @@ struct agent_finished {
 struct agent_failed {
     char code[IDENTIFIER_SIZE];
     struct span message; /* a JSON string */
+    struct span usage;   /* an object */
     bool retryable;
 };
 

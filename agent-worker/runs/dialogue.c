@@ -252,7 +252,7 @@ static int handle_failed(
         refuse_params(engine, rpc, "message is not text");
     } else {
         reply_done(engine, rpc);
-        engine_fail_as_told(engine, failed->code, buffer_span(&message), failed->retryable);
+        engine_fail_as_told(engine, failed, buffer_span(&message));
     }
     buffer_deinit(&message);
     return 0;

@@ -12,6 +12,7 @@
 
 #include "json/view.h"
 
+#include "base/json.h"
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "wire/message.h"
@@ -57,14 +58,14 @@ static void put_with_last_words(struct engine *engine, struct span message)
     buffer_deinit(&text);
 }
 
-/* A cancel that is under way decides the ending, whatever the agent makes of it. */
+/* A cancel that is under way decides the ending, whatever the agent makes of it; what the agent
+ * says it has used is used all the same. */
 static void overrule(struct engine *engine)
 {
     struct engine_ending *ending = &engine->ending;
     ending->kind = ENDING_COMPLETED;
     ending->outcome = RS_CANCELLED;
     buffer_clear(&ending->result);
-    buffer_clear(&ending->usage);
     if (!engine->timed_out)
         return;
     ending->kind = ENDING_FAILED;
@@ -113,12 +114,14 @@ void engine_fail(struct engine *engine, const char *code, struct span message, b
 }
 
 void engine_fail_as_told(
-    struct engine *engine, const char *code, struct span message, bool retryable)
+    struct engine *engine, const struct agent_failed *failed, struct span message)
 {
     if (engine_is_over(engine))
         return;
     put_text(&engine->ending.text, message);
-    fail(engine, code, retryable, PROCESS_STOP_ASK);
+    if (failed->usage.len)
+        put(&engine->ending.usage, failed->usage);
+    fail(engine, failed->code, failed->retryable, PROCESS_STOP_ASK);
 }
 
 void engine_fail_protocol(struct engine *engine, const char *format, ...)
@@ -189,6 +192,25 @@ static const char *json_or_null(const struct buffer *json)
     return json->len ? json->data : NULL;
 }
 
+/* With usage, which rs_run_fail has no room for. */
+static int emit_failure(struct engine *engine)
+{
+    const struct engine_ending *ending = &engine->ending;
+    struct buffer data = BUFFER_INIT;
+    buffer_append_char(&data, '{');
+    json_append_member(&data, "code", span_of_string(ending->code));
+    json_append_member(&data, "message", span_of_string(ending->text.data));
+    json_append_member_bool(&data, "fatal", true);
+    json_append_member_bool(&data, "retryable", ending->retryable);
+    json_append_member_raw(&data, "usage", span_of_string(ending->usage.data));
+    buffer_append_string(&data, "}");
+    buffer_append_char(&data, '\0');
+    int rc = buffer_error(&data) ? RS_E_NO_MEMORY
+                                 : rs_emit(engine->run, "error_event", NULL, NULL, data.data);
+    buffer_deinit(&data);
+    return rc;
+}
+
 static int emit_end(struct engine *engine)
 {
     struct engine_ending *ending = &engine->ending;
@@ -197,6 +219,8 @@ static int emit_end(struct engine *engine)
         return rs_run_complete(engine->run, ending->outcome, json_or_null(&ending->result),
             json_or_null(&ending->usage));
     case ENDING_FAILED:
+        if (ending->usage.len)
+            return emit_failure(engine);
         return rs_run_fail(engine->run, ending->code, ending->text.data, ending->retryable);
     case ENDING_REFUSED:
     case ENDING_SILENT: rs_run_drop(engine->run); break;
@@ -204,11 +228,18 @@ static int emit_end(struct engine *engine)
     return RS_OK;
 }
 
-/* An end that no event can carry is a failure of the run, with a reason that fits. */
+/* An end that no event can carry is a failure of the run, with a reason that fits; of a failure
+ * that is because of its usage. */
 static void replace_end(struct engine *engine, int rc)
 {
     struct engine_ending *ending = &engine->ending;
     bool big = rc == RS_E_TOO_BIG;
+    buffer_clear(&ending->usage);
+    if (ending->kind == ENDING_FAILED) {
+        log_warn("engine", "run %s of %s: its usage cannot be sent on: %s", engine->run_id,
+            engine_agent(engine)->name, rs_strerror(rc));
+        return;
+    }
     ending->kind = ENDING_FAILED;
     ending->retryable = false;
     snprintf(ending->code, sizeof(ending->code), "%s",

@@ -23,7 +23,7 @@ enum engine_state {
 
 enum engine_ending_kind {
     ENDING_COMPLETED, /* agent_completed with `outcome`, `result`, `usage` */
-    ENDING_FAILED,    /* error_event with `code`, `text`, `retryable` */
+    ENDING_FAILED,    /* error_event with `code`, `text`, `retryable`, `usage` */
     ENDING_REFUSED,   /* the run never started: no event, but `code` and `text` to the broker */
     ENDING_SILENT,    /* somebody else has ended it */
 };
@@ -122,7 +122,7 @@ void engine_fail(struct engine *engine, const char *code, struct span message, b
     enum process_stop stop);
 /* The agent failed the run, and says why itself. */
 void engine_fail_as_told(
-    struct engine *engine, const char *code, struct span message, bool retryable);
+    struct engine *engine, const struct agent_failed *failed, struct span message);
 /* The agent misbehaves: agent_protocol_error. */
 void engine_fail_protocol(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

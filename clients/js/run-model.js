@@ -209,6 +209,7 @@ function errorEvent(run, event) {
     step(run, 'error', `${event.seq}`, error);
     if (!fatal) return;
     run.error = error;
+    run.usage = event.data.usage;
     const rejected = run.startedAt === null && REJECT_CODES.has(code);
     endRun(run, LOST_CODES.has(code) ? 'lost' : rejected ? 'rejected' : 'failed', event);
 }

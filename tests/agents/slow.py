@@ -5,6 +5,7 @@
     tool_ms     after every `tool_every` steps, call the tool `wait` for so long
     tool_every  default 1 with tool_ms, else no tools are called
     fail        end with run/failed and this code
+    usage       what that says of usage
 """
 import json
 import queue
@@ -68,7 +69,8 @@ agent.event("agent_thinking", status="counting")
 outcome = count(wanted)
 if outcome == "success" and "fail" in wanted:
     agent.send(method="run/failed",
-               params={"code": wanted["fail"], "message": "as it was told", "retryable": False})
+               params={"code": wanted["fail"], "message": "as it was told", "retryable": False,
+                       "usage": wanted.get("usage", {})})
 else:
     agent.finish(outcome=outcome)
 agent.until_shutdown()

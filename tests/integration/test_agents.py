@@ -104,7 +104,8 @@ async def test_a_flood_of_events_arrives_whole_and_in_order(hasty_node, user):
 
 
 async def test_a_failure_the_agent_reports_is_passed_on(hasty_node, user):
-    content = json.dumps({"steps": 2, "pause_ms": 1, "fail": "no_such_book"})
+    content = json.dumps({"steps": 2, "pause_ms": 1, "fail": "no_such_book", "usage": {"pages": 3}})
     events = await end_of(hasty_node, user, "slow", content)
     assert events[-1]["data"]["code"] == "no_such_book"
     assert events[-1]["data"]["retryable"] is False
+    assert events[-1]["data"]["usage"] == {"pages": 3}

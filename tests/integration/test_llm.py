@@ -240,6 +240,7 @@ async def test_a_budget_ends_a_run_between_steps(llm_node, server, user):
     server.on("budget", calls(("a", "wait", {"ms": 1}), used=(900, 100)), answer("too late"))
     run = await ask(llm_node, user, "budget", "tooled")
     assert (run.data["code"], run.data["retryable"]) == ("llm_budget_exceeded", False)
+    assert run.data["usage"] == {"prompt_tokens": 900, "completion_tokens": 100, "total_tokens": 1000, "steps": 1}
     assert len(server.asked("budget")) == 1
 
 
@@ -278,6 +279,7 @@ async def test_an_answer_that_is_not_whole_is_shown_and_told(llm_node, server, u
     run = await ask(llm_node, user, code)
     assert (run.data["code"], run.data["retryable"], run.text) == (code, False, text)
     assert len(server.asked(code)) == 1
+    assert run.data["usage"] == {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "steps": 1}
 
 
 BROKEN = answer("What was ", "shown")
@@ -298,6 +300,7 @@ async def test_what_breaks_after_something_was_shown_is_not_asked_again(
     run = await ask(llm_node, user, question)
     assert (run.data["code"], run.data["retryable"], run.text) == (code, retryable, "What was shown"[:len(run.text)])
     assert run.text and len(server.asked(question)) == 1
+    assert run.data["usage"]["estimated"] is True and run.data["usage"]["completion_tokens"] == len(run.text) // 4 + 1
 
 
 # ---- Setbacks ----
@@ -332,6 +335,7 @@ async def test_each_failure_has_its_code(llm_node, server, user, reply, code, re
     several = code in ("llm_unavailable", "llm_rate_limited") and "long" not in question
     assert len(server.asked(question)) == (1 + QUICK["retries"] if several else 1)
     assert ("too long" in run.data["message"]) == (code == "llm_rejected" and "400" in question)
+    assert "usage" not in run.data
 
 
 async def test_what_a_server_says_of_an_error_is_cut(llm_node, server, user):
@@ -404,6 +408,7 @@ async def test_a_cancel_ends_an_answer_in_its_middle(llm_node, server, user):
         await client.request("run.cancel", run_id=run_id)
         run = Run(await client.until_ended(run_id))
         assert run.data["outcome"] == "cancelled" and run.text == "Well, "
+        assert run.data["usage"]["estimated"] is True and run.data["usage"]["completion_tokens"] == 2
     until(lambda: server.drops > before, "the end of the request")
 
 

@@ -91,6 +91,14 @@ test('a lost worker is told from a failure and from a refusal', () => {
     assert.equal(run.error.code, 'worker_lost');
 });
 
+test('a run that fails or is cancelled tells what it has used', () => {
+    const usage = { total_tokens: 15 };
+    const failed = { code: 'llm_length', message: 'cut', fatal: true, usage };
+    assert.deepEqual(folded(['agent_started'], ['error_event', failed]).run.usage, usage);
+    const cancelled = { outcome: 'cancelled', usage };
+    assert.deepEqual(folded(['agent_started'], ['agent_completed', cancelled]).run.usage, usage);
+});
+
 test('an error that is not fatal is a step, and the run goes on', () => {
     const { run } = folded(['agent_started'],
         ['error_event', { code: 'rate_limited', message: 'slow', fatal: false }],

@@ -243,6 +243,21 @@ static void test_a_run_that_passes_its_deadline_before_it_starts_is_refused(void
     assert_string_equal(bench->refusal.code, "run_timeout");
 }
 
+static void test_usage_too_large_for_an_event_leaves_the_failure_as_it_is(void **state)
+{
+    struct buffer content = BUFFER_INIT;
+    buffer_append_string(&content,
+        "\"{\\\"steps\\\":1,\\\"fail\\\":\\\"no_luck\\\",\\\"usage\\\":{\\\"pages\\\":\\\"");
+    for (int i = 0; i < 100000; i++)
+        buffer_append_char(&content, 'x');
+    buffer_append_string(&content, "\\\"}}\"");
+    buffer_append_char(&content, '\0');
+    const char *events = bench_run(*state, "slow", content.data);
+    buffer_deinit(&content);
+    assert_fails_with(events, "no_luck");
+    assert_int_equal(count_of(events, "usage"), 0);
+}
+
 /* ---- tools */
 
 static void test_a_result_too_large_for_an_event_reaches_the_agent(void **state)
@@ -349,6 +364,7 @@ int main(int argc, char **argv)
         TEST(test_a_killed_run_emits_nothing_more),
         TEST(test_a_run_past_its_deadline_times_out),
         TEST(test_a_run_that_passes_its_deadline_before_it_starts_is_refused),
+        TEST(test_usage_too_large_for_an_event_leaves_the_failure_as_it_is),
         TEST(test_a_result_too_large_for_an_event_reaches_the_agent),
         TEST(test_every_way_a_tool_fails_has_its_code),
         TEST(test_a_full_ring_holds_one_run_back_and_no_other),

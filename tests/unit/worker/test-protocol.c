@@ -50,10 +50,12 @@ static void test_calls_and_ends_are_taken_with_what_may_be_left_out(void **state
     assert_string_equal(message.failed.code, "agent_failed");
     assert_false(message.failed.retryable);
     assert_int_equal(parse(&message, "run/failed",
-                         "{\"code\":\"no_luck\",\"message\":\"why\",\"retryable\":true}"),
+                         "{\"code\":\"no_luck\",\"message\":\"why\",\"retryable\":true,"
+                         "\"usage\":{\"tokens\":4}}"),
         0);
     assert_string_equal(message.failed.code, "no_luck");
     assert_true(message.failed.retryable);
+    assert_true(span_is(message.failed.usage, "{\"tokens\":4}"));
 }
 
 static void test_wrong_params_are_told_apart_from_unknown_methods(void **state)
@@ -77,6 +79,7 @@ static void test_wrong_params_are_told_apart_from_unknown_methods(void **state)
         {"run/failed", "{\"code\":\"a b\"}"},
         {"run/failed", "{\"message\":7}"},
         {"run/failed", "{\"retryable\":\"yes\"}"},
+        {"run/failed", "{\"usage\":[]}"},
     };
     struct agent_message message;
     (void)state;
