@@ -13,6 +13,10 @@
  * handled, and a crash in between repeats events to the application but never skips one.
  *
  * Each connection has a generation; whatever an older one still has to say is not listened to.
+ *
+ * Another view (subscribe) is asked for on the open connection. The reply is the seam: what comes
+ * before it is of the old view and passed over. A server that refuses is asked again through a
+ * fresh connection, which can begin anew where a cursor cannot be honoured.
  */
 
 import { Backoff } from './backoff.js';
@@ -31,6 +35,8 @@ import { ToolHost } from './tool-host.js';
 export { LOCAL_CODES, RingsideError, newId } from './protocol.js';
 
 const CONTROL = new Set(['welcome', 'gap', 'snapshot', 'caught_up', 'going_away', 'token_expiring']);
+/* Said whatever the view is; all else belongs to one. */
+const OF_CONNECTION = new Set(['going_away', 'token_expiring']);
 const DEFAULT_HEARTBEAT_MS = 25_000;
 const STABLE_MS = 5_000;
 const CHAT_TIMEOUT_MS = 60_000;
@@ -78,6 +84,8 @@ export class RingsideClient {
     #refreshTimer = null;
     #progressTimer = null;
     #acked = 0;
+    #seam = null; /* while another view was asked for: {id, timer} */
+    #views = 0;
     #unlisten = null;
     #tools;
 
@@ -156,16 +164,18 @@ export class RingsideClient {
         this.#link?.drop('dropped on purpose');
     }
 
-    /** Change the view: as a fresh connection with this cursor and filter. */
+    /**
+     * Change the view: as a fresh connection with this cursor and filter would begin, on the one
+     * that is open. From now on only the new view is heard.
+     */
     subscribe({ cursor, threads = [] } = {}) {
         const chain = new Chain(cursor);
-        this.#leave();
+        this.flush();
         this.#chain = chain;
         this.#options.threads = threads;
         this.#acked = 0;
         if (this.#state === 'idle' || this.#state === 'stopped') return;
-        this.#listenToPage();
-        this.#open();
+        if (!this.#welcome || !this.#askForView(cursor)) this.#openAnew();
     }
 
     request(method, params = {}, { timeoutMs = this.#options.requestTimeoutMs } = {}) {
@@ -223,7 +233,7 @@ export class RingsideClient {
         const seq = this.#chain.last;
         if (seq === null) return;
         this.#store?.save(this.#chain.cursor);
-        if (seq <= this.#acked || !this.#welcome) return;
+        if (seq <= this.#acked || !this.#welcome || this.#seam) return;
         if (this.#link?.send({ method: 'ack', params: { seq } })) this.#acked = seq;
     }
 
@@ -298,14 +308,50 @@ export class RingsideClient {
         this.#unlisten = null;
     }
 
+    #openAnew() {
+        this.#leave();
+        this.#listenToPage();
+        this.#open();
+    }
+
+    /** False when the connection does not take it. */
+    #askForView(cursor) {
+        const { threads, snapshots, requestTimeoutMs } = this.#options;
+        const id = `view-${this.#views += 1}`;
+        const params = { cursor, threads, ...(snapshots ? { snapshots } : {}) };
+        const frame = { id, method: 'subscribe', params };
+        if (tooLarge(frame, this.#welcome.limits?.max_frame) || !this.#link.send(frame)) return false;
+        this.#forgetView();
+        const timer = this.#env.setTimeout(() => this.#link.drop('no reply to subscribe in time'),
+            requestTimeoutMs);
+        this.#seam = { id, timer };
+        this.#setState('replaying');
+        return true;
+    }
+
+    /** The reply to the last subscribe; replies to earlier ones begin views that are passed over. */
+    #atSeam({ result, error }) {
+        this.#env.clearTimeout(this.#seam.timer);
+        this.#seam = null;
+        if (error) this.#openAnew();
+        else this.#take(result);
+    }
+
+    /** What was of the view so far, and is not of the connection. */
+    #forgetView() {
+        this.#env.clearTimeout(this.#seam?.timer);
+        this.#seam = null;
+        this.#env.clearTimeout(this.#progressTimer);
+        this.#progressTimer = null;
+        this.#caughtUp = false;
+        this.#tools.connecting();
+    }
+
     #forgetConnection() {
         this.#requests.disconnected();
         this.#env.clearTimeout(this.#refreshTimer);
-        this.#env.clearTimeout(this.#progressTimer);
-        this.#progressTimer = null;
         this.#welcome = null;
-        this.#caughtUp = false;
-        this.#tools.connecting();
+        this.#forgetView();
     }
 
     /** Another client was first, or the run has ended: nobody needs the result any more. */
@@ -329,9 +375,15 @@ export class RingsideClient {
             return;
         }
         if (frame === null || typeof frame !== 'object') this.#badFrame('a frame is not an object');
-        else if (typeof frame.type !== 'string') this.#requests.reply(frame);
+        else if (typeof frame.type !== 'string') this.#reply(frame);
+        else if (this.#seam && !OF_CONNECTION.has(frame.type)) return;
         else if (CONTROL.has(frame.type) || !Number.isSafeInteger(frame.seq)) this.#control(frame);
         else this.#event(frame, text);
+    }
+
+    #reply(frame) {
+        if (this.#seam && frame.id === this.#seam.id) this.#atSeam(frame);
+        else this.#requests.reply(frame);
     }
 
     #badFrame(message, cause) {

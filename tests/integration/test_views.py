@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a connection is shown: of some threads, of another place, of the runs there are."""
 import json
+import pathlib
+import subprocess
 
 import pytest
 
 from harness.client import Client, Refused
 from harness.stream import check_run
+
+HERE = pathlib.Path(__file__).parent
 
 
 async def two_threads(client, runs=2):
@@ -85,6 +89,23 @@ async def test_subscribe_during_a_replay_and_while_events_come(shared_node, user
         check_run(events)
         assert views >= 2 and events[0]["type"] == "chat_message"
         assert client.socket.open
+
+
+def test_our_javascript_client_changes_its_view_without_another_connection(shared_node, user):
+    done = subprocess.run(
+        ["node", str(HERE / "views.mjs"), f"ws://{shared_node.address}/v1/ws",
+         shared_node.token(user), json.dumps({"steps": 100, "pause_ms": 5}), "5"],
+        capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["sockets"] == 1, "it connected again"
+    assert said["counters"]["gaps"] == said["counters"]["reconnects"] == 0
+    for before, view in zip([None, *said["seen"]], said["seen"]):
+        numbers = [event["seq"] for event in view]
+        assert all(event["prev"] == number for event, number in zip(view[1:], numbers)), "unbroken"
+        assert numbers[0] in (1, before[-1]["seq"] + 1 if before else 1)
+    assert {event["run_id"] for view in said["seen"] for event in view} == \
+        {said["seen"][0][0]["run_id"]}
 
 
 async def test_subscribe_refuses_what_is_no_cursor_and_the_view_goes_on(shared_node, user):

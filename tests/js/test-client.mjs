@@ -462,14 +462,125 @@ test('closing leaves no timer and no listener behind', async () => {
     assert.equal(socket.closedWith, 1000);
 });
 
-test('subscribe begins another view with its own cursor and filter', async () => {
-    const { connect, client, sockets, heard } = harness({ cursor: '7.0' });
-    (await connect({ head: 1, oldest: 1 })).event(1);
-    client.subscribe({ cursor: 'start', threads: ['t-9'] });
+/** A connection whose view ended at 7.1, and the subscribe that was sent on it. */
+async function resubscribed(view, options = {}) {
+    const setting = harness({ cursor: '7.0', ...options });
+    const socket = await setting.connect({ head: 1, oldest: 1 });
+    socket.event(1);
+    socket.push({ type: 'caught_up', seq: 1 });
+    setting.client.subscribe(view);
+    const [request] = socket.requests('subscribe');
+    const begin = (fields = {}) => socket.push({
+        id: request.id, result: { epoch: '7', head: 2, oldest: 1, runs: [], resume: 'replay', ...fields },
+    });
+    return { ...setting, socket, request, begin };
+}
+
+test('subscribe begins another view on the open connection', async () => {
+    const { socket, request, begin, sockets, heard, client } =
+        await resubscribed({ cursor: 'start', threads: ['t-9'] }, { snapshots: true });
+    assert.deepEqual(request.params, { cursor: 'start', threads: ['t-9'], snapshots: true });
+    assert.equal(client.state, 'replaying');
+    begin();
+    socket.event(1, { prev: 0 });
+    socket.push({ type: 'caught_up', seq: 2 });
+    assert.equal(sockets().length, 1);
+    assert.deepEqual(heard.event.map((e) => e.seq), [1, 1]);
+    assert.deepEqual(heard.caughtup, [{ seq: 1 }, { seq: 2 }]);
+    assert.equal(client.state, 'live');
+    assert.equal(client.cursor, '7.2');
+    assert.deepEqual(heard.error, []);
+});
+
+test('what comes of the old view behind subscribe is passed over', async () => {
+    const { socket, begin, heard, client } = await resubscribed({ cursor: '7.1' });
+    socket.event(2);
+    socket.push({ type: 'caught_up', seq: 2 });
+    socket.push({ type: 'gap', from: 3, to: 4, reason: 'trimmed' });
+    assert.deepEqual(heard.event.map((e) => e.seq), [1]);
+    assert.equal(heard.caughtup.length, 1);
+    begin();
+    socket.event(2);
+    assert.deepEqual(heard.event.map((e) => e.seq), [1, 2]);
+    assert.equal(client.counters.duplicates + client.counters.gaps, 0);
+});
+
+test('a view from now on begins where its reply says', async () => {
+    const { socket, begin, heard, client } = await resubscribed({});
+    begin({ head: 40, resume: 'live' });
+    socket.event(41);
+    assert.equal(client.cursor, '7.41');
+    assert.equal(heard.gap.length, 0);
+});
+
+test('the last of several subscribes counts', async () => {
+    const { socket, begin, heard, client } = await resubscribed({ cursor: 'start' });
+    client.subscribe({ cursor: '7.1', threads: ['t-2'] });
+    begin();
+    socket.event(1, { prev: 0 });
+    assert.equal(heard.event.length, 1);
+    const { id } = socket.requests('subscribe')[1];
+    socket.push({ id, result: { epoch: '7', head: 2, oldest: 1, runs: [], resume: 'replay' } });
+    socket.event(2);
+    assert.deepEqual(heard.event.map((e) => e.seq), [1, 2]);
+});
+
+test('nothing is acknowledged between subscribe and its reply', async () => {
+    const { socket, begin, clock, client } = await resubscribed({ cursor: '7.1' });
+    assert.deepEqual(socket.requests('ack').map((ack) => ack.params.seq), [1]);
+    client.flush();
+    begin();
+    socket.event(2);
+    await clock.advance(1_000);
+    assert.deepEqual(socket.requests('ack').map((ack) => ack.params.seq), [1, 2]);
+});
+
+test('a subscribe that is refused is asked for through a fresh connection', async () => {
+    const { socket, request, sockets, heard } = await resubscribed({ cursor: '6.4', threads: ['t-9'] });
+    socket.push({ id: request.id, error: { code: 'cursor_expired', message: 'gone', retryable: false } });
     await settle();
-    assert.equal(sockets()[1].cursor, 'start');
+    assert.equal(socket.closedWith, 1000);
+    assert.equal(sockets()[1].cursor, '6.4');
     assert.deepEqual(sockets()[1].query.getAll('thread'), ['t-9']);
+    sockets()[1].welcome({ head: 1, oldest: 1, resume: 'reset' });
+    assert.equal(heard.reset.length, 1);
+    sockets()[1].event(1, { prev: 0 });
+    assert.equal(heard.event.length, 2);
+});
+
+test('a subscribe whose reply never comes is asked for again', async () => {
+    const { socket, clock, sockets } = await resubscribed({ cursor: '7.1' });
+    await clock.advance(10_000);
+    assert.equal(socket.closedWith, 3000);
+    await clock.advance(1_000);
+    assert.equal(sockets()[1].cursor, '7.1');
+});
+
+test('a connection lost between subscribe and its reply resumes the new view', async () => {
+    const { socket, clock, sockets, heard, client } = await resubscribed({ cursor: 'start', threads: ['t-9'] });
+    socket.fail(1006);
+    await clock.advance(1_000);
+    assert.equal(sockets()[1].cursor, 'start');
     sockets()[1].welcome({ head: 1, oldest: 1 });
     sockets()[1].event(1, { prev: 0 });
     assert.equal(heard.event.length, 2);
+    assert.equal(client.counters.gaps, 0);
+});
+
+test('subscribe before the welcome begins anew', async () => {
+    const { connect, client, sockets } = harness({ cursor: '7.0' });
+    await connect();
+    client.subscribe({ cursor: 'start' });
+    await settle();
+    assert.equal(sockets()[1].cursor, 'start');
+});
+
+test('going_away is heard between subscribe and its reply', async () => {
+    const { socket, clock, sockets } = await resubscribed({ cursor: '7.1' });
+    socket.push({ type: 'going_away', reason: 'drain', reconnect_after_ms: 5_000, cursor: '7.1' });
+    socket.fail(4001);
+    await clock.advance(4_900);
+    assert.equal(sockets().length, 1);
+    await clock.advance(200);
+    assert.equal(sockets().length, 2);
 });
