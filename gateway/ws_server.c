@@ -10,9 +10,10 @@
  * - Frames are made by others, whole, and go straight to the socket, all that wait with one call at
  *   the end of the loop's turn. Nothing is ever written through the library: while it has a rest
  *   of its own to send it does not read, and spins as long as there is something to be read.
- * - After our Close frame what the peer still sends is read and dropped until its own Close comes,
- *   or until `linger_until` for a peer that is gone: to close a socket with bytes unread resets it,
- *   which takes our last frames and the close code from the peer.
+ * - After our Close frame what the peer still sends is read and dropped until its own Close comes:
+ *   to close a socket with bytes unread resets it, which takes our last frames and the close code
+ *   from the peer. Who is gone is waited for until `linger_until`, which is soon for who was
+ * silent.
  *
  * A new connection's socket is corked: the answer to the handshake stays in the kernel until the
  * owner's first frames stand behind it and goes out in one segment with them. What a segment
@@ -41,6 +42,8 @@
 #define HEARTBEAT_SECONDS .25
 #define PARTS_MAX 64
 #define LINGER_MS 20000
+#define LINGER_SILENT_MS 2000
+#define CLOSE_SILENT 4003
 
 struct ws_server {
     struct ev_loop *loop; /* borrowed */
@@ -205,10 +208,10 @@ static void forget_message(struct ws_connection *connection)
     buffer_deinit(&connection->message);
 }
 
-static void begin_closing(struct ws_connection *connection)
+static void begin_closing(struct ws_connection *connection, unsigned linger_ms)
 {
     connection->closing = true;
-    connection->linger_until = clock_monotonic_ms() + LINGER_MS;
+    connection->linger_until = clock_monotonic_ms() + linger_ms;
     list_append(&connection->server->closing, &connection->closing_link);
     forget_message(connection);
     wake(connection);
@@ -220,7 +223,7 @@ static void on_close(struct carrier *carrier, int code, const char *reason)
     if (connection->closing)
         return;
     frame_append_close(&connection->close_frame, code, reason);
-    begin_closing(connection);
+    begin_closing(connection, code == CLOSE_SILENT ? LINGER_SILENT_MS : LINGER_MS);
 }
 
 struct carrier *ws_connection_carrier(struct ws_connection *connection)
@@ -236,7 +239,7 @@ static void cut_off_lingerers(struct ws_server *server)
     LIST_FOR_EACH(struct ws_connection, connection, &server->closing, closing_link)
     {
         if (now < connection->linger_until)
-            return;
+            continue;
         list_remove(&connection->closing_link);
         give_up(connection);
     }
@@ -332,7 +335,7 @@ static int handle_peer_close(struct ws_connection *connection, int code)
         return -1; /* the answer to ours */
     ws_writer_close(&connection->writer, code);
     connection->ending = true;
-    begin_closing(connection);
+    begin_closing(connection, LINGER_MS);
     return write_out(connection) < 0 ? -1 : 0;
 }
 

@@ -55,12 +55,6 @@ class Far:
         assert not problems, "\n\n".join(problems)
 
 
-def files(side, certificate, key, authority):
-    return {f"RINGSIDE_{side}_CERTIFICATE_FILE": str(certificate),
-            f"RINGSIDE_{side}_KEY_FILE": str(key),
-            f"RINGSIDE_{side}_AUTHORITY_FILE": str(authority)}
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("links"))
@@ -68,8 +62,8 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(params=["tcp", "tls+tcp"], scope="module")
 def far(request, authority):
-    broker = files("BROKER_GATEWAY", *authority.issue("broker"), authority.path)
-    gateway = files("GATEWAY_BROKERS", *authority.issue("gateway"), authority.path)
+    broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
+    gateway = authority.files("GATEWAY_BROKERS", *authority.issue("gateway"))
     secure = request.param == "tls+tcp"
     far = Far(f"{request.param}://localhost:{free_ports()}", broker if secure else None,
               gateway if secure else None)
@@ -158,8 +152,8 @@ def test_a_certificate_of_another_authority_is_not_let_in(authority, tmp_path, w
     made = {side: (other if side == wrong else authority).issue(f"wrong-{side}")
             for side in ("gateway", "broker")}
     far = Far(f"tls+tcp://localhost:{free_ports()}",
-              files("BROKER_GATEWAY", *made["broker"], authority.path),
-              files("GATEWAY_BROKERS", *made["gateway"], authority.path))
+              authority.files("BROKER_GATEWAY", *made["broker"]),
+              authority.files("GATEWAY_BROKERS", *made["gateway"]))
     try:
         refused_link(far)
     finally:
@@ -167,7 +161,7 @@ def test_a_certificate_of_another_authority_is_not_let_in(authority, tmp_path, w
 
 
 def test_the_door_speaks_to_nobody_without_a_certificate(authority):
-    broker = files("BROKER_GATEWAY", *authority.issue("broker"), authority.path)
+    broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
     port = free_ports()
     far = Far(f"tls+tcp://localhost:{port}", broker)
     try:
