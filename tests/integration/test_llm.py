@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents that are a language model, against a server that answers and fails as it is told to."""
+import contextlib
 import json
+import os
+import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -46,6 +51,7 @@ def agents_of(server):
         "far": {"providers": [provider(server, base_url="http://127.0.0.1:1/v1"), provider(server)], "retries": 1},
         "patient": {"request_timeout": "200ms", "retries": 0},
         "kept": {},
+        "steady": {"idle_timeout": "1s", "retries": 0},
         "hasty": {"first_byte_timeout": "100ms", "idle_timeout": "100ms", "retries": 0},
     }
     pools = {"kept": {"max_uses": 10}}
@@ -379,6 +385,52 @@ async def test_an_answer_that_takes_too_long_as_a_whole_is_given_up(llm_node, se
     server.on("drip", llm_server.Reply([b": keep-alive\n\n"], end="drip"))
     run = await ask(llm_node, user, "drip", "patient")
     assert (run.data["code"], run.data["retryable"]) == ("llm_timeout", True)
+
+
+async def test_a_connection_that_does_not_come_about_is_not_waited_for(tmp_path, user):
+    """Nobody accepts connections there, and no more may wait for it: the next one hears nothing."""
+    from conftest import finish
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        port = listener.getsockname()[1]
+        for waiting in [held.enter_context(socket.socket()) for _ in range(4)]:
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        settings = {"providers": [{"base_url": f"http://127.0.0.1:{port}/v1", "model": "test-1"}],
+                    "connect_timeout": "50ms", "first_byte_timeout": "8s", "retries": 0}
+        node = Node(config=write_config(tmp_path, {"plain": {"kind": "llm", "settings": settings}}), workers=1)
+        try:
+            run = await ask(node.start(), user, "anybody?")
+        finally:
+            finish(node)
+    assert (run.data["code"], run.data["retryable"]) == ("llm_timeout", True)
+    assert "the answer did not begin" not in run.data["message"]
+
+
+async def test_an_answer_is_read_no_faster_than_events_are_taken(tmp_path, server, user):
+    """What waits in between is bounded, and a server that has to wait is not taken for a silent one."""
+    from conftest import finish
+    texts = [f"{number} ".ljust(1024, ".") for number in range(3072)]
+    reply = answer(*texts)
+    reply.gate = threading.Event()
+    server.on("flood", reply)
+    node = Node(config=write_config(tmp_path, {"steady": agents_of(server)["steady"]}), workers=1,
+                environment={"RINGSIDE_RING_BYTES": "64K", "RINGSIDE_RING_SPILL_BYTES": "64K"})
+    try:
+        async with Client(node.start(), user) as client:
+            run_id = await client.chat("flood", agent="steady")
+            await client.until_event("agent_started", run_id)
+            until(lambda: server.asked("flood"), "the request")
+            broker, = node.pids("ringside-broker")
+            os.kill(broker, signal.SIGSTOP)
+            reply.gate.set()
+            before = server.stuck
+            until(lambda: server.stuck >= before + 3, "the end of reading")
+            os.kill(broker, signal.SIGCONT)
+            run = Run(await client.until_ended(run_id))
+    finally:
+        finish(node)
+    assert run.data["outcome"] == "success" and run.text == "".join(texts)
 
 
 async def test_a_server_that_is_not_there_is_passed_over(llm_node, server, user):

@@ -17,6 +17,7 @@ import threading
 from .deadline import PATIENCE
 
 KEY = "sk-test-0123456789"
+STUCK_SECONDS = 0.5
 OPEN = "/open/v1"  # below which no key is wanted
 CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1767225600, "model": "test-1"}
 PARAMETERS = {"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice",
@@ -33,6 +34,7 @@ class Reply:
     headers: dict = dataclasses.field(default_factory=lambda: {"Content-Type": "text/event-stream"})
     end: str = "whole"  # or "cut": the connection ends first; "hang": nothing more comes; "drip": for ever a little
     before: str = ""    # "hang": not even the status comes
+    gate: threading.Event = None  # what comes behind the first piece waits for it
 
     def pieced(self, size):
         """The same bytes, `size` at a time."""
@@ -205,10 +207,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if reply.gate:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in reply.pieces]
         if reply.end == "whole":  # the last piece and the end in one, as servers do
             chunks[-1:] = [b"".join(chunks[-1:]) + b"0\r\n\r\n"]
-        for chunk in chunks:
+        for number, chunk in enumerate(chunks):
+            if number == 1 and reply.gate:
+                reply.gate.wait(PATIENCE)
+            self.until_writable(reply)
             self.wfile.write(chunk)
         if reply.end == "hang":
             return self.hang()
@@ -218,6 +225,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
         return None
+
+    def until_writable(self, reply):
+        """Notes each time that the other side has read nothing for as long as STUCK_SECONDS."""
+        while reply.gate and not select.select([], [self.connection], [], STUCK_SECONDS)[1]:
+            self.server.owner.stuck += 1
 
     def drip(self):
         """A server that only says that it is there."""
@@ -252,6 +264,7 @@ class LlmServer:
         self.requests = []
         self.complaints = []  # what was wrong with requests
         self.drops = 0        # answers that the other side did not wait for
+        self.stuck = 0        # times that an answer with a gate was not read
         self._scripts = {}
         self._changed = threading.Condition()
         self._server = Server(("127.0.0.1", 0), Handler)
