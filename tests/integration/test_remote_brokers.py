@@ -179,14 +179,61 @@ def test_the_door_speaks_to_nobody_without_a_certificate(authority):
         far.stop()
 
 
-def ask(port, request):
+def ask(port, request, context=None, seconds=PATIENCE):
     """What the door answers to the encoded message, in nng's own words for request and reply."""
-    with socket.create_connection(("localhost", port), timeout=PATIENCE) as line:
+    with contextlib.ExitStack() as stack:
+        line = stack.enter_context(socket.create_connection(("localhost", port), timeout=seconds))
+        if context:
+            line = stack.enter_context(context.wrap_socket(line, server_hostname="localhost"))
         line.sendall(b"\0SP\0\0\x30\0\0" + struct.pack(">QI", len(request) + 4, 0x80000001) + request)
         got = b""
         while len(got) < 16 or len(got) < 16 + struct.unpack(">Q", got[8:16])[0]:
-            got += line.recv(4096)
+            if not (more := line.recv(4096)):
+                raise ConnectionError("the door hung up")
+            got += more
         return got[20:]
+
+
+def hears(port, context):
+    try:
+        return b"permission_denied" in ask(port, b"\x93\x04\xa6status\xa0", context, seconds=1)
+    except OSError:
+        return False
+
+
+def break_off_between_the_greetings(port, context):
+    """Says its last word of TLS and is gone: the door's listener cannot send what it has to say."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    visitor = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("localhost", port), timeout=PATIENCE) as line:
+        for _ in range(2):
+            while not outgoing.pending:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    visitor.do_handshake()
+                if not outgoing.pending:
+                    incoming.write(line.recv(65536))
+            line.sendall(outgoing.read())
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_a_door_that_was_made_deaf_hears_again(authority):
+    port = free_ports()
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(*authority.issue("visitor"))
+    broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
+    far = Far(f"tls+tcp://localhost:{port}", broker)
+    try:
+        assert far.far.broker.start().until_ready(), far.far.broker.said()
+        assert hears(port, context)
+        for _ in range(100):
+            break_off_between_the_greetings(port, context)
+            if not hears(port, context):
+                break
+        else:
+            raise AssertionError("it could not be made deaf: is the watch of use any more?")
+        until(lambda: hears(port, context), "it to hear again")
+    finally:
+        far.stop()
 
 
 def test_the_door_answers_gateways_only_and_counts_whom_it_refuses():
