@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker.h"
 
+#include "door_port.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
@@ -148,6 +150,18 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
+/* HUP. The configuration itself is that of the start. */
+static void on_renew(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    struct broker *broker = watcher->data;
+    if (broker->door)
+        door_port_renew(broker->door);
+    else
+        log_info("broker", "there is no door for other machines, and nothing to read again");
+}
+
 static void note_rate(struct broker *broker, uint64_t now_ms)
 {
     uint64_t passed = now_ms - broker->rate_ms;
@@ -217,4 +231,7 @@ void broker_watch(struct broker *broker)
         broker->terminate[i].data = broker;
         ev_signal_start(broker->loop, &broker->terminate[i]);
     }
+    ev_signal_init(&broker->renew, on_renew, SIGHUP);
+    broker->renew.data = broker;
+    ev_signal_start(broker->loop, &broker->renew);
 }

@@ -58,6 +58,7 @@ struct broker {
     ev_timer pace; /* when a ring that was left alone is due */
     ev_io bell;
     ev_signal terminate[2];
+    ev_signal renew;
     uint64_t started_ms;  /* monotonic */
     uint64_t rate_events; /* accepted, at the last look; per second since then below */
     uint64_t events_per_s;

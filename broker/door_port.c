@@ -175,6 +175,26 @@ static void on_watch(struct ev_loop *loop, ev_timer *watcher, int events)
             port->options.config->broker_gateway_address, strerror(-rc));
 }
 
+void door_port_renew(struct door_port *port)
+{
+    struct wire_url url;
+    struct nng_tls_config *tls, *before = port->options.tls;
+    if (door_port_configure(&url, &tls, port->options.config) < 0) {
+        log_error("door_port", "what was read again cannot be used: everything stays as it was");
+        return;
+    }
+    if (!before)
+        return;
+    port->options.tls = tls;
+    links_secure(port->options.links, tls);
+    if (port->listening)
+        nng_listener_close(port->listener);
+    port->listening = false; /* until the watch has succeeded, should this not */
+    (void)listen_anew(port);
+    link_tls_free(before); /* links that were made with it have it still */
+    log_info("door_port", "certificate, key and authority were read again");
+}
+
 static int open_door(struct door_port *port)
 {
     int fd;

@@ -28,5 +28,11 @@ struct door_port_options {
  */
 int door_port_configure(
     struct wire_url *ret_url, struct nng_tls_config **ret_tls, const struct config *config);
-/* Everything is borrowed. -errno. */
+/* Everything is borrowed, but for `tls`, which is the port's when this succeeds. -errno. */
 int door_port_new(struct door_port **ret_port, const struct door_port_options *options);
+/*
+ * Reads the files that the configuration names again: who comes from now on is shown the new
+ * certificate, and links that are there stay. What cannot be used changes nothing, and is said on
+ * the log.
+ */
+void door_port_renew(struct door_port *port);

@@ -170,6 +170,13 @@ int links_new(struct links **ret_links, const struct links_options *options)
     return 0;
 }
 
+void links_secure(struct links *links, struct nng_tls_config *tls)
+{
+    links->options.tls = tls;
+    for (size_t i = 0; i < links->count; i++)
+        channel_secure(links->slots[i]->channel, tls);
+}
+
 static void offered(struct link *link, struct span role, struct span name, bool remote)
 {
     snprintf(link->role, sizeof(link->role), "%.*s", SPAN_ARG(role));

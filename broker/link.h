@@ -67,6 +67,8 @@ struct links_options {
 
 /* Strings and ports are borrowed. */
 int links_new(struct links **ret_links, const struct links_options *options);
+/* Links that are made from now on use these; established ones stay. */
+void links_secure(struct links *links, struct nng_tls_config *tls);
 /*
  * Reserves a slot and writes its address. -EINVAL: no port has this role, or
  * the name is no identifier; -EUSERS: all slots are

@@ -243,6 +243,11 @@ int broker_link_new(struct broker_link **ret_link, struct ev_loop *loop,
     return 0;
 }
 
+int broker_link_renew(struct broker_link *link)
+{
+    return attachment_renew(link->attachment);
+}
+
 void broker_link_free(struct broker_link *link)
 {
     if (!link)

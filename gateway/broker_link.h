@@ -47,6 +47,8 @@ int broker_link_new(struct broker_link **ret_link, struct ev_loop *loop,
     const struct broker_link_options *options, const struct broker_link_events *events,
     void *context);
 void broker_link_free(struct broker_link *link);
+/* As attachment_renew. */
+int broker_link_renew(struct broker_link *link);
 bool broker_link_ready(const struct broker_link *link);
 
 /* -ENOTCONN while there is no link; otherwise as channel_send. */

@@ -81,6 +81,34 @@ void brokers_free(struct brokers *brokers)
     free(brokers);
 }
 
+static bool any_secure(const struct broker_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->entries[i].url, "tls+tcp://", 10) == 0)
+            return true;
+    }
+    return false;
+}
+
+int brokers_check_files(const struct brokers *brokers)
+{
+    struct nng_tls_config *tls = NULL;
+    const char *wrong;
+    if (!any_secure(&brokers->list))
+        return 0;
+    int rc = link_tls_new(&tls, &brokers->tls, "any", &wrong);
+    if (rc)
+        log_error("brokers", "%s: %s", *wrong ? wrong : "TLS", link_tls_problem(rc));
+    link_tls_free(tls);
+    return rc;
+}
+
+void brokers_renew(struct brokers *brokers)
+{
+    for (size_t i = 0; i < brokers->list.count; i++)
+        (void)broker_link_renew(brokers->links[i]); /* one that fails uses the old ones on */
+}
+
 struct broker_link *brokers_link_of(const struct brokers *brokers, const char *user)
 {
     return brokers->links[broker_list_owner(&brokers->list, span_of_string(user))];

@@ -25,6 +25,10 @@ struct brokers_options {
 int brokers_new(struct brokers **ret_brokers, struct ev_loop *loop,
     const struct brokers_options *options, const struct broker_link_events *events, void *context);
 void brokers_free(struct brokers *brokers);
+/* Whether brokers_renew can be done; what is wrong is on the log. 0 or -errno. */
+int brokers_check_files(const struct brokers *brokers);
+/* Reads the files of the links again, for connections that are made from now on. */
+void brokers_renew(struct brokers *brokers);
 
 /* The link to the broker that has the user, whether it is there now or not. */
 struct broker_link *brokers_link_of(const struct brokers *brokers, const char *user);

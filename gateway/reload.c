@@ -101,6 +101,8 @@ static int read_everything(struct gateway *gateway, struct reading *reading)
     }
     int rc = admission_read_lists(&reading->lists, &reading->config);
     if (!rc)
+        rc = brokers_check_files(gateway->brokers);
+    if (!rc)
         rc = tls_keys_read(&reading->tls, &reading->config);
     if (!rc)
         rc = auth_reload(gateway->auth, &reading->config);
@@ -116,6 +118,7 @@ void gateway_reload(struct gateway *gateway)
         log_error("gateway", "what was read again cannot be used: everything stays as it was");
     } else {
         tls_keys_use(gateway->keys, next.tls);
+        brokers_renew(gateway->brokers);
         gateway->lists = next.lists;
         config_take_over(gateway->changing_config, &next.config, &rules);
         set_log_level(gateway->config);

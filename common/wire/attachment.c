@@ -49,6 +49,7 @@ struct attachment {
     nng_socket control;
     nng_dialer dialer;
     bool dialing;
+    bool outdated;  /* the dialer's files are not the ones read last */
     int unanswered; /* questions in a row */
     ev_io answered;
     ev_timer timer; /* the state's time limit */
@@ -102,6 +103,7 @@ static int dial_control(struct attachment *attachment)
     if (attachment->dialing)
         nng_dialer_close(attachment->dialer);
     attachment->dialing = false;
+    attachment->outdated = false;
     attachment->unanswered = 0;
     if (nng_dialer_create(
             &attachment->dialer, attachment->control, attachment->options.control_url))
@@ -119,7 +121,7 @@ static int dial_control(struct attachment *attachment)
 
 static void ask(struct attachment *attachment)
 {
-    if (++attachment->unanswered > UNANSWERED_MAX)
+    if (++attachment->unanswered > UNANSWERED_MAX || attachment->outdated)
         (void)dial_control(attachment); /* when it fails, it is tried again as often */
     const struct wire_message message = {.kind = WIRE_ATTACH,
         .attach = {.version = WIRE_VERSION,
@@ -327,6 +329,19 @@ void attachment_free(struct attachment *attachment)
     channel_free(attachment->channel);
     link_tls_free(attachment->tls);
     free(attachment);
+}
+
+int attachment_renew(struct attachment *attachment)
+{
+    struct nng_tls_config *before = attachment->tls;
+    if (!before)
+        return 0;
+    int rc = make_tls(attachment);
+    if (rc)
+        return rc;
+    link_tls_free(before); /* whoever was made with it has it still */
+    attachment->outdated = true;
+    return 0;
 }
 
 void attachment_give_up(struct attachment *attachment)

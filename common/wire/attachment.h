@@ -39,6 +39,9 @@ void attachment_free(struct attachment *attachment);
  */
 void attachment_give_up(struct attachment *attachment);
 bool attachment_ready(const struct attachment *attachment);
+/* Reads the files of `tls` again, for connections that are made from now on: an established link
+ * stays. -errno after saying on the log what is wrong; then the old ones are used on. */
+int attachment_renew(struct attachment *attachment);
 /* What the next HELLO says of a worker's agents; borrowed like the options. */
 void attachment_set_agents(struct attachment *attachment, const char *agents);
 /* As channel_send; -ENOTCONN while the link is not ready. */

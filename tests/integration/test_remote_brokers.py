@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A broker of another machine, as far as one machine can tell: over TCP, with TLS on both sides."""
 import contextlib
+import pathlib
 import signal
 import socket
 import ssl
@@ -218,8 +219,7 @@ def break_off_between_the_greetings(port, context):
 
 def test_a_door_that_was_made_deaf_hears_again(authority):
     port = free_ports()
-    context = ssl.create_default_context(cafile=str(authority.path))
-    context.load_cert_chain(*authority.issue("visitor"))
+    context = visitor(authority, *authority.issue("visitor"))
     broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
     far = Far(f"tls+tcp://localhost:{port}", broker)
     try:
@@ -251,6 +251,88 @@ def test_the_door_answers_gateways_only_and_counts_whom_it_refuses():
         assert_counted(far.far, "door_refused", 4)
     finally:
         far.stop()
+
+
+def visitor(authority, *certificate):
+    context = ssl.create_default_context(cafile=str(authority.path))
+    context.load_cert_chain(*certificate)
+    return context
+
+
+def replace(files, others):
+    for kind, path in files.items():
+        pathlib.Path(path).write_bytes(pathlib.Path(others[kind]).read_bytes())
+
+
+async def test_certificates_of_links_are_renewed_without_a_restart(tmp_path):
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    port, sides = free_ports(), ("BROKER_GATEWAY", "GATEWAY_BROKERS")
+    old = {side: first.files(side, *first.issue(f"old-{side}")) for side in sides}
+    new = {side: second.files(side, *second.issue(f"new-{side}")) for side in sides}
+    visitors = [visitor(authority, *authority.issue("visitor")) for authority in (first, second)]
+    used = {side: {kind: str(tmp_path / kind) for kind in old[side]} for side in sides}
+    for side in sides:
+        replace(used[side], old[side])
+        pathlib.Path(used[side][f"RINGSIDE_{side}_KEY_FILE"]).chmod(0o600)
+    far = Far(f"tls+tcp://localhost:{port}", used["BROKER_GATEWAY"], used["GATEWAY_BROKERS"])
+    broker, gateway = far.far.broker, far.near.gateways[0]
+    try:
+        far.start()
+        until(far.linked, "the link")
+        async with Client(far.near, "alice") as client:
+            for side in sides:
+                replace(used[side], new[side])
+            broker.signal(signal.SIGHUP)
+            until(lambda: "were read again" in broker.said(), "the broker to have read them")
+            gateway.signal(signal.SIGHUP)
+            until(lambda: "were read again" in gateway.said(), "the gateway to have read them")
+            assert [hears(port, context) for context in visitors] == [False, True]
+            await client.until_ended(await client.chat("the link is there", agent="echo"))
+            assert "link_lost 0" in far.near.get("/metrics")[1].replace("_total", "")
+            # A broker that was started with the new ones is reached with the new ones.
+            broker.signal(signal.SIGKILL)
+            broker.process.wait()
+            until(lambda: not far.linked(), "the lost link")
+            broker.start().until_ready()
+            until(far.linked, "the next link")
+            await client.until_ended(await client.chat("the next one, too", agent="echo"))
+    finally:
+        far.stop()
+
+
+def test_renewed_files_that_cannot_be_used_change_nothing(tmp_path):
+    authority, port = Authority(tmp_path), free_ports()
+    broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
+    gateway = authority.files("GATEWAY_BROKERS", *authority.issue("gateway"))
+    far = Far(f"tls+tcp://localhost:{port}", broker, gateway)
+    parts = (far.far.broker, far.near.gateways[0])
+    context = visitor(authority, *authority.issue("visitor"))
+    try:
+        far.start()
+        until(far.linked, "the link")
+        for files in (broker, gateway):
+            for kind, path in files.items():
+                if kind.endswith("CERTIFICATE_FILE"):
+                    pathlib.Path(path).write_text("no certificate")
+        for part in parts:
+            part.signal(signal.SIGHUP)
+        for part in parts:
+            until(lambda part=part: "read again cannot be used" in part.said(), "the refusal")
+        assert hears(port, context) and far.linked()
+    finally:
+        far.stop()
+
+
+def test_a_broker_without_a_door_outlives_a_hang_up():
+    node = Parts(workers=0, gateways=0)
+    try:
+        assert node.broker.start().until_ready(), node.broker.said()
+        node.broker.signal(signal.SIGHUP)
+        until(lambda: "nothing to read again" in node.broker.said(), "it to say so")
+        assert node.status()["gateways"] == []
+    finally:
+        node.stop()
+        node.remove()
 
 
 @pytest.mark.parametrize("address, why", [
