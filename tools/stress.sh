@@ -2,47 +2,50 @@
 # SPDX-License-Identifier: Apache-2.0
 # The part of ./dev that tortures and measures; sourced by it.
 
+# stress_one WHAT COMMAND…: runs it, and counts it as one test of this name.
+stress_one() {
+    local what=$1 verdict=pass
+    shift
+    "$@" || verdict=fail
+    [ -z "${TALLY_FILE-}" ] || tally one $verdict "$what"
+    [ $verdict = pass ]
+}
+
+# stress_node BUILD WHAT PROGRAM ARGUMENT…: a program of tests/stress that runs nodes of this build.
+stress_node() {
+    local build=$1 what=$2 program=$3
+    shift 3
+    stress_one "$what" env RINGSIDE_TEST_BUILD="$root/$build" /usr/bin/python3 \
+        "$root/tests/stress/$program" "$@"
+}
+
 # stress_rings DEATHS: the torture of the rings, which prints what it counted.
 stress_rings() {
-    local verdict=pass
     build build -Dtests=true
-    "$root/build/tests/stress/rings/torture" "$root/build/tests/stress/rings/torture-helper" \
-        --deaths "$1" || verdict=fail
-    [ -z "${TALLY_FILE-}" ] || tally one $verdict "torture of the rings"
-    [ $verdict = pass ]
+    stress_one "torture of the rings" "$root/build/tests/stress/rings/torture" \
+        "$root/build/tests/stress/rings/torture-helper" --deaths "$1"
 }
 
 # stress_crashes KILLS EVENTS: a whole node whose processes are killed at random, and its broker at
 # named steps, which only this build has.
 stress_crashes() {
-    local verdict=pass
     build_asan
-    RINGSIDE_TEST_BUILD=$root/build-asan /usr/bin/python3 "$root/tests/stress/crashes/crashes.py" \
-        --kills "$1" --events "$2" || verdict=fail
-    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a node whose processes are killed"
-    [ $verdict = pass ]
+    stress_node build-asan "a node whose processes are killed" crashes/crashes.py \
+        --kills "$1" --events "$2"
 }
 
 # stress_soak SECONDS: a node under load with clients of every kind. Memory is looked at, so this is the
 # build that people run.
 stress_soak() {
-    local verdict=pass
     build build -Dtests=true
-    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/soak/soak.py" \
-        --seconds "$1" || verdict=fail
-    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a node under load that does not grow"
-    [ $verdict = pass ]
+    stress_node build "a node under load that does not grow" soak/soak.py --seconds "$1"
 }
 
 # stress_batch REQUESTS: a batch that is killed five times and goes on. How fast that is, is told, so this
 # is the build that people run.
 stress_batch() {
-    local verdict=pass
     build build -Dtests=true
-    RINGSIDE_TEST_BUILD=$root/build /usr/bin/python3 "$root/tests/stress/batch/batch.py" \
-        --requests "$1" || verdict=fail
-    [ -z "${TALLY_FILE-}" ] || tally one $verdict "a batch that is killed and goes on"
-    [ $verdict = pass ]
+    stress_node build "a batch that is killed and goes on" batch/batch.py --requests "$1"
 }
 
 # stress_fuzz SECONDS: each fuzz program for so long.
