@@ -47,31 +47,34 @@ static bool check_name(struct config_file *file, const char *key, const struct c
     return config_check_name(file, key, entry);
 }
 
-static int read_tool(struct config_file *file, const char *key, const struct config_entry *given,
-    struct config_mcp *server)
+static int read_tool_entry(
+    struct config_file *file, const char *key, const struct config_entry *entry, void *subject)
 {
     static const char *const known[] = {"approval", NULL};
-    struct config_mcp_tool *tool = &server->tools[server->tool_count++];
-    struct config_entry entry;
-    tool->name = strdup(given->key);
-    if (!tool->name)
-        return -ENOMEM;
-    for (size_t at = 0; config_file_next(file, key, given->value, &at, &entry);) {
-        char name[CONFIG_KEY_MAX];
-        config_join_key(name, key, entry.key);
-        tool->given |= strcmp(entry.key, "approval") == 0;
-        if (strcmp(entry.key, "approval") == 0)
-            tool->approval = config_approval_read(file, name, entry.value);
-        else
-            config_file_unknown(file, &entry, name, known);
+    struct config_mcp_tool *tool = subject;
+    if (strcmp(entry->key, "approval") == 0) {
+        tool->given = true;
+        tool->approval = config_approval_read(file, key, entry->value);
+    } else {
+        config_file_unknown(file, entry, key, known);
     }
     return 0;
+}
+
+static int read_tool(
+    struct config_file *file, const char *key, const struct config_entry *given, void *subject)
+{
+    struct config_mcp *server = subject;
+    if (!config_check_name(file, key, given))
+        return 0;
+    struct config_mcp_tool *tool = &server->tools[server->tool_count++];
+    tool->name = strdup(given->key);
+    return tool->name ? config_each_entry(file, key, given->value, read_tool_entry, tool) : -ENOMEM;
 }
 
 static int read_tools(
     struct config_file *file, const char *key, yaml_node_t *mapping, struct config_mcp *server)
 {
-    struct config_entry entry;
     if (mapping->type != YAML_MAPPING_NODE) {
         config_file_complain(file, mapping, key, "needs the tools by name, indented below it");
         return 0;
@@ -79,19 +82,13 @@ static int read_tools(
     server->tools = calloc(config_pairs_of(mapping) + 1, sizeof(*server->tools));
     if (!server->tools)
         return -ENOMEM;
-    for (size_t at = 0; config_file_next(file, key, mapping, &at, &entry);) {
-        char name[CONFIG_KEY_MAX];
-        config_join_key(name, key, entry.key);
-        int rc = config_check_name(file, name, &entry) ? read_tool(file, name, &entry, server) : 0;
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return config_each_entry(file, key, mapping, read_tool, server);
 }
 
-static int read_entry(struct config_file *file, const char *key, const struct config_entry *entry,
-    struct config_mcp *server)
+static int read_server_entry(
+    struct config_file *file, const char *key, const struct config_entry *entry, void *subject)
 {
+    struct config_mcp *server = subject;
     static const char *const known[] = {
         "command", "timeout", "approval", "approval_timeout", "tools", NULL};
     if (strcmp(entry->key, "command") == 0)
@@ -109,19 +106,18 @@ static int read_entry(struct config_file *file, const char *key, const struct co
     return 0;
 }
 
-static int read_server(struct config_file *file, const char *key, const struct config_entry *given,
-    struct config_mcp *server)
+static int read_server(
+    struct config_file *file, const char *key, const struct config_entry *given, void *subject)
 {
-    struct config_entry entry;
+    struct config_agent *agent = subject;
+    if (!check_name(file, key, given))
+        return 0;
+    struct config_mcp *server = &agent->mcp[agent->mcp_count++];
     server->timeout_ms = CONFIG_TOOL_TIMEOUT_MS;
     server->approval_timeout_ms = CONFIG_APPROVAL_TIMEOUT_MS;
     server->name = strdup(given->key);
-    int rc = server->name ? 0 : -ENOMEM;
-    for (size_t at = 0; !rc && config_file_next(file, key, given->value, &at, &entry);) {
-        char name[CONFIG_KEY_MAX];
-        config_join_key(name, key, entry.key);
-        rc = read_entry(file, name, &entry, server);
-    }
+    int rc = server->name ? config_each_entry(file, key, given->value, read_server_entry, server)
+                          : -ENOMEM;
     if (!rc && !config_has_entry(file, given->value, "command"))
         config_file_complain(file, given->key_node, key, "has no \"command\"");
     return rc;
@@ -130,7 +126,6 @@ static int read_server(struct config_file *file, const char *key, const struct c
 int config_mcp_read(
     struct config_file *file, const char *key, yaml_node_t *mapping, struct config_agent *agent)
 {
-    struct config_entry entry;
     if (mapping->type != YAML_MAPPING_NODE) {
         config_file_complain(file, mapping, key, "needs the servers by name, indented below it");
         return 0;
@@ -138,14 +133,5 @@ int config_mcp_read(
     agent->mcp = calloc(config_pairs_of(mapping) + 1, sizeof(*agent->mcp));
     if (!agent->mcp)
         return -ENOMEM;
-    for (size_t at = 0; config_file_next(file, key, mapping, &at, &entry);) {
-        char name[CONFIG_KEY_MAX];
-        config_join_key(name, key, entry.key);
-        int rc = check_name(file, name, &entry)
-                     ? read_server(file, name, &entry, &agent->mcp[agent->mcp_count++])
-                     : 0;
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return config_each_entry(file, key, mapping, read_server, agent);
 }

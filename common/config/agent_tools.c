@@ -91,9 +91,10 @@ static int read_schema(
     return rc;
 }
 
-static int read_tool_entry(struct config_file *file, const char *key,
-    const struct config_entry *entry, struct config_tool *tool)
+static int read_tool_entry(
+    struct config_file *file, const char *key, const struct config_entry *entry, void *subject)
 {
+    struct config_tool *tool = subject;
     static const char *const known[] = {"kind", "command", "description", "input_schema", "timeout",
         "approval", "approval_timeout", NULL};
     if (strcmp(entry->key, "command") == 0)
@@ -118,15 +119,9 @@ static int read_tool_entry(struct config_file *file, const char *key,
 static int read_tool(struct config_file *file, const char *key, const struct config_entry *given,
     struct config_tool *tool)
 {
-    char name[CONFIG_KEY_MAX];
-    size_t at = 0;
-    struct config_entry entry;
-    while (config_file_next(file, key, given->value, &at, &entry)) {
-        config_join_key(name, key, entry.key);
-        int rc = read_tool_entry(file, name, &entry, tool);
-        if (rc)
-            return rc;
-    }
+    int rc = config_each_entry(file, key, given->value, read_tool_entry, tool);
+    if (rc)
+        return rc;
     bool has_command = config_has_entry(file, given->value, "command");
     if (tool->kind == CONFIG_TOOL_COMMAND && !has_command)
         config_file_complain(file, given->key_node, key, "has no \"command\"");

@@ -83,9 +83,10 @@ static int read_library(
     return agent->library ? 0 : -ENOMEM;
 }
 
-static int read_agent_entry(struct config_file *file, const char *key,
-    const struct config_entry *entry, struct config_agent *agent)
+static int read_agent_entry(
+    struct config_file *file, const char *key, const struct config_entry *entry, void *subject)
 {
+    struct config_agent *agent = subject;
     static const char *const known[] = {"description", "kind", "command", "library", "settings",
         "limits", "pool", "tools", "mcp", NULL};
     if (strcmp(entry->key, "description") == 0)
@@ -129,17 +130,10 @@ static void check_making(struct config_file *file, const char *key,
 static int read_agent(struct config_file *file, const char *key, const struct config_entry *given,
     struct config_agent *agent)
 {
-    char name[CONFIG_KEY_MAX];
-    size_t at = 0;
-    struct config_entry entry;
-    while (config_file_next(file, key, given->value, &at, &entry)) {
-        config_join_key(name, key, entry.key);
-        int rc = read_agent_entry(file, name, &entry, agent);
-        if (rc)
-            return rc;
-    }
-    check_making(file, key, given, agent);
-    return 0;
+    int rc = config_each_entry(file, key, given->value, read_agent_entry, agent);
+    if (!rc)
+        check_making(file, key, given, agent);
+    return rc;
 }
 
 int config_agents_read(struct config_file *file, yaml_node_t *mapping)

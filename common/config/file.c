@@ -142,6 +142,19 @@ void config_join_key(char ret_key[CONFIG_KEY_MAX], const char *parent, const cha
     (void)len;
 }
 
+int config_each_entry(struct config_file *file, const char *key, yaml_node_t *mapping,
+    config_entry_fn read, void *subject)
+{
+    struct config_entry entry;
+    int rc = 0;
+    for (size_t at = 0; !rc && config_file_next(file, key, mapping, &at, &entry);) {
+        char name[CONFIG_KEY_MAX];
+        config_join_key(name, key, entry.key);
+        rc = read(file, name, &entry, subject);
+    }
+    return rc;
+}
+
 size_t config_pairs_of(const yaml_node_t *mapping)
 {
     return (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start);

@@ -56,6 +56,13 @@ int config_settings_read(
 
 /* PARENT.KEY; cut off where an unknown key is longer than any that means something. */
 void config_join_key(char ret_key[CONFIG_KEY_MAX], const char *parent, const char *key);
+/* Reads an entry, `key` being its whole name, into the subject. 0 also after a complaint; -ENOMEM.
+ */
+typedef int (*config_entry_fn)(
+    struct config_file *file, const char *key, const struct config_entry *entry, void *subject);
+/* Each entry of the mapping named `key`, until one fails. */
+int config_each_entry(struct config_file *file, const char *key, yaml_node_t *mapping,
+    config_entry_fn read, void *subject);
 /* Whether the mapping has the entry, well-formed or not. */
 bool config_has_entry(struct config_file *file, const yaml_node_t *mapping, const char *name);
 size_t config_pairs_of(const yaml_node_t *mapping);

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import record  # noqa: E402
+from harness.llm_server import LlmServer  # noqa: E402
 from harness.node import Node  # noqa: E402
 
 TEST_SECONDS = 300
@@ -108,6 +109,15 @@ class Makers:
 def user():
     """A user no other test has."""
     return f"user-{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A language model's server, which nobody may have asked for what a real one would refuse."""
+    made = LlmServer()
+    yield made
+    made.close()
+    assert not made.complaints
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,6 @@ TOOL = CONFIG.parent / "tool.py"
 QUICK = {"retry_wait": "1ms", "max_wait": "2s", "retries": 2}
 
 
-@pytest.fixture(scope="module")
-def server():
-    made = llm_server.LlmServer()
-    yield made
-    made.close()
-    assert not made.complaints
-
-
 def provider(server, path="/v1", **more):
     return {"base_url": server.url + path, "model": "test-1", "api_key_file": "model.key"} | more
 

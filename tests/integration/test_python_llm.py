@@ -17,14 +17,6 @@ from ringside.context import Context  # noqa: E402
 from ringside.llm import open_stream  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def server():
-    made = llm_server.LlmServer()
-    yield made
-    made.close()
-    assert not made.complaints
-
-
 def ask(server, question, **options):
     return open_stream(question, **{"base_url": server.url + "/v1", "model": "test-1",
                                     "api_key": KEY, "timeout": 10} | options)
