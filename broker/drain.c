@@ -270,7 +270,8 @@ static void drain_ring(struct drain *drain, uint32_t ring, const struct share *s
     }
     if (rc == -EUCLEAN)
         say_damage(drain, ring);
-    if (rc == 1 && allowed) /* a held ring is looked at again in its time */
+    /* A held ring is looked at again in its time. */
+    if (rc == 1 && allowed && ring_reader_has_more(drain->reader, ring))
         doorbell_mark(drain->options.arena, ring);
 }
 

@@ -18,7 +18,6 @@ static void fetch(const void *what, size_t size)
 static void fetch_places(const struct drain *drain, uint32_t ring)
 {
     fetch(&drain->states[ring], sizeof(*drain->states));
-    fetch(&drain->pacing.rings[ring], sizeof(*drain->pacing.rings));
     ring_reader_fetch(drain->reader, ring);
 }
 
@@ -27,7 +26,7 @@ static void fetch_user(const struct drain *drain, uint32_t ring)
     const struct user *user = drain->states[ring].user;
     ring_reader_fetch_record(drain->reader, ring);
     if (user)
-        fetch(user, sizeof(*user));
+        fetch(&user->tag, offsetof(struct user, runs) - offsetof(struct user, tag));
 }
 
 static void fetch_run(const struct drain *drain, uint32_t ring)
@@ -84,12 +83,13 @@ void drain_fetch_position(const struct drain *drain, size_t place)
 static void fetch_state(const struct drain *drain, uint32_t ring)
 {
     fetch(&drain->states[ring], sizeof(*drain->states));
+    ring_reader_fetch(drain->reader, ring);
 }
 
 static void fetch_release(const struct drain *drain, uint32_t ring)
 {
     const struct ring_state *state = &drain->states[ring];
-    ring_reader_fetch(drain->reader, ring);
+    ring_reader_fetch_release(drain->reader, ring);
     fetch(state->undelivered, sizeof(struct delivery));
     if (!state->user)
         return;

@@ -14,12 +14,14 @@ struct ring_state {
     uint64_t drained;      /* taken in this turn, up to here */
     uint64_t released;     /* given back, not yet said to be durable; 0: nothing */
     uint64_t durable_next; /* in `syncing`: durable up to here once the sync is through */
-    uint64_t stuck_at;     /* 1 + the position of the open claim that was told of */
     struct delivery *undelivered; /* NULL: nothing is, or nobody remembers */
-    bool touched;                 /* in `touched` */
-    bool unsynced;                /* in `unsynced` */
-    bool syncing;                 /* in `syncing` */
+    uint64_t stuck_at : 61;       /* 1 + the position of the open claim that was told of */
+    bool touched : 1;             /* in `touched` */
+    bool unsynced : 1;            /* in `unsynced` */
+    bool syncing : 1;             /* in `syncing` */
 };
+
+_Static_assert(sizeof(struct ring_state) == 64, "one cache line a ring, where they are many");
 
 /* Kept for who needs one next, once it was forgotten. */
 union drain_marks {

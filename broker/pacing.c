@@ -112,35 +112,50 @@ void pacing_note(struct pacing *pacing, struct user *user, const struct pacing_r
         account_take(&process->account, pacing->now_ns, pacing->options.worker_rate, record->bytes);
 }
 
-static bool user_allows(struct pacing *pacing, struct pacing_ring *state, struct user *user)
+static bool user_has_room(const struct pacing *pacing, const struct user *user)
+{
+    return account_has_room(&user->account, pacing->now_ns, pacing->options.user_rate);
+}
+
+static bool process_has_room(const struct pacing *pacing, const struct pacing_process *process)
+{
+    return !process ||
+           account_has_room(&process->account, pacing->now_ns, pacing->options.worker_rate);
+}
+
+static void hold_for_user(struct pacing *pacing, struct pacing_ring *state, struct user *user)
 {
     uint64_t rate = pacing->options.user_rate;
-    if (account_has_room(&user->account, pacing->now_ns, rate))
-        return true;
     hold(pacing, state, account_room_at(&user->account, pacing->now_ns, rate));
     user->account.held++;
     pacing->options.counters->rings_held_for_user++;
-    return false;
 }
 
-static bool process_allows(
-    struct pacing *pacing, struct pacing_ring *state, const struct pacing_record *record)
+static void hold_for_process(
+    struct pacing *pacing, struct pacing_ring *state, struct pacing_process *process)
 {
     uint64_t rate = pacing->options.worker_rate;
-    struct pacing_process *process = record ? process_of(pacing, record) : NULL;
-    if (!process || account_has_room(&process->account, pacing->now_ns, rate))
-        return true;
     hold(pacing, state, account_room_at(&process->account, pacing->now_ns, rate));
     process->account.held++;
     pacing->options.counters->rings_held_for_worker++;
-    return false;
 }
 
 bool pacing_allows(struct pacing *pacing, uint32_t ring, uint64_t position, struct user *user,
     const struct pacing_record *record)
 {
-    struct pacing_ring *state = &pacing->rings[ring];
-    if (pacing->off || position < state->urgent || !user)
+    if (pacing->off || !user)
         return true;
-    return user_allows(pacing, state, user) && process_allows(pacing, state, record);
+    struct pacing_process *process = record ? process_of(pacing, record) : NULL;
+    bool user_may = user_has_room(pacing, user);
+    /* Most often there is room, and what is known of the ring is out of the cache. */
+    if (user_may && process_has_room(pacing, process))
+        return true;
+    struct pacing_ring *state = &pacing->rings[ring];
+    if (position < state->urgent)
+        return true;
+    if (user_may)
+        hold_for_process(pacing, state, process);
+    else
+        hold_for_user(pacing, state, user);
+    return false;
 }

@@ -162,8 +162,20 @@ static bool in_step(const struct subscription *subscription)
            subscription->user->fresh.len <= WIRE_PAGE_MAX;
 }
 
+/* Gets what the next user's turn reads under way. */
+static void fetch_next(const struct router *router, const struct user *user)
+{
+    if (user->fresh_link.next == &router->fresh)
+        return;
+    const struct user *next = CONTAINER_OF(user->fresh_link.next, struct user, fresh_link);
+    __builtin_prefetch(next->subscriptions.next);
+    __builtin_prefetch(next->stream);
+    __builtin_prefetch(next->fresh.data);
+}
+
 static void flush_user(struct router *router, struct user *user)
 {
+    fetch_next(router, user);
     uint64_t head = history_shown_head(user->stream);
     bool whole = buffer_error(&user->fresh) == 0;
     LIST_FOR_EACH(struct subscription, each, &user->subscriptions, user_link)

@@ -8,27 +8,28 @@
 #include "history/history.h"
 #include "run.h"
 
-/* A user the broker has heard of since its start. Lives as long as the broker. */
+/* A user the broker has heard of since its start. Lives as long as the broker. What each turn with
+ * an event of it needs comes first, behind the name: drain_fetch gets that. */
 struct user {
     char id[IDENTIFIER_SIZE];
     uint64_t tag;
     struct history_stream *stream;  /* borrowed from history */
-    struct list_link runs;          /* open ones: struct run.user_link */
     struct run *recent;             /* the one that had an event last, while it is open, or NULL */
     struct list_link subscriptions; /* struct subscription.user_link */
-    uint64_t lonely_since_ms;       /* monotonic: since when nobody is connected */
+    struct list_link fresh_link;    /* in router.fresh */
+    uint64_t acknowledged;          /* the newest number a client said it has processed */
 
     /* This turn's events, encoded, from `fresh_after` on: what the router sends once committed. */
     struct buffer fresh;
     uint64_t fresh_after;
-    struct list_link fresh_link; /* in router.fresh */
-
-    struct heap begun;      /* struct run.begun_node: its open runs, by their first number */
-    struct list_link lines; /* struct queue_line.user_link */
-    size_t queued;          /* its runs that wait */
-    bool renewed;           /* its stream was numbered anew in this life of the broker */
     struct account account; /* of its events */
-    uint64_t acknowledged;  /* the newest number a client said it has processed */
+
+    struct list_link runs;    /* open ones: struct run.user_link */
+    struct heap begun;        /* struct run.begun_node: its open runs, by their first number */
+    struct list_link lines;   /* struct queue_line.user_link */
+    size_t queued;            /* its runs that wait */
+    uint64_t lonely_since_ms; /* monotonic: since when nobody is connected */
+    bool renewed;             /* its stream was numbered anew in this life of the broker */
 };
 
 struct users {

@@ -23,6 +23,7 @@ struct reader_ring {
     bool spilled;  /* a record handed out and not released has its payload in the spill area */
     bool punched;  /* finished, and its memory given back */
     bool unlinked; /* of an entry's first ring: the entry is out of its chain */
+    uint16_t stuck_owner; /* of the claim below; 0: none */
     uint64_t generation;
     uint64_t user_tag;
     uint64_t durable;
@@ -31,8 +32,10 @@ struct reader_ring {
     uint64_t idle_since_ms;
     uint64_t stuck_at; /* cursor at a claim in flight, and since when the owner has had it there */
     uint64_t stuck_since_ms;
-    uint32_t stuck_owner; /* 0: none */
 };
+
+_Static_assert(sizeof(struct reader_ring) == 128, "two cache lines a ring, where they are many");
+_Static_assert(RING_OWNER_MAX <= UINT16_MAX, "stuck_owner holds every owner");
 
 struct ring_reader {
     struct arena *arena; /* borrowed */

@@ -296,10 +296,37 @@ void ring_reader_fetch_record(const struct ring_reader *reader, uint32_t ring)
 
     if (!r->open || r->punched)
         return;
-    __builtin_prefetch(arena_ring_header(reader->arena, ring));
+    if (r->cursor >= r->tail_seen) /* else the tail is not looked at */
+        __builtin_prefetch(arena_ring_header(reader->arena, ring));
     record = (const char *)arena_record(reader->arena, ring, r->cursor);
     for (size_t at = 0; at < FETCHED; at += 64)
         __builtin_prefetch(record + at);
+}
+
+void ring_reader_fetch_release(const struct ring_reader *reader, uint32_t ring)
+{
+    const struct reader_ring *r = &reader->rings[ring];
+
+    if (!r->open || r->punched)
+        return;
+    __builtin_prefetch(&arena_ring_header(reader->arena, ring)->consumed, 1);
+    __builtin_prefetch(arena_record(reader->arena, ring, r->freed), 1);
+}
+
+bool ring_reader_has_more(struct ring_reader *reader, uint32_t ring)
+{
+    struct reader_ring *r;
+    struct tail tail;
+
+    if (reader_admit(reader, ring) <= 0)
+        return false;
+    r = &reader->rings[ring];
+    if (r->cursor < r->tail_seen)
+        return true;
+    /* Partner: the CASes in writer_claim and writer_grow. What they claim from here on is rung for
+     * behind the caller's doorbell_take. */
+    tail = tail_unpack(atomic_load(&arena_ring_header(reader->arena, ring)->tail));
+    return tail.position != r->cursor || tail.owner == RING_OWNER_CLOSED;
 }
 
 int ring_reader_release(struct ring_reader *reader, uint32_t ring, uint64_t upto)

@@ -54,10 +54,14 @@ struct ring_reader *ring_reader_free(struct ring_reader *reader);
  *   -EUCLEAN  damaged: quarantined just now or before
  */
 int ring_reader_next(struct ring_record *ret_record, struct ring_reader *reader, uint32_t ring);
-/* Gets what is known of the ring into the cache, and what it says next: for who knows which rings
- * come after this one. The second some time after the first. */
+/* For who stops before ring_reader_next has said 0: whether the ring is to be looked at again. If
+ * not, whoever writes next rings for it: behind the caller's doorbell_take, which came before. */
+bool ring_reader_has_more(struct ring_reader *reader, uint32_t ring);
+/* Gets what is known of the ring into the cache, and some time later what it says next, or what its
+ * release writes: for who knows which rings come after this one. */
 void ring_reader_fetch(const struct ring_reader *reader, uint32_t ring);
 void ring_reader_fetch_record(const struct ring_reader *reader, uint32_t ring);
+void ring_reader_fetch_release(const struct ring_reader *reader, uint32_t ring);
 
 /*
  * Everything before `upto` (an end the reader was given) is kept: give the space back, wake those

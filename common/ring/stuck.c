@@ -29,7 +29,7 @@ static uint32_t stuck_owner(struct ring_reader *reader, uint32_t ring, struct ta
 static bool stuck_for(struct reader_ring *r, uint32_t owner, uint64_t now_ms, uint64_t after_ms)
 {
     if (r->stuck_owner != owner || r->stuck_at != r->cursor) {
-        r->stuck_owner = owner;
+        r->stuck_owner = (uint16_t)owner;
         r->stuck_at = r->cursor;
         r->stuck_since_ms = now_ms;
     }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "event/record.h"
 #include "ring/directory.h"
+#include "ring/doorbell.h"
 #include "ring/writer.h"
 
 #include <errno.h>
@@ -139,6 +140,28 @@ static void test_busy_ring_takes_no_more_than_its_share_of_a_turn(void **state)
     assert_int_equal(drain_turn(f->drain, 5), 5); /* the rest is not forgotten */
     assert_int_equal(drain_turn(f->drain, 100), 31);
     assert_int_equal(drain_turn(f->drain, 100), 0);
+    child_stop(&child);
+}
+
+static void take_no_notice(void *userdata, uint32_t ring)
+{
+    (void)userdata;
+    (void)ring;
+}
+
+static void test_ring_whose_share_was_all_it_had_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct child child;
+    child_start(&child, f);
+    child_emit(&child, "ann", started("r-1"));
+    child_emit(&child, "ann", text_event("r-1", "m-1", 0));
+    child_emit(&child, "ann", text_event("r-1", "m-1", 0));
+    assert_int_equal(drain_turn(f->drain, 2), 2);
+    assert_int_equal(drain_turn(f->drain, 1), 1);
+    assert_int_equal(doorbell_take(f->arena, take_no_notice, NULL), 0);
+    child_emit(&child, "ann", text_event("r-1", "m-1", 0));
+    assert_int_equal(drain_turn(f->drain, 2), 1);
     child_stop(&child);
 }
 
@@ -420,6 +443,7 @@ int main(void)
         CASE(test_record_that_is_no_event_is_counted_and_passed_over),
         CASE(test_ring_of_somebody_who_can_be_no_user_is_drained_for_nothing),
         CASE(test_busy_ring_takes_no_more_than_its_share_of_a_turn),
+        CASE(test_ring_whose_share_was_all_it_had_is_left_alone),
         CASE(test_a_turn_has_an_end_and_the_next_goes_on_behind_it),
         CASE(test_every_ring_gets_a_turn_however_small_the_budget),
         cmocka_unit_test_setup_teardown(

@@ -212,10 +212,32 @@ static void test_next_reader_gets_what_was_not_released_under_the_same_positions
     drain_value(f, ring, 2);
 }
 
+static void test_who_stops_early_is_told_whether_more_is_there(void **state)
+{
+    struct fixture *f = *state;
+    struct damaged d = three_records(f);
+    uint32_t ring = d.lease.ring;
+
+    drain_value(f, ring, 0);
+    assert_true(ring_reader_has_more(f->reader, ring));
+    emit_value(&d.w, &d.lease, 3, 40); /* the reader has seen where the third ends, not this */
+    drain_value(f, ring, 1);
+    drain_value(f, ring, 2);
+    assert_true(ring_reader_has_more(f->reader, ring));
+    drain_value(f, ring, 3);
+    assert_false(ring_reader_has_more(f->reader, ring));
+    /* Closed: whoever comes after it is told once the ring is looked at again. */
+    atomic_store(&d.header->tail, tail_close(8, CLOSED_GROWN));
+    assert_true(ring_reader_has_more(f->reader, ring));
+    ring_writer_deinit(&d.w);
+}
+
 static void test_ring_nobody_has_yields_nothing(void **state)
 {
     struct fixture *f = *state;
 
+    assert_false(ring_reader_has_more(f->reader, 5));
+    assert_false(ring_reader_has_more(f->reader, FIXTURE_RINGS));
     drain_nothing(f, 5);
     drain_nothing(f, FIXTURE_RINGS);
     assert_int_equal(ring_reader_release(f->reader, 5, 1), -EINVAL);
@@ -311,6 +333,7 @@ int main(void)
         WITH_ARENA(test_record_with_another_users_tag_is_not_delivered),
         WITH_ARENA(test_rewind_hands_out_again_what_was_not_released),
         WITH_ARENA(test_next_reader_gets_what_was_not_released_under_the_same_positions),
+        WITH_ARENA(test_who_stops_early_is_told_whether_more_is_there),
         WITH_ARENA(test_ring_nobody_has_yields_nothing),
         WITH_ARENA(test_random_bytes_in_a_ring_do_no_harm),
     };
