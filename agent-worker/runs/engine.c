@@ -209,7 +209,9 @@ static void on_limit(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     struct engine *engine = watcher->data;
     char message[96];
-    if (engine->blocked || tools_busy(&engine->tools) || interrupts_busy(&engine->interrupts)) {
+    /* When the worker itself stood still, what the agent said meanwhile is still to be read. */
+    if (engine->blocked || process_unread(engine->process) > 0 || tools_busy(&engine->tools) ||
+        interrupts_busy(&engine->interrupts)) {
         rearm_limit(engine);
         return;
     }

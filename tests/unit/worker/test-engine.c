@@ -5,8 +5,10 @@
  */
 #include "worker-test.h"
 
+#include "runs/engine_state.h"
 #include "wire/message.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 #define STARTED "agent_started {\"agent\":"
@@ -127,6 +129,29 @@ static void test_silence_is_a_stall(void **state)
     struct bench *bench = *state;
     bench->limits.idle_timeout_ms = 200;
     assert_fails_with(bench_run(bench, "silent", HELLO), "agent_stalled");
+}
+
+/* Until the limit is over, and the agent has gone on. */
+static void stand_still(struct bench *bench)
+{
+    bench->limits.idle_timeout_ms = 20000;
+    for (int patience = 0; patience < 20000 && !process_unread(bench->engine->process); patience++)
+        poll(NULL, 0, 1);
+}
+
+static void make_the_next_limit_short(struct bench *bench)
+{
+    bench->limits.idle_timeout_ms = 1;
+    bench_when(bench, "{\"delta\": \"2 \"}", stand_still);
+}
+
+static void test_who_speaks_while_the_worker_stands_still_is_not_stalled(void **state)
+{
+    struct bench *bench = *state;
+    bench_when(bench, "{\"delta\": \"1 \"}", make_the_next_limit_short);
+    const char *events = bench_run(bench, "slow", "\"{\\\"steps\\\":5,\\\"pause_ms\\\":20}\"");
+    assert_ends_once(events);
+    assert_contains(events, "agent_completed {\"outcome\":\"success\"}");
 }
 
 static void test_no_answer_to_initialize_is_refused(void **state)
@@ -353,6 +378,7 @@ int main(int argc, char **argv)
         TEST(test_garbage_on_stdout_is_a_protocol_error),
         TEST(test_an_endless_line_is_a_protocol_error),
         TEST(test_silence_is_a_stall),
+        TEST(test_who_speaks_while_the_worker_stands_still_is_not_stalled),
         TEST(test_no_answer_to_initialize_is_refused),
         TEST(test_an_agent_that_does_not_leave_is_killed_and_its_run_stays_completed),
         TEST(test_cancel_ends_an_agent_that_honours_it),
