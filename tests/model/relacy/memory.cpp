@@ -133,6 +133,42 @@ struct doorbell_set_already : rl::test_suite<doorbell_set_already, 2> {
     }
 };
 
+/* A ring whose tail is no further than its reader is not marked again: whoever claims later sets
+ * the bit later, though it was set before. */
+struct left_at_the_tail : rl::test_suite<left_at_the_tail, 2> {
+    enum { FREE, COMMITTED };
+    word bit, summary, sleeping, tail, control;
+    bool taken, more;
+
+    void before()
+    {
+        set(bit, 1);
+        set(summary, 1);
+        set(sleeping, 0);
+        set(tail, 0);
+        set(control, FREE);
+        taken = more = false;
+    }
+
+    void thread(unsigned index)
+    {
+        if (index == 0) {
+            cas(tail, 0, 1, TAIL_CLAIM);
+            cas(control, FREE, COMMITTED, SETTLE);
+            ring_bell(bit, summary, sleeping);
+        } else {
+            taken = summary.exchange(0, mo[WORDS_TAKE], $) && bit.exchange(0, mo[RINGS_TAKE], $);
+            more = get(tail, MORE_LOOK) != 0;
+        }
+    }
+
+    void after()
+    {
+        RL_ASSERT(
+            !taken || more || (bit.load(rl::mo_seq_cst, $) && summary.load(rl::mo_seq_cst, $)));
+    }
+};
+
 /* The commit publishes the payload. */
 struct commit_publishes : rl::test_suite<commit_publishes, 2> {
     enum { FREE, COMMITTED };
@@ -448,6 +484,8 @@ int main()
         {{SLEEPING_SET, mo_release}, {NEWS_LOOK, mo_acquire}, {SLEEPING_LOAD, mo_acquire}});
     check<doorbell_set_already>("a bit found set is enough",
         {{SETTLE, mo_acq_rel}, {BIT_LOOK, mo_acquire}, {EXAMINE, mo_acquire}});
+    check<left_at_the_tail>("a ring left at its tail is rung for again",
+        {{MORE_LOOK, mo_acquire}, {BIT_LOOK, mo_acquire}, {TAIL_CLAIM, mo_acq_rel}});
     check<commit_publishes>(
         "the commit publishes the payload", {{SETTLE, mo_relaxed}, {EXAMINE, mo_relaxed}});
     check<help_before_claim>("a header comes before the next claim",
