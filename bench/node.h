@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bench.h"
-#include "broker.h"
+#include "loop/broker.h"
 
 struct node {
     struct config config;

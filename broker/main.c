@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker.h"
+#include "loop/broker.h"
 
 #include "base/log.h"
 #include "base/ready.h"
-#include "offline.h"
+#include "upkeep/offline.h"
 
 #include <malloc.h>
 #include <stdio.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The broker's start, phase by phase, and its end. */
-#include "admin.h"
-#include "door_port.h"
+#include "admin/admin.h"
+#include "links/door_port.h"
 
+#include "admin/metrics.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "failpoints/failpoint.h"
-#include "hand_over_port.h"
 #include "history/sync.h"
-#include "metrics.h"
+#include "links/hand_over_port.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -29,7 +29,7 @@ def split_quoted(arguments):
 
 
 def moves():
-    text = (ROOT / "broker/run_moves.def").read_text(encoding="utf-8")
+    text = (ROOT / "broker/runs/moves.def").read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     for found in re.finditer(r"^RUN_MOVE\(((?:[^()]|\([^()]*\))*)\)", text, re.MULTILINE):
         yield split_quoted(found.group(1))
@@ -37,7 +37,7 @@ def moves():
 
 def diagram():
     names = {symbol: (name, final == "true")
-             for symbol, name, final in rows("broker/run_states.def", "RUN_STATE")}
+             for symbol, name, final in rows("broker/runs/states.def", "RUN_STATE")}
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> accepted: chat.send",
              "    [*] --> starting: agent_started of a program's own run"]
     for _, words, before, after in moves():

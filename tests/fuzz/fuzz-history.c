@@ -6,8 +6,8 @@
 #include "history/fold.h"
 #include "history/frame.h"
 #include "history/section.h"
-#include "run.h"
-#include "user.h"
+#include "runs/run.h"
+#include "runs/user.h"
 
 static void check_section(const struct batch *batch, uint32_t index)
 {

@@ -51,8 +51,9 @@ def problems():
         if not re.search(rf"\b{code}\b", tests):
             yield f"{PAGE}: no test asks for {code}"
     for name, text in product.items():
-        if name.startswith(("gateway/session", "gateway/protocol", "broker/requests",
-                            "broker/answers", "broker/run_queries", "broker/gateway_port")):
+        if name.startswith(("gateway/session", "gateway/protocol", "broker/dispatch/requests",
+                            "broker/dispatch/answers", "broker/peers/run_queries",
+                            "broker/peers/gateway_port")):
             for code in REFUSALS.findall(text):
                 if code not in errors:
                     yield f"{name}: {code} is not on {PAGE}"

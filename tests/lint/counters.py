@@ -40,8 +40,8 @@ def counted():
 
 def main():
     words = counted()
-    wanted = named("broker/counters.def", "COUNTER") + named("gateway/counters.def", "COUNTER")
-    verdicts = named("broker/verdicts.def", "VERDICT") + \
+    wanted = named("broker/metrics/counters.def", "COUNTER") + named("gateway/counters.def", "COUNTER")
+    verdicts = named("broker/runs/verdicts.def", "VERDICT") + \
         named("common/event/verdicts.def", "VERDICT")
     missing = [name for name in wanted if name not in words]
     missing += [f"VERDICT_{name}" for name in verdicts

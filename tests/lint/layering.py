@@ -42,6 +42,22 @@ ROOMS = {
         "batch": {"json", "agents", "runs"},
         "check": {"json", "process", "runs", "batch"},
     },
+    "broker": {
+        "failpoints": set(),
+        "history": {"failpoints"},
+        "runs": {"history"},
+        "metrics": {"runs"},
+        "links": {"failpoints", "history", "metrics"},
+        "delivery": {"failpoints", "runs", "links"},
+        "queue": {"runs", "metrics"},
+        "stream": {"failpoints", "runs", "metrics", "delivery", "queue"},
+        "intake": {"failpoints", "runs", "metrics", "delivery", "stream"},
+        "dispatch": {"failpoints", "runs", "links", "queue", "stream", "intake"},
+        "peers": {"history", "runs", "delivery", "intake", "dispatch"},
+        "upkeep": {"failpoints", "history", "metrics", "intake"},
+        "loop": {"failpoints", "metrics", "links", "intake", "dispatch", "peers", "upkeep"},
+        "admin": {"metrics", "links", "loop"},
+    },
 }
 # Below a program, a folder that stands by itself: its files do not see the program's.
 APART = {"broker/history": {"base", "event", "failpoints"}, "broker/failpoints": {"failpoints"}}
@@ -49,13 +65,13 @@ APART = {"broker/history": {"base", "event", "failpoints"}, "broker/failpoints":
 # Third-party header -> the files that may include it.
 RESTRICTED = {
     r"libwebsockets\.h": r"gateway/[a-z_]+\.c",
-    r"nng/.*": r"common/wire/(channel_nng|attachment|link_tls)\.c|broker/[a-z_]+_port\.c|cli/control\.c",
+    r"nng/.*": r"common/wire/(channel_nng|attachment|link_tls)\.c|broker/links/[a-z_]+_port\.c|cli/control\.c",
     r"msgpack(/.*|\.h)": r"common/base/pack\.c",
     r"lmdb\.h": r"broker/history/[a-z_]+\.[ch]",
     r"yaml\.h": r"common/config/[a-z_]+\.[ch]",
     r"jansson\.h": r"(gateway|agent-worker|broker|cli|common/(config|token)|examples)/.*",
     r"curl/.*": r"agent-worker/llm/(transfer|settings)\.[ch]",
-    r"microhttpd\.h": r"broker/metrics_port\.c",
+    r"microhttpd\.h": r"broker/metrics/port\.c",
     r"openssl/.*": r"common/token/[a-z_]+\.[ch]|gateway/tls(_keys)?\.c",
 }
 SINGLE = {"libwebsockets.h": "gateway"}

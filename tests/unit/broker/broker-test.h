@@ -3,9 +3,9 @@
 
 #include "unit.h"
 
-#include "gateway_port.h"
-#include "recovery.h"
-#include "worker_port.h"
+#include "loop/recovery.h"
+#include "peers/gateway_port.h"
+#include "peers/worker_port.h"
 
 #include "base/paths.h"
 #include "event/event.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "lifecycle.h"
+#include "runs/lifecycle.h"
 
 /*
  * A run as its page in the docs describes it, for test-chance.c; shares no code with the broker.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an administrator asks a broker, and what the broker does for it. A whole broker, in this
  * process. */
-#include "admin.h"
+#include "admin/admin.h"
 #include "broker-test.h"
 
 #include "base/cleanup.h"

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "event/codec.h"
-#include "payload.h"
+#include "runs/payload.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "peer-test.h"
 #include "process-test.h"
 
-#include "trimming.h"
+#include "upkeep/trimming.h"
 
 #include "base/clock.h"
 #include "ring/mapping.h"

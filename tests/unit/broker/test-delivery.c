@@ -3,7 +3,7 @@
 #include "peer-test.h"
 
 #include "chance.h"
-#include "delivery.h"
+#include "delivery/delivery.h"
 #include "process-test.h"
 #include "ring/directory.h"
 #include "ring/writer.h"

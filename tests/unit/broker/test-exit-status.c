@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "exit_status.h"
+#include "intake/exit_status.h"
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process stopped within an emit: told of, killed if it is to be, and its user goes on. */
-#include "broker.h"
+#include "loop/broker.h"
 #include "ring/writer.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
-#include "hand_over_port.h"
+#include "links/hand_over_port.h"
+#include "links/versions.h"
 #include "unit.h"
-#include "versions.h"
 
 #include "wire/attachment.h"
 
@@ -75,7 +75,7 @@ static void test_each_version_that_differs_is_named_with_both_numbers_and_what_t
         expect_refusal(numbers);                                                                   \
         expect_refusal(todo);                                                                      \
     } while (0);
-#include "versions.def"
+#include "links/versions.def"
 #undef VERSION
 }
 

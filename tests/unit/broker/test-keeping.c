@@ -3,7 +3,7 @@
  */
 #include "process-test.h"
 
-#include "keeping.h"
+#include "loop/keeping.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
 #include "unit.h"
 
 #include "base/cleanup.h"
-#include "lifecycle.h"
+#include "runs/lifecycle.h"
 
 #include <stdio.h>
 

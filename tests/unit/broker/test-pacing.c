@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may be drained now: the accounts, the rings that are left alone, and the drain with both. */
 #include "broker-test.h"
-#include "pacing.h"
+#include "intake/pacing.h"
 #include "process-test.h"
 
 #define START_NS UINT64_C(7000000000)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#include "payload.h"
+#include "runs/payload.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "pieces.h"
+#include "runs/pieces.h"
 #include "unit.h"
 
 #include <stdlib.h>

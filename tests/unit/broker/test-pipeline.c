@@ -2,7 +2,7 @@
 /* The way into a user's stream, and how the broker closes what an agent left open. */
 #include "broker-test.h"
 
-#include "closing.h"
+#include "stream/closing.h"
 
 #include <stdio.h>
 

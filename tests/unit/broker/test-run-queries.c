@@ -2,7 +2,7 @@
 /* What a client is told about its runs. */
 #include "broker-test.h"
 
-#include "run_queries.h"
+#include "peers/run_queries.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -10,8 +10,8 @@
 /* ---- states */
 
 /*
- * From each state (a row) to each (a column), both in the order of run_states.def: '+' as the page
- * on lifecycles draws it; 'b' what run_states.def adds, since a run may be given to another worker,
+ * From each state (a row) to each (a column), both in the order of states.def: '+' as the page
+ * on lifecycles draws it; 'b' what states.def adds, since a run may be given to another worker,
  * end while it waits, or be stopped by its agent before it was asked to.
  */
 static const char *const transitions[RUN_STATE_COUNT] = {

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "chance.h"
-#include "snapshot.h"
+#include "runs/snapshot.h"
 
 #include <jansson.h>
 #include <stdio.h>

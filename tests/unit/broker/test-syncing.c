@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "ring/writer.h"
-#include "syncing.h"
+#include "upkeep/syncing.h"
 
 #include <errno.h>
 #include <semaphore.h>

@@ -2,7 +2,7 @@
 /* Retention with runs: what of them stays, and what is said when they hold the store. */
 #include "broker-test.h"
 
-#include "trimming.h"
+#include "upkeep/trimming.h"
 
 #include "base/clock.h"
 
