@@ -157,8 +157,11 @@ static void on_reply(void *context, const struct wire_reply *reply)
     if (reply->request != run->sent || run->run_id[0])
         return;
     if (reply->code.len)
-        leave(run, cli_fail(CLI_FAILED, "run", "the request was refused: %.*s: %.*s",
-                       SPAN_ARG(reply->code), SPAN_ARG(reply->message)));
+        leave(run, cli_fail(CLI_FAILED, "run", "the request was refused: %.*s: %.*s%s",
+                       SPAN_ARG(reply->code), SPAN_ARG(reply->message),
+                       span_is(reply->code, "agent_not_found")
+                           ? "; `ringside agents` lists those there are, --agent names one"
+                           : ""));
     else
         learn_run(run, reply->result);
 }

@@ -168,7 +168,8 @@ static void print_counts(const struct batch_report *report)
     if (report->retried)
         fprintf(stderr, "; %" PRIu64 " attempts were tried again", report->retried);
     if (report->malformed)
-        fprintf(stderr, "; %" PRIu64 " lines are no requests", report->malformed);
+        fprintf(stderr, "; %" PRIu64 " %s", report->malformed,
+            report->malformed == 1 ? "line is no request" : "lines are no requests");
     fputc('\n', stderr);
 }
 

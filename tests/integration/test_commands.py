@@ -46,6 +46,7 @@ def test_run_of_an_unknown_agent_fails_with_one_line(shared_node, user):
     done = shared_node.run("run", "--user", user, "--agent", "nobody", "hello")
     assert done.returncode == FAILED and one_line(done.stderr)
     assert "nobody" in done.stderr or "agent" in done.stderr
+    assert "`ringside agents` lists" in done.stderr
 
 
 def test_run_whose_agent_fails_fails(shared_node, user):
