@@ -13,19 +13,9 @@ from harness.certificates import Authority
 from harness.client import Client
 from harness.counted import assert_counted
 from harness.deadline import PATIENCE, until
-from harness.parts import Parts
+from harness.parts import Parts, free_ports
 
 PORTS = 260  # the door's and those behind it
-
-
-def free_ports():
-    """The first of PORTS ports that nobody has."""
-    for first in range(20000, 32000, PORTS):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for port in (first, first + 1, first + PORTS - 1):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    raise AssertionError("no free ports")
 
 
 class Far:
@@ -66,7 +56,7 @@ def far(request, authority):
     broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
     gateway = authority.files("GATEWAY_BROKERS", *authority.issue("gateway"))
     secure = request.param == "tls+tcp"
-    far = Far(f"{request.param}://localhost:{free_ports()}", broker if secure else None,
+    far = Far(f"{request.param}://localhost:{free_ports(PORTS)}", broker if secure else None,
               gateway if secure else None)
     try:
         far.start()
@@ -102,8 +92,8 @@ async def test_the_link_is_made_again_after_each_end_of_the_broker(far):
 
 def test_who_stands_still_on_another_machine_is_given_up_and_found_again():
     """Nothing but silence tells of it. One pair's broker stands still, the other one's gateway."""
-    first = Far(f"tcp://localhost:{free_ports()}")
-    second = Far(f"tcp://127.0.0.1:{free_ports() + 2 * PORTS}")
+    first = Far(f"tcp://localhost:{free_ports(PORTS)}")
+    second = Far(f"tcp://127.0.0.1:{free_ports(PORTS)}")
     try:
         for far in (first, second):
             far.start()
@@ -152,7 +142,7 @@ def test_a_certificate_of_another_authority_is_not_let_in(authority, tmp_path, w
     other = Authority(tmp_path, "other")
     made = {side: (other if side == wrong else authority).issue(f"wrong-{side}")
             for side in ("gateway", "broker")}
-    far = Far(f"tls+tcp://localhost:{free_ports()}",
+    far = Far(f"tls+tcp://localhost:{free_ports(PORTS)}",
               authority.files("BROKER_GATEWAY", *made["broker"]),
               authority.files("GATEWAY_BROKERS", *made["gateway"]))
     try:
@@ -163,7 +153,7 @@ def test_a_certificate_of_another_authority_is_not_let_in(authority, tmp_path, w
 
 def test_the_door_speaks_to_nobody_without_a_certificate(authority):
     broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
-    port = free_ports()
+    port = free_ports(PORTS)
     far = Far(f"tls+tcp://localhost:{port}", broker)
     try:
         assert far.far.broker.start().until_ready(), far.far.broker.said()
@@ -218,7 +208,7 @@ def break_off_between_the_greetings(port, context):
 
 
 def test_a_door_that_was_made_deaf_hears_again(authority):
-    port = free_ports()
+    port = free_ports(PORTS)
     context = visitor(authority, *authority.issue("visitor"))
     broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
     far = Far(f"tls+tcp://localhost:{port}", broker)
@@ -237,7 +227,7 @@ def test_a_door_that_was_made_deaf_hears_again(authority):
 
 
 def test_the_door_answers_gateways_only_and_counts_whom_it_refuses():
-    port = free_ports()
+    port = free_ports(PORTS)
     far = Far(f"tcp://localhost:{port}")
     try:
         assert far.far.broker.start().until_ready(), far.far.broker.said()
@@ -266,7 +256,7 @@ def replace(files, others):
 
 async def test_certificates_of_links_are_renewed_without_a_restart(tmp_path):
     first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
-    port, sides = free_ports(), ("BROKER_GATEWAY", "GATEWAY_BROKERS")
+    port, sides = free_ports(PORTS), ("BROKER_GATEWAY", "GATEWAY_BROKERS")
     old = {side: first.files(side, *first.issue(f"old-{side}")) for side in sides}
     new = {side: second.files(side, *second.issue(f"new-{side}")) for side in sides}
     visitors = [visitor(authority, *authority.issue("visitor")) for authority in (first, second)]
@@ -301,7 +291,7 @@ async def test_certificates_of_links_are_renewed_without_a_restart(tmp_path):
 
 
 def test_renewed_files_that_cannot_be_used_change_nothing(tmp_path):
-    authority, port = Authority(tmp_path), free_ports()
+    authority, port = Authority(tmp_path), free_ports(PORTS)
     broker = authority.files("BROKER_GATEWAY", *authority.issue("broker"))
     gateway = authority.files("GATEWAY_BROKERS", *authority.issue("gateway"))
     far = Far(f"tls+tcp://localhost:{port}", broker, gateway)

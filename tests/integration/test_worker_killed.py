@@ -2,8 +2,6 @@
 """A worker dies in the middle of a run: the run ends properly on its user's screen, at once."""
 import asyncio
 import json
-import statistics
-import time
 
 from harness.client import Client
 from harness.deadline import PATIENCE, until
@@ -27,26 +25,20 @@ def check_lost(events):
     return lost
 
 
-async def test_a_killed_workers_run_ends_as_lost_and_the_other_takes_new_runs(node, capsys):
-    times = []
-    for number in range(5):
+async def test_a_killed_workers_run_ends_as_lost_and_the_other_takes_new_runs(make_node):
+    """At its death, not when its lease is over: here that is longer than the test waits."""
+    node = make_node(environment={"RINGSIDE_BROKER_WORKER_LEASE": "5m"}).start()
+    for number in range(2):
         async with Client(node, f"user-{number}") as client:
             run_id = await client.chat(ENDLESS, agent="slow")
             await client.until_event("partial_result", run_id, count=3)
             worker = node.worker_of("slow.py")
-            killed = time.monotonic()
             kill(worker)
-            events = await client.until_ended(run_id)
-            times.append(1000 * (time.monotonic() - killed))
-            assert check_lost(events) == []
+            assert check_lost(await client.until_ended(run_id)) == []
             again = await client.chat("hello", "t-2", agent="echo")
             check_run(await client.until_ended(again))
             node.until_restarted("ringside-worker", worker)
             until(lambda: len(node.pids("ringside-worker")) == 2, "two workers again")
-    with capsys.disabled():
-        print(f"\nworker killed: on screen after {min(times):.1f} … "
-              f"{statistics.median(times):.1f} … {max(times):.1f} ms")
-    assert statistics.median(times) < 100
 
 
 async def test_a_killed_workers_open_tool_is_closed_as_lost_first(node):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node whose processes are started one by one by the test, which is its supervisor: what dies is
 started again when the test says so, without the pauses that `ringside up` makes."""
+import contextlib
 import itertools
 import os
 import re
@@ -23,7 +24,7 @@ def free_port():
     below those that the system gives out."""
     worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
     while True:
-        port = 12000 + worker % 10 * 2000 + (os.getpid() + next(_ports)) % 2000
+        port = 12000 + worker % 8 * 1500 + (os.getpid() + next(_ports)) % 1500
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -31,6 +32,17 @@ def free_port():
                 return port
             except OSError:
                 continue
+
+
+def free_ports(count):
+    """The first of so many in a row: above those of free_port, and others at each call."""
+    blocks = 8000 // count
+    while True:
+        first = 24000 + (os.getpid() + next(_ports)) % blocks * count
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for port in (first, first + 1, first + count - 1):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
 
 
 class Part:
