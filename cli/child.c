@@ -57,6 +57,8 @@ static void on_end(struct ev_loop *loop, ev_child *watcher, int events)
     struct child *child = watcher->data;
     (void)events;
     ev_child_stop(loop, watcher);
+    if (child->ready_fd >= 0) /* it may have been ready first; the loop tells of ends first */
+        on_ready_readable(loop, &child->ready_watch, EV_READ);
     close_ready(child);
     child->pid = 0;
     child->ready = false;

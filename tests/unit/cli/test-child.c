@@ -115,6 +115,23 @@ static void test_child_that_ends_before_it_was_ready_only_ends(void **state)
     scene_deinit(&scene);
 }
 
+static void test_child_that_is_ready_and_ends_at_once_was_ready(void **state)
+{
+    (void)state;
+    struct scene scene;
+    siginfo_t end;
+    scene_init(&scene);
+    scene_start(&scene, "echo ready >&$RINGSIDE_READY_FD; exit 5");
+    assert_int_equal(waitid(P_PID, (id_t)scene.child.pid, &end, WEXITED | WNOWAIT), 0);
+    while (!scene.end_count)
+        scene_wait(&scene);
+    assert_int_equal(scene.ready_count, 1);
+    assert_string_equal(scene.line, "ready");
+    assert_int_equal(WEXITSTATUS(scene.status), 5);
+    assert_false(scene.child.ready);
+    scene_deinit(&scene);
+}
+
 static void test_program_that_is_not_there_ends_with_127(void **state)
 {
     (void)state;
@@ -219,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_child_says_ready_and_ends),
         cmocka_unit_test(test_child_that_ends_before_it_was_ready_only_ends),
+        cmocka_unit_test(test_child_that_is_ready_and_ends_at_once_was_ready),
         cmocka_unit_test(test_program_that_is_not_there_ends_with_127),
         cmocka_unit_test(test_child_can_be_started_again),
         cmocka_unit_test(test_kill_reaches_the_whole_group),
