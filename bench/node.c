@@ -29,7 +29,7 @@ static void load_config(
     for (int i = 0; i < SERVER_FLAGS; i++)
         argv[1 + i] = flags.text[i];
     unsetenv("RINGSIDE_CONFIG");
-    if (config_load(&node->config, &program, SERVER_FLAGS + 1, argv, NULL) != CONFIG_RUN)
+    if (config_load(&node->config, &program, SERVER_FLAGS + 1, argv) != CONFIG_RUN)
         bench_need(-EINVAL, "config_load");
 }
 

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     struct config config;
     static struct broker broker;
     keep_memory();
-    enum config_action action = config_load(&config, &program, argc, argv, NULL);
+    enum config_action action = config_load(&config, &program, argc, argv);
     if (action != CONFIG_RUN) {
         config_deinit(&config);
         return action == CONFIG_EXIT_DONE ? 0 : 2;

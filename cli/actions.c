@@ -116,16 +116,11 @@ static enum cli_status run_action(const struct action *action, int argc, char **
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, action->name, "%s", strerror(ENOMEM));
-    enum cli_status status =
-        cli_load(&config, &program, argc, argv, action->operand ? operands : NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = act(action, &flags, &config, operands);
+        status = act(action, &flags, &config, config.operands);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }
 

@@ -134,16 +134,12 @@ enum cli_status verb_backup(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "backup", "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = operands[0] && operands[1]
+        status = config.operands[0] && config.operands[1]
                      ? cli_fail(CLI_USAGE, "backup", "one directory, no more")
-                     : back_up(&config, operands[0], json != NULL);
+                     : back_up(&config, config.operands[0], json != NULL);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

@@ -170,14 +170,10 @@ enum cli_status verb_cancel(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "cancel", "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = cancel_run(&config, operands, &flags);
+        status = cancel_run(&config, config.operands, &flags);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

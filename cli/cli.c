@@ -107,10 +107,10 @@ enum cli_status cli_run(int argc, char **argv)
     return help ? verb->run(2, explain) : verb->run(argc - 1, argv + 1);
 }
 
-enum cli_status cli_load(struct config *ret_config, const struct config_program *program, int argc,
-    char **argv, const char **operands)
+enum cli_status cli_load(
+    struct config *ret_config, const struct config_program *program, int argc, char **argv)
 {
-    enum config_action action = config_load(ret_config, program, argc, argv, operands);
+    enum config_action action = config_load(ret_config, program, argc, argv);
     if (action == CONFIG_RUN)
         return CLI_GO_ON;
     config_deinit(ret_config);

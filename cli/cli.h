@@ -59,8 +59,8 @@ enum cli_status verb_doctor(int argc, char **argv);
 enum cli_status cli_run(int argc, char **argv);
 
 /* config_load for a verb: CLI_GO_ON, or the status to leave with; `config` holds nothing then. */
-enum cli_status cli_load(struct config *ret_config, const struct config_program *program, int argc,
-    char **argv, const char **operands);
+enum cli_status cli_load(
+    struct config *ret_config, const struct config_program *program, int argc, char **argv);
 /* One line on stderr, "ringside VERB: …"; returns `status`. What, why, what to do. */
 enum cli_status cli_fail(enum cli_status status, const char *verb, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -152,15 +152,11 @@ static enum cli_status run_detail(const struct detail *detail, int argc, char **
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, detail->name, "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = show_detail(detail, &config, operands, json);
+        status = show_detail(detail, &config, config.operands, json);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }
 

@@ -61,7 +61,7 @@ enum cli_status verb_doctor(int argc, char **argv)
             "  2  the command line, the environment or the configuration file is wrong\n",
     };
     struct config config;
-    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = examine(&config, json != NULL);

@@ -106,16 +106,12 @@ enum cli_status verb_history(int argc, char **argv)
     };
     struct config config;
     struct range range = {0, UINT64_MAX};
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "history", "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
         bool valid = (!from || cli_number("history", "from", from, INT64_MAX, &range.from)) &&
                      (!to || cli_number("history", "to", to, INT64_MAX, &range.to));
-        status = valid ? show_history(&config, operands, range, json) : CLI_USAGE;
+        status = valid ? show_history(&config, config.operands, range, json) : CLI_USAGE;
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

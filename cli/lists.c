@@ -87,7 +87,7 @@ static enum cli_status run_list(const struct list *list, int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = show_list(list, &flags, &config);

@@ -91,14 +91,10 @@ enum cli_status verb_rings(int argc, char **argv)
                          "  3  there is no arena\n",
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "rings", "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = show_as_asked(&config, &flags, operands);
+        status = show_as_asked(&config, &flags, config.operands);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

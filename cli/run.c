@@ -324,14 +324,10 @@ enum cli_status verb_run(int argc, char **argv)
             "  3  the node cannot be reached\n",
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "run", "out of memory");
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = run_as_asked(&config, &flags, operands);
+        status = run_as_asked(&config, &flags, config.operands);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

@@ -31,7 +31,7 @@ enum cli_status verb_status(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = show_status(&config, json != NULL);

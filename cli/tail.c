@@ -179,7 +179,7 @@ enum cli_status verb_tail(int argc, char **argv)
         .exit_statuses = CLI_EXIT_STATUSES,
     };
     struct config config;
-    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = tail_as_asked(&config, user, cursor, json != NULL);

@@ -292,7 +292,7 @@ enum cli_status verb_up(int argc, char **argv)
         .export_flags = true,
     };
     struct up up = {.status = CLI_DONE};
-    enum cli_status status = cli_load(&up.config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&up.config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = start_as_asked(&up, &flags);

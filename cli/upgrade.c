@@ -104,7 +104,7 @@ enum cli_status verb_upgrade(int argc, char **argv)
             "  3  no `ringside up` runs here\n",
     };
     struct config config;
-    enum cli_status status = cli_load(&config, &program, argc, argv, NULL);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status != CLI_GO_ON)
         return status;
     status = upgrade(&config);

@@ -187,14 +187,10 @@ enum cli_status verb_verify(int argc, char **argv)
                          "  2  the command line is wrong, or FILE cannot be read\n",
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return cli_fail(CLI_FAILED, "verify", "%s", strerror(ENOMEM));
-    enum cli_status status = cli_load(&config, &program, argc, argv, operands);
+    enum cli_status status = cli_load(&config, &program, argc, argv);
     if (status == CLI_GO_ON) {
-        status = verify_as_asked(&flags, operands);
+        status = verify_as_asked(&flags, config.operands);
         config_deinit(&config);
     }
-    free(operands);
     return status;
 }

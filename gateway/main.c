@@ -29,7 +29,7 @@ static char **arguments;
 
 static enum config_action read_config(struct config *ret_config)
 {
-    return config_load(ret_config, &program, argument_count, arguments, NULL);
+    return config_load(ret_config, &program, argument_count, arguments);
 }
 
 /*

@@ -103,18 +103,14 @@ int main(int argc, char **argv)
             "  2  the command line, the environment, the configuration or a file is wrong\n",
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return 1;
-    enum config_action action = config_load(&config, &program, argc, argv, operands);
+    enum config_action action = config_load(&config, &program, argc, argv);
     int status = action == CONFIG_EXIT_DONE ? 0 : USAGE;
     if (action == CONFIG_RUN) {
         enum log_level level = LOG_INFO;
         (void)log_level_parse(config.node_log_level, &level);
         log_init("batch", level);
-        status = run(&config, &flags, operands);
+        status = run(&config, &flags, config.operands);
     }
     config_deinit(&config);
-    free(operands);
     return status;
 }

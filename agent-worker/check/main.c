@@ -151,14 +151,11 @@ int main(int argc, char **argv)
                          "  2  the command line, the environment or the configuration is wrong\n",
     };
     struct config config;
-    const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
-    if (!operands)
-        return FAILED;
-    enum config_action action = config_load(&config, &program, argc, argv, operands);
+    enum config_action action = config_load(&config, &program, argc, argv);
     int status = action == CONFIG_EXIT_DONE ? 0 : USAGE;
     if (action == CONFIG_RUN)
-        status = prepare_and_run(&config, &flags, operands, config.agent_count + (size_t)argc);
+        status =
+            prepare_and_run(&config, &flags, config.operands, config.agent_count + (size_t)argc);
     config_deinit(&config);
-    free(operands);
     return status;
 }

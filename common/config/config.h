@@ -71,6 +71,7 @@ struct config {
     char *file; /* the file that was read, absolute, or NULL */
     struct config_agent *agents;
     size_t agent_count;
+    const char **operands; /* arguments that are no options, borrowed, and NULL behind the last */
 };
 
 /* A program's own flags, beside the options: "--name VALUE" or, with `value_name` NULL, "--name".
@@ -103,11 +104,10 @@ enum config_action {
  * Reads defaults, the file (--config, else $RINGSIDE_CONFIG, else /etc/ringside/ringside.yaml when
  * it exists), the environment and the arguments into `ret_config`, which is initialised in any
  * case and freed with config_deinit. Answers --help, --version and --check-config itself.
- * Arguments that are no options end up in `operands`, followed by NULL (room for argc pointers;
- * they are borrowed from argv; NULL: none allowed). Program start only: not thread-safe.
+ * Program start only: not thread-safe.
  */
-enum config_action config_load(struct config *ret_config, const struct config_program *program,
-    int argc, char **argv, const char **operands);
+enum config_action config_load(
+    struct config *ret_config, const struct config_program *program, int argc, char **argv);
 void config_deinit(struct config *config);
 /* NULL when there is no such agent. */
 const struct config_agent *config_find_agent(const struct config *config, struct span name);

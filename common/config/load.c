@@ -166,13 +166,17 @@ static enum config_action report(
     return CONFIG_EXIT_USAGE;
 }
 
-enum config_action config_load(struct config *ret_config, const struct config_program *program,
-    int argc, char **argv, const char **operands)
+enum config_action config_load(
+    struct config *ret_config, const struct config_program *program, int argc, char **argv)
 {
     _cleanup_(problems_deinit) struct problems problems = {0};
-    const struct command_line line = {argc, argv, operands};
     struct arguments arguments;
-    *ret_config = (struct config){0};
+    *ret_config = (struct config){.operands = calloc((size_t)argc + 1, sizeof(char *))};
+    if (!ret_config->operands) {
+        problems_add(&problems, "out of memory");
+        return report(program, &problems);
+    }
+    const struct command_line line = {argc, argv, program->operands ? ret_config->operands : NULL};
     arguments_read(&arguments, program, &line, &problems);
     if (arguments.help)
         return answer_help(program);
@@ -202,6 +206,8 @@ void config_deinit(struct config *config)
     config_agents_deinit(config);
     free(config->file);
     config->file = NULL;
+    free(config->operands);
+    config->operands = NULL;
 }
 
 const struct config_agent *config_find_agent(const struct config *config, struct span name)

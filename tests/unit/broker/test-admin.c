@@ -40,7 +40,7 @@ static int start_broker(void **state)
     unsetenv("RINGSIDE_CONFIG");
     set("RINGSIDE_NODE_RUN_DIR", "run");
     set("RINGSIDE_NODE_DATA_DIR", "data");
-    if (config_load(&config, &program, 1, argv, NULL) != CONFIG_RUN)
+    if (config_load(&config, &program, 1, argv) != CONFIG_RUN)
         return -1;
     return broker_start(&broker, &config);
 }

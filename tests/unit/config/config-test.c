@@ -86,7 +86,7 @@ static void load_and_listen(struct sandbox *sandbox, int argc, char **argv)
     fflush(stderr);
     dup2(file, STDERR_FILENO);
     config_deinit(&sandbox->config);
-    sandbox->action = config_load(&sandbox->config, test_program(), argc, argv, sandbox->operands);
+    sandbox->action = config_load(&sandbox->config, test_program(), argc, argv);
     fflush(stderr);
     dup2(saved, STDERR_FILENO);
     close(saved);

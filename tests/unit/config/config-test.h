@@ -11,7 +11,6 @@ struct sandbox {
     char said[8192]; /* what the last load wrote on stderr */
     struct config config;
     enum config_action action;
-    const char *operands[16];
 };
 
 /* cmocka fixtures: *state is the sandbox; no RINGSIDE_ variable is set. */

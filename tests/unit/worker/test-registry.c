@@ -23,7 +23,7 @@ static void load(struct config *ret_config, const char *text)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
-    assert_int_equal(config_load(ret_config, &program, 3, argv, NULL), CONFIG_RUN);
+    assert_int_equal(config_load(ret_config, &program, 3, argv), CONFIG_RUN);
     unlink(file);
 }
 

@@ -31,7 +31,7 @@ static void load(struct bench *bench)
     char *argv[] = {name, flag, file, NULL};
     struct buffer problems = BUFFER_INIT;
     snprintf(file, sizeof(file), "%s", config_file);
-    assert_int_equal(config_load(&bench->config, &program, 3, argv, NULL), CONFIG_RUN);
+    assert_int_equal(config_load(&bench->config, &program, 3, argv), CONFIG_RUN);
     assert_int_equal(registry_init(&bench->registry, &bench->config, &problems), 0);
     buffer_deinit(&problems);
 }
