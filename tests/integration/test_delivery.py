@@ -294,7 +294,7 @@ async def test_after_a_gap_each_open_run_is_shown_before_caught_up(make_node, us
         end = asyncio.get_running_loop().time() + PATIENCE
         while await oldest() <= head:
             assert asyncio.get_running_loop().time() < end, "nothing was trimmed"
-        run_id = await client.chat(json.dumps({"steps": 200, "pause_ms": 20}), agent="slow")
+        run_id = await client.chat(json.dumps({"steps": 100000, "pause_ms": 20}), agent="slow")
         await client.until_event("partial_result", run_id, 5)
         async with Client(node, user, cursor=f"{epoch}.1") as late:
             await late.until_caught_up()

@@ -13,7 +13,7 @@ from harness.handshake import handshake
 from harness.parts import Parts
 
 IDLE = 12
-LONG = json.dumps({"steps": 400, "pause_ms": 20})
+LONG = json.dumps({"steps": 100000, "pause_ms": 20})
 
 
 @pytest.fixture
