@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.client import Client
-from harness.deadline import until
+from harness.deadline import PATIENCE, until
 from harness.stream import check_run
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
@@ -185,12 +185,15 @@ async def test_paused_requests_wait_and_go_on_with_resume(node, user):
         check_run(await client.until_ended(run_id))
 
 
-async def test_a_drained_worker_finishes_its_run_and_stays_away(node, user):
+async def test_a_drained_worker_finishes_its_run_and_stays_away(node, user, tmp_path):
     async with Client(node, user) as client:
-        run_id = await client.chat('{"steps": 40, "pause_ms": 20}', agent="slow")
-        await client.until_event("agent_started", run_id)
+        run_id = await client.chat(json.dumps({"after": str(tmp_path / "go")}), agent="recalls")
+        await client.until_event("partial_result", run_id)
         worker = ask(node, "runs")["runs"][0]["worker"]
-        gone = ask(node, "drain", worker)
+        drain = node.spawn("drain", "--json", worker)
+        until(lambda: any(row["state"] == "draining" for row in ask(node, "workers")["workers"]), "the drain")
+        (tmp_path / "go").touch()
+        gone = json.loads(drain.communicate(timeout=PATIENCE)[0])
         events = await client.until_ended(run_id)
         check_run(events)
         assert events[-1]["data"]["outcome"] == "success"
