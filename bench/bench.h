@@ -13,7 +13,7 @@
 
 #define BENCH_RUNS 5
 #define BENCH_PARTS 4 /* processes at once */
-#define BENCH_RESULTS 128
+#define BENCH_RESULTS 256
 
 /* Filled with zeroes for each bench_run. */
 struct bench_page {

@@ -15,7 +15,7 @@
 
 #define ACTIVE 1000u
 #define PIECES 32u /* of text in a round for each active user: what a ring of 16 KiB holds */
-#define ROUNDS 8u  /* in a run of the measurement */
+#define ROUNDS 16u /* in a run of the measurement */
 #define ALL_ROUNDS (BENCH_RUNS * ROUNDS)
 #define MEETINGS 25u /* in which the users become known, a share in each */
 #define WARM_ROUNDS 2u
