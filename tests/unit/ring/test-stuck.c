@@ -169,9 +169,10 @@ static void test_spin_sees_news_and_ends_without_any(void **state)
     spin_init(&spin, 200);
     process_take_news(f->arena);
     assert_false(ring_spin_wait(&spin, f->arena)); /* comes back by itself */
-    spin_init(&spin, UINT32_MAX / 1000);
     assert_int_equal(pthread_create(&thread, NULL, ring_once, f->arena), 0);
-    assert_true(ring_spin_wait(&spin, f->arena));
+    do
+        spin_init(&spin, UINT32_MAX / 1000); /* whoever gets the processor back late gives up */
+    while (!ring_spin_wait(&spin, f->arena));
     pthread_join(thread, NULL);
 }
 
