@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "wire/url.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -84,7 +85,9 @@ void brokers_free(struct brokers *brokers)
 static bool any_secure(const struct broker_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (strncmp(list->entries[i].url, "tls+tcp://", 10) == 0)
+        struct wire_url url;
+        if (wire_url_parse(&url, span_of_string(list->entries[i].url)) &&
+            url.scheme == WIRE_SCHEME_TLS)
             return true;
     }
     return false;

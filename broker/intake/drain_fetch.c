@@ -80,12 +80,6 @@ void drain_fetch_position(const struct drain *drain, size_t place)
     history_fetch_position(drain->options.history, ring);
 }
 
-static void fetch_state(const struct drain *drain, uint32_t ring)
-{
-    fetch(&drain->states[ring], sizeof(*drain->states));
-    ring_reader_fetch(drain->reader, ring);
-}
-
 static void fetch_release(const struct drain *drain, uint32_t ring)
 {
     const struct ring_state *state = &drain->states[ring];
@@ -107,7 +101,7 @@ static void fetch_head(const struct drain *drain, uint32_t ring)
 void drain_fetch_touched(const struct drain *drain, size_t place)
 {
     static void (*const steps[])(const struct drain *, uint32_t) = {
-        fetch_head, fetch_release, fetch_state};
+        fetch_head, fetch_release, fetch_places};
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         size_t ahead = place + 2 * (i + 1);
         if (ahead < drain->touched.count)
